@@ -1,0 +1,42 @@
+package bootstrap
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParse_ReadsWhatMarshalWrote(t *testing.T) {
+	want := Default()
+	want.Node = "gateway/ns/gw"
+	want.Stream = Stream{Servers: []string{"c:15010"}, ServerName: "c", CAFile: "/ca", TokenFile: "/token"}
+	b, err := want.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Parse(b)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, b)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestParse_NamesTheWrongField(t *testing.T) {
+	for name, c := range map[string]struct{ in, want string }{
+		"NoNode":        {`source = "stream"`, "node"},
+		"NoServers":     {`node = "gateway/a/b"`, "stream.servers"},
+		"NoPath":        {`source = "file"`, "file.path"},
+		"UnknownSource": {`source = "etcd"`, "source"},
+		"BadDuration":   {"node = \"n\"\n[timeouts]\nidle = \"soon\"", "soon"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse([]byte(c.in))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error that names %s", err, c.want)
+			}
+		})
+	}
+}

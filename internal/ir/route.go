@@ -1,0 +1,111 @@
+package ir
+
+import "time"
+
+// Route is one route object bound to one listener. Its hostnames are already
+// the intersection of the route's and the listener's.
+type Route struct {
+	Name     string `json:"name"` // <kind>/<namespace>/<name>@<listener name>
+	Source   Source `json:"source"`
+	Listener string `json:"listener"`
+	// Hostnames is empty for any host; entries are exact or "*.suffix", lower case.
+	Hostnames []string `json:"hostnames,omitempty"`
+	// Created is the creation time in Unix seconds; the older of two otherwise
+	// equal routes wins, then the alphabetically first namespace/name.
+	Created int64  `json:"created,omitempty"`
+	Rules   []Rule `json:"rules,omitempty"`
+}
+
+// ResourceType implements [Resource].
+func (*Route) ResourceType() Type { return TypeRoute }
+
+// ResourceName implements [Resource].
+func (r *Route) ResourceName() string { return r.Name }
+
+// Rule is one rule of a route: if one of Matches fits, run Filters in order
+// and then the action. Exactly one action is taken: Direct where set, else a
+// redirect among the filters, else LLM where set, else Backends by weight. A
+// rule with no action answers 500, as Gateway API demands of a rule without a
+// usable backend.
+type Rule struct {
+	Name     string            `json:"name,omitempty"`    // the rule's name, else its index
+	Matches  []Match           `json:"matches,omitempty"` // empty: everything
+	Filters  []Filter          `json:"filters,omitempty"`
+	Direct   *Direct           `json:"direct,omitempty"`
+	Backends []WeightedBackend `json:"backends,omitempty"`
+	LLM      *LLMAction        `json:"llm,omitempty"`
+	Timeouts Timeouts          `json:"timeouts,omitzero"`
+	Retry    *Retry            `json:"retry,omitempty"`
+	// Policies names the policies that apply to this rule, after the listener's.
+	Policies []string `json:"policies,omitempty"`
+}
+
+// MatchType says how a value is compared.
+type MatchType string
+
+// Kinds of comparison. Prefix is by whole path segments: /a matches /a and
+// /a/b but not /ab.
+const (
+	MatchExact  MatchType = "exact"
+	MatchPrefix MatchType = "prefix"
+	MatchRegex  MatchType = "regex" // RE2, anchored at both ends
+)
+
+// Match is one alternative of a rule; all that is set must fit.
+type Match struct {
+	Path    PathMatch    `json:"path,omitzero"` // zero: any path
+	Method  string       `json:"method,omitempty"`
+	Headers []ValueMatch `json:"headers,omitempty"`
+	Query   []ValueMatch `json:"query,omitempty"`
+}
+
+// PathMatch compares the path of a request, without the query.
+type PathMatch struct {
+	Type  MatchType `json:"type,omitempty"`
+	Value string    `json:"value,omitempty"`
+}
+
+// ValueMatch compares a header field or query parameter. Header names are
+// compared without regard to case.
+type ValueMatch struct {
+	Name  string    `json:"name"`
+	Type  MatchType `json:"type"` // exact or regex
+	Value string    `json:"value"`
+}
+
+// Direct is an answer that the proxy gives by itself.
+type Direct struct {
+	Status int    `json:"status"`
+	Body   string `json:"body,omitempty"`
+}
+
+// WeightedBackend is one choice among the backends of a rule. A reference
+// that could not be resolved keeps its weight and has a Status (500) instead
+// of a Backend.
+type WeightedBackend struct {
+	Backend string   `json:"backend,omitempty"`
+	Weight  uint32   `json:"weight"`
+	Status  int      `json:"status,omitempty"`
+	Filters []Filter `json:"filters,omitempty"`
+}
+
+// Timeouts of a rule; zero is no limit.
+type Timeouts struct {
+	// Request limits the whole exchange as the client sees it, retries included.
+	Request time.Duration `json:"request,omitempty"`
+	// Backend limits one attempt, up to the response head.
+	Backend time.Duration `json:"backend,omitempty"`
+}
+
+// Retry says which failures are tried again (GEP-1731).
+type Retry struct {
+	Attempts int           `json:"attempts"` // beyond the first
+	Codes    []int         `json:"codes,omitempty"`
+	Backoff  time.Duration `json:"backoff,omitempty"` // minimum wait between attempts
+}
+
+// LLMAction routes a rule by LLM semantics: see package internal/ai.
+type LLMAction struct {
+	// Consumers names those who may call; empty means everyone.
+	Consumers []string `json:"consumers,omitempty"`
+}
