@@ -23,3 +23,18 @@ type Update struct {
 
 // Empty says that u changes nothing.
 func (u Update) Empty() bool { return len(u.Upserts) == 0 && len(u.Removed) == 0 && !u.Complete }
+
+// ResourceError says which resource of an [Update] is at fault. A controller
+// that gets one back leaves that resource out, so that the rest becomes live.
+type ResourceError struct {
+	Resource Ref
+	Err      error
+}
+
+// Error names the resource.
+func (e *ResourceError) Error() string {
+	return string(e.Resource.Type) + " " + e.Resource.Name + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *ResourceError) Unwrap() error { return e.Err }

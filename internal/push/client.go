@@ -1,0 +1,172 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// Back-off between attempts to connect, doubled up to the maximum, each with
+// jitter so that a fleet does not come back all at once.
+const (
+	minBackoff = 100 * time.Millisecond
+	maxBackoff = 10 * time.Second
+)
+
+// Sink takes configuration in.
+type Sink interface {
+	// Apply makes u live, wholly or not at all. The first update of a client
+	// that has nothing is complete. An update may be empty: the sink is told
+	// once per stream that what it has is current. An error is sent back as the
+	// reason; an [ir.ResourceError] in it says what to leave out.
+	Apply(u ir.Update) error
+}
+
+// Client follows the configuration of one node. Set the exported fields, then
+// call Run once.
+type Client struct {
+	// Node is whose configuration is asked for.
+	Node string
+	// Proxy names this proxy in the controller's log; Version is its build.
+	Proxy, Version string
+	// Servers are host:port addresses; any one serves. At least one.
+	Servers []string
+	// Credentials and Token are asked again for every connection, so that a
+	// rotated bundle or token is read: see [FileCredentials] and [FileToken].
+	// A nil Token sends none.
+	Credentials func() (credentials.TransportCredentials, error)
+	Token       func() (string, error)
+	Sink        Sink
+	// Have is what the sink already serves, from a kept snapshot: only the
+	// difference is sent.
+	Have []ir.Resource
+	// Logger gets a line per connection and rejection; nil: none.
+	Logger *slog.Logger
+	// DialOptions are added to those of every connection.
+	DialOptions []grpc.DialOption
+
+	have map[string]string
+}
+
+// Run connects, applies and acknowledges until ctx is done, and connects again
+// with back-off whenever a stream ends. It returns the context's error, or at
+// once an error in the client's fields.
+func (c *Client) Run(ctx context.Context) error {
+	if len(c.Servers) == 0 || c.Credentials == nil || c.Sink == nil {
+		return errors.New("push client: Servers, Credentials and Sink are required")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.have = make(map[string]string, len(c.Have))
+	for _, r := range c.Have {
+		encoded, err := encode(r)
+		if err != nil {
+			return fmt.Errorf("push client: %w", err)
+		}
+		c.have[encoded.GetName()] = encoded.GetVersion()
+	}
+	c.Have = nil
+	order := rand.Perm(len(c.Servers))
+	backoff := minBackoff
+	for attempt := 0; ; attempt++ {
+		server := c.Servers[order[attempt%len(order)]]
+		served, err := c.follow(ctx, server)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if served {
+			backoff = minBackoff
+		}
+		c.Logger.Warn("Config stream ended", "server", server, "reason", err, "retryIn", backoff)
+		wait := time.NewTimer(backoff/2 + rand.N(backoff/2))
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return ctx.Err()
+		case <-wait.C:
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// follow serves one stream until it ends and says whether it got a response.
+func (c *Client) follow(ctx context.Context, server string) (served bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	creds, err := c.Credentials()
+	if err != nil {
+		return false, err
+	}
+	conn, err := grpc.NewClient(server, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
+	}, c.DialOptions...)...)
+	if err != nil {
+		return false, fmt.Errorf("connect to %s: %w", server, err)
+	}
+	defer func() { _ = conn.Close() }()
+	if c.Token != nil {
+		token, err := c.Token()
+		if err != nil {
+			return false, err
+		}
+		ctx = metadata.AppendToOutgoingContext(ctx, tokenHeader, tokenPrefix+token)
+	}
+	st, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
+	if err != nil {
+		return false, err
+	}
+	// A Send error only says that the stream is over: Recv has the reason.
+	if err := st.Send(hello(c.Node, c.Proxy, c.Version, c.have)); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	for {
+		response, err := st.Recv()
+		if err != nil {
+			return served, err
+		}
+		if !served {
+			served = true
+			c.Logger.Info("Config stream is up", "server", server, "node", c.Node)
+		}
+		if err := st.Send(c.take(response)); err != nil && !errors.Is(err, io.EOF) {
+			return served, err
+		}
+	}
+}
+
+// take applies a response and returns the answer to it.
+func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) *discoveryv3.DeltaDiscoveryRequest {
+	answer := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: configType, ResponseNonce: response.GetNonce()}
+	u, err := decode(response, len(c.have) == 0)
+	if err == nil {
+		err = c.Sink.Apply(u)
+	}
+	if err != nil {
+		c.Logger.Error("Configuration was rejected", "reason", err)
+		answer.ErrorDetail = rejection(err)
+		return answer
+	}
+	for _, r := range response.GetResources() {
+		c.have[r.GetName()] = r.GetVersion()
+	}
+	for _, name := range response.GetRemovedResources() {
+		delete(c.have, name)
+	}
+	return answer
+}

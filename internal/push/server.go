@@ -1,0 +1,253 @@
+package push
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+const (
+	// maxRequest limits what a proxy may send: the versions of what it has.
+	maxRequest = 16 << 20
+	// maxStreamAge ends streams now and then, so that tokens are checked again
+	// and proxies spread over all replicas. A reconnect costs a difference.
+	maxStreamAge = 30 * time.Minute
+	// drainTime is how long a stopping server waits for streams to end.
+	drainTime = 2 * time.Second
+)
+
+// ServerOptions configure a [Server].
+type ServerOptions struct {
+	// TLS is the server's identity; nil serves in the clear, for tests only.
+	TLS *tls.Config
+	// Authorize decides whether the bearer of token may have the configuration
+	// of node; nil: everyone may.
+	Authorize func(ctx context.Context, token, node string) error
+	// Changed is told when the State of a node is another one. It must not
+	// block and is called from many goroutines.
+	Changed func(node string)
+	// Logger gets a line per connection and rejection; nil: none.
+	Logger *slog.Logger
+}
+
+// State is what a server knows of the proxies of a node that are connected to
+// it; another replica may serve others.
+type State struct {
+	Proxies int
+	// Serving says that at least one of them acknowledged the newest listeners.
+	Serving bool
+	// Rejected is why one of them refused what it was sent; empty: none did.
+	Rejected string
+}
+
+// Server holds the configuration of every node and sends it to the proxies
+// that ask. It is safe for concurrent use.
+type Server struct {
+	options ServerOptions
+
+	mu    sync.Mutex
+	nodes map[string]*node
+}
+
+// node is one configuration and the streams that follow it.
+type node struct {
+	// known says that Update was called: a proxy that connects before gets
+	// nothing, and goes on with what it has.
+	known     bool
+	resources map[string]*discoveryv3.Resource
+	// version counts updates; listeners is the version that last changed one.
+	version, listeners uint64
+	streams            map[*stream]struct{}
+	state              State
+}
+
+// NewServer returns a server of no nodes.
+func NewServer(options ServerOptions) *Server {
+	if options.Logger == nil {
+		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Server{options: options, nodes: map[string]*node{}}
+}
+
+// Update changes the configuration of a node, which it creates where needed.
+// Streams get the difference; nothing is sent that they already have.
+func (s *Server) Update(name string, u ir.Update) error {
+	upserts := make([]*discoveryv3.Resource, 0, len(u.Upserts))
+	for _, r := range u.Upserts {
+		encoded, err := encode(r)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", name, err)
+		}
+		upserts = append(upserts, encoded)
+	}
+	s.mu.Lock()
+	n := s.node(name)
+	n.known = true
+	n.change(upserts, u)
+	for st := range n.streams {
+		st.notify()
+	}
+	changed := n.refresh()
+	s.mu.Unlock()
+	if changed {
+		s.tell(name)
+	}
+	return nil
+}
+
+// RemoveNode forgets a node. Proxies that are still connected keep what they
+// have until they go.
+func (s *Server) RemoveNode(name string) {
+	s.mu.Lock()
+	if n := s.nodes[name]; n != nil {
+		if len(n.streams) == 0 {
+			delete(s.nodes, name)
+		} else {
+			n.known, n.resources = false, map[string]*discoveryv3.Resource{}
+		}
+	}
+	s.mu.Unlock()
+}
+
+// State returns what is known of a node's proxies.
+func (s *Server) State(name string) State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.nodes[name]; n != nil {
+		return n.state
+	}
+	return State{}
+}
+
+// Streams returns how many proxies are connected.
+func (s *Server) Streams() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	total := 0
+	for _, n := range s.nodes {
+		total += len(n.streams)
+	}
+	return total
+}
+
+// Serve answers connections of l until ctx is done. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	creds := insecure.NewCredentials()
+	if s.options.TLS != nil {
+		creds = credentials.NewTLS(s.options.TLS)
+	}
+	g := grpc.NewServer(
+		grpc.Creds(creds),
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: 20 * time.Second, Timeout: 10 * time.Second,
+			MaxConnectionAge: maxStreamAge, MaxConnectionAgeGrace: 10 * time.Second,
+		}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	)
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, service{server: s, stopping: ctx.Done()})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		cut := time.AfterFunc(drainTime, g.Stop)
+		defer cut.Stop()
+		g.GracefulStop()
+	}()
+	err := g.Serve(l)
+	if ctx.Err() == nil {
+		return fmt.Errorf("serve configuration: %w", err)
+	}
+	<-stopped
+	return nil
+}
+
+// node returns the named node, which it creates where needed.
+func (s *Server) node(name string) *node {
+	n := s.nodes[name]
+	if n == nil {
+		n = &node{resources: map[string]*discoveryv3.Resource{}, streams: map[*stream]struct{}{}}
+		s.nodes[name] = n
+	}
+	return n
+}
+
+func (s *Server) tell(name string) {
+	if s.options.Changed != nil {
+		s.options.Changed(name)
+	}
+}
+
+// change takes an update in and marks on every stream what it touched.
+func (n *node) change(upserts []*discoveryv3.Resource, u ir.Update) {
+	n.version++
+	if n.listeners == 0 {
+		n.listeners = n.version
+	}
+	touched := func(name string) {
+		if rank(name) == listenerRank() {
+			n.listeners = n.version
+		}
+		for st := range n.streams {
+			st.touch(name)
+		}
+	}
+	var kept map[string]bool
+	if u.Complete {
+		kept = make(map[string]bool, len(upserts))
+	}
+	for _, r := range upserts {
+		if u.Complete {
+			kept[r.GetName()] = true
+		}
+		if old := n.resources[r.GetName()]; old != nil && old.GetVersion() == r.GetVersion() {
+			continue
+		}
+		n.resources[r.GetName()] = r
+		touched(r.GetName())
+	}
+	for _, ref := range u.Removed {
+		if name := nameOf(ref); n.resources[name] != nil {
+			delete(n.resources, name)
+			touched(name)
+		}
+	}
+	if !u.Complete {
+		return
+	}
+	for name := range n.resources {
+		if !kept[name] {
+			delete(n.resources, name)
+			touched(name)
+		}
+	}
+}
+
+// refresh computes the node's state again and says whether it is another one.
+func (n *node) refresh() bool {
+	next := State{Proxies: len(n.streams)}
+	for st := range n.streams {
+		next.Serving = next.Serving || (n.known && st.acked && st.ackedVersion >= n.listeners)
+		if next.Rejected == "" {
+			next.Rejected = st.rejected
+		}
+	}
+	changed := next != n.state
+	n.state = next
+	return changed
+}
+
+var errNoNode = errors.New("the first message names no node")

@@ -1,0 +1,293 @@
+package push
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// stream is one connected proxy. Its fields are guarded by the server's mutex.
+type stream struct {
+	node *node
+	log  *slog.Logger
+	// has maps names to the versions that the proxy serves.
+	has map[string]string
+	// dirty are the names whose version here may differ from has.
+	dirty map[string]struct{}
+	// sent is the response in flight, removed resources with version "". One at
+	// a time: what changes meanwhile joins the next.
+	sent        map[string]string
+	inFlight    bool
+	sentVersion uint64
+	nonce       uint64
+	// stale says that there is something to send: the first response, which may
+	// be empty, or a change. After a nack there is nothing until a change.
+	stale bool
+	// barred maps names to the versions that the proxy refused: they are left
+	// out, so that one bad resource does not hold back all others.
+	barred map[string]string
+
+	acked        bool
+	ackedVersion uint64
+	rejected     string
+	wake         chan struct{}
+}
+
+// service is the gRPC face of a Server.
+type service struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+	server   *Server
+	stopping <-chan struct{}
+}
+
+type deltaStream = discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer
+
+// DeltaAggregatedResources serves one proxy until it goes.
+func (s service) DeltaAggregatedResources(g deltaStream) error {
+	first, err := g.Recv()
+	if err != nil {
+		return err
+	}
+	name := first.GetNode().GetId()
+	if name == "" {
+		return status.Error(codes.InvalidArgument, errNoNode.Error())
+	}
+	if authorize := s.server.options.Authorize; authorize != nil {
+		if err := authorize(g.Context(), bearer(g), name); err != nil {
+			s.server.options.Logger.Warn("Proxy was refused", "node", name, "reason", err)
+			return status.Error(codes.PermissionDenied, err.Error())
+		}
+	}
+	st := s.server.join(name, first)
+	defer s.server.leave(name, st)
+	return s.run(g, name, st)
+}
+
+// run sends and receives. Receiving has a goroutine of its own, which ends
+// with the stream.
+func (s service) run(g deltaStream, name string, st *stream) error {
+	answers := make(chan *discoveryv3.DeltaDiscoveryRequest)
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			answer, err := g.Recv()
+			if err != nil {
+				ended <- err
+				return
+			}
+			select {
+			case answers <- answer:
+			case <-g.Context().Done():
+				return
+			}
+		}
+	}()
+	for {
+		if response := s.server.next(name, st); response != nil {
+			if err := g.Send(response); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-st.wake:
+		case answer := <-answers:
+			s.server.settle(name, st, answer)
+		case err := <-ended:
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		case <-s.stopping:
+			return status.Error(codes.Unavailable, "the controller is stopping")
+		}
+	}
+}
+
+func bearer(g deltaStream) string {
+	md, _ := metadata.FromIncomingContext(g.Context())
+	for _, v := range md.Get(tokenHeader) {
+		if token, ok := strings.CutPrefix(v, tokenPrefix); ok {
+			return token
+		}
+	}
+	return ""
+}
+
+// join adds a stream to a node. Everything that the node or the proxy has may
+// differ.
+func (s *Server) join(name string, first *discoveryv3.DeltaDiscoveryRequest) *stream {
+	st := &stream{
+		log:    s.options.Logger.With("node", name, "proxy", first.GetNode().GetUserAgentName()),
+		has:    first.GetInitialResourceVersions(),
+		dirty:  map[string]struct{}{},
+		barred: map[string]string{},
+		stale:  true,
+		wake:   make(chan struct{}, 1),
+	}
+	if st.has == nil {
+		st.has = map[string]string{}
+	}
+	s.mu.Lock()
+	n := s.node(name)
+	st.node = n
+	n.streams[st] = struct{}{}
+	for resource := range n.resources {
+		st.dirty[resource] = struct{}{}
+	}
+	for resource := range st.has {
+		st.dirty[resource] = struct{}{}
+	}
+	changed := n.refresh()
+	s.mu.Unlock()
+	st.log.Info("Proxy connected", "has", len(first.GetInitialResourceVersions()), "version", first.GetNode().GetUserAgentVersion())
+	if changed {
+		s.tell(name)
+	}
+	return st
+}
+
+func (s *Server) leave(name string, st *stream) {
+	s.mu.Lock()
+	delete(st.node.streams, st)
+	if !st.node.known && len(st.node.streams) == 0 {
+		delete(s.nodes, name)
+	}
+	changed := st.node.refresh()
+	s.mu.Unlock()
+	st.log.Info("Proxy disconnected")
+	if changed {
+		s.tell(name)
+	}
+}
+
+// next returns the response to send to a proxy now, or nil.
+func (s *Server) next(name string, st *stream) *discoveryv3.DeltaDiscoveryResponse {
+	s.mu.Lock()
+	if st.inFlight || !st.stale || !st.node.known {
+		s.mu.Unlock()
+		return nil
+	}
+	response := st.difference()
+	changed := st.node.refresh()
+	s.mu.Unlock()
+	if changed {
+		s.tell(name)
+	}
+	return response
+}
+
+// difference returns what takes the proxy from what it has to the node's
+// configuration. It is nil where they turned out to be the same; only the
+// first response may be empty, for the proxy waits for it.
+func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
+	st.stale = false
+	response := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: configType}
+	st.sent = make(map[string]string, len(st.dirty))
+	for _, name := range slices.SortedFunc(maps.Keys(st.dirty), byDependency) {
+		resource, has := st.node.resources[name], st.has[name]
+		switch {
+		case resource != nil && resource.GetVersion() != has && resource.GetVersion() != st.barred[name]:
+			response.Resources = append(response.Resources, resource)
+			st.sent[name] = resource.GetVersion()
+		case resource == nil && has != "":
+			response.RemovedResources = append(response.RemovedResources, name)
+			st.sent[name] = ""
+		}
+	}
+	clear(st.dirty)
+	slices.Reverse(response.RemovedResources)
+	st.sentVersion = st.node.version
+	if len(st.sent) == 0 && st.acked {
+		st.accept()
+		return nil
+	}
+	st.nonce++
+	response.Nonce = strconv.FormatUint(st.nonce, 10)
+	response.SystemVersionInfo = strconv.FormatUint(st.sentVersion, 10)
+	st.inFlight = true
+	return response
+}
+
+// settle takes in the answer to the response in flight.
+func (s *Server) settle(name string, st *stream, answer *discoveryv3.DeltaDiscoveryRequest) {
+	s.mu.Lock()
+	if !st.inFlight || answer.GetResponseNonce() != strconv.FormatUint(st.nonce, 10) {
+		s.mu.Unlock()
+		return
+	}
+	st.inFlight = false
+	if detail := answer.GetErrorDetail(); detail != nil {
+		st.refuse(detail.GetMessage(), culprit(detail))
+	} else {
+		st.accept()
+	}
+	st.sent = nil
+	changed := st.node.refresh()
+	s.mu.Unlock()
+	if detail := answer.GetErrorDetail(); detail != nil {
+		st.log.Error("Proxy rejected configuration", "reason", detail.GetMessage())
+	}
+	if changed {
+		s.tell(name)
+	}
+}
+
+func (st *stream) accept() {
+	for name, version := range st.sent {
+		if version == "" {
+			delete(st.has, name)
+		} else {
+			st.has[name] = version
+		}
+	}
+	st.acked, st.ackedVersion = true, st.sentVersion
+	if len(st.barred) == 0 {
+		st.rejected = ""
+	}
+}
+
+// refuse puts what was sent back. A named resource is left out from now on and
+// the rest is sent again at once; else the next change starts another attempt.
+func (st *stream) refuse(reason, resource string) {
+	st.rejected = reason
+	for name := range st.sent {
+		st.dirty[name] = struct{}{}
+	}
+	if version := st.sent[resource]; version != "" {
+		st.barred[resource] = version
+		st.stale = true
+	}
+}
+
+// touch notes that a resource changed. What was refused is tried again: it may
+// have been refused only for want of what changed now.
+func (st *stream) touch(name string) {
+	st.stale = true
+	st.dirty[name] = struct{}{}
+	for barred := range st.barred {
+		st.dirty[barred] = struct{}{}
+	}
+	clear(st.barred)
+}
+
+// notify wakes the stream's sender.
+func (st *stream) notify() {
+	select {
+	case st.wake <- struct{}{}:
+	default:
+	}
+}
+
+// listenerRank is the rank of listeners.
+func listenerRank() int { return slices.Index(ir.Types(), ir.TypeListener) }

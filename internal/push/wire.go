@@ -1,0 +1,127 @@
+package push
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+const (
+	typePrefix = "type.citoroute.io/"
+	// configType is the type URL of the one subscription of a stream: every
+	// resource of the node.
+	configType = typePrefix + "config"
+	// refType marks an error detail that names the resource at fault.
+	refType = typePrefix + "ref"
+
+	tokenHeader = "authorization"
+	tokenPrefix = "Bearer "
+)
+
+// nameOf returns the wire name of a resource: <type>/<name>.
+func nameOf(ref ir.Ref) string { return string(ref.Type) + "/" + ref.Name }
+
+func refOf(name string) (ir.Ref, error) {
+	t, rest, ok := strings.Cut(name, "/")
+	if !ok {
+		return ir.Ref{}, fmt.Errorf("resource name %q has no type", name)
+	}
+	return ir.Ref{Type: ir.Type(t), Name: rest}, nil
+}
+
+// rank is the place of a wire name's type in ir.Types, so that a proxy can make
+// resources live one after the other.
+func rank(name string) int {
+	t, _, _ := strings.Cut(name, "/")
+	return slices.Index(ir.Types(), ir.Type(t))
+}
+
+func byDependency(a, b string) int {
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+}
+
+// encode returns the wire form of r.
+func encode(r ir.Resource) (*discoveryv3.Resource, error) {
+	body, err := ir.Encode(r)
+	if err != nil {
+		return nil, err
+	}
+	return &discoveryv3.Resource{
+		Name:     nameOf(ir.RefOf(r)),
+		Version:  ir.Version(body),
+		Resource: &anypb.Any{TypeUrl: typePrefix + string(r.ResourceType()), Value: body},
+	}, nil
+}
+
+// decode returns the update that a response asks for. complete says that the
+// receiver has nothing yet. Resources of types that this proxy does not know
+// are left out: a newer controller may send them.
+func decode(response *discoveryv3.DeltaDiscoveryResponse, complete bool) (ir.Update, error) {
+	u := ir.Update{Complete: complete}
+	for _, in := range response.GetResources() {
+		ref, err := refOf(in.GetName())
+		if err != nil {
+			return ir.Update{}, err
+		}
+		if !slices.Contains(ir.Types(), ref.Type) {
+			continue
+		}
+		r, err := ir.Decode(ref.Type, in.GetResource().GetValue())
+		if err != nil {
+			return ir.Update{}, &ir.ResourceError{Resource: ref, Err: err}
+		}
+		u.Upserts = append(u.Upserts, r)
+	}
+	for _, name := range response.GetRemovedResources() {
+		ref, err := refOf(name)
+		if err != nil {
+			return ir.Update{}, err
+		}
+		if slices.Contains(ir.Types(), ref.Type) {
+			u.Removed = append(u.Removed, ref)
+		}
+	}
+	return u, nil
+}
+
+// rejection returns the wire form of an error of a sink.
+func rejection(err error) *rpcstatus.Status {
+	s := &rpcstatus.Status{Code: int32(codes.InvalidArgument), Message: err.Error()}
+	if at, ok := errors.AsType[*ir.ResourceError](err); ok {
+		s.Details = []*anypb.Any{{TypeUrl: refType, Value: []byte(nameOf(at.Resource))}}
+	}
+	return s
+}
+
+// culprit returns the wire name of the resource that a nack blames, or "".
+func culprit(s *rpcstatus.Status) string {
+	for _, d := range s.GetDetails() {
+		if d.GetTypeUrl() == refType {
+			return string(d.GetValue())
+		}
+	}
+	return ""
+}
+
+// hello is the first message of a stream.
+func hello(node, proxy, version string, have map[string]string) *discoveryv3.DeltaDiscoveryRequest {
+	return &discoveryv3.DeltaDiscoveryRequest{
+		Node: &corev3.Node{
+			Id:                   node,
+			UserAgentName:        proxy,
+			UserAgentVersionType: &corev3.Node_UserAgentVersion{UserAgentVersion: version},
+		},
+		TypeUrl:                 configType,
+		InitialResourceVersions: have,
+	}
+}
