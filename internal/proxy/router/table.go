@@ -1,0 +1,267 @@
+package router
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+)
+
+// Table is the routes of one listener. The zero value is empty. It is
+// immutable and safe for concurrent use.
+type Table[V any] struct {
+	hosts Hosts[*paths[V]]
+}
+
+// paths is what one hostname routes.
+type paths[V any] struct {
+	exact  hashMap[[]*Leaf[V]]
+	prefix hashMap[[]*Leaf[V]] // by clean prefix without trailing slash; never ""
+	regex  []*Leaf[V]
+	root   []*Leaf[V] // of prefix "/"
+	// lengths has a bit for every length of a key of prefix, the last one for
+	// all longer ones: most prefixes of a path need no lookup.
+	lengths [4]uint64
+	// longest is the length of the longest key of prefix. Neither shrinks when
+	// routes go: both only save lookups.
+	longest int
+}
+
+// Match returns the leaf that req takes, or nil. req.Path must be clean.
+func (t *Table[V]) Match(req *exchange.Request) *Leaf[V] {
+	var found *Leaf[V]
+	t.hosts.Find(req.Authority, func(p *paths[V]) bool {
+		found = p.match(req)
+		return found != nil
+	})
+	return found
+}
+
+func (p *paths[V]) match(req *exchange.Request) *Leaf[V] {
+	if p.exact.size > 0 {
+		if list, ok := p.exact.get(req.Path); ok {
+			if l := firstFit(list, req); l != nil {
+				return l
+			}
+		}
+	}
+	if l := p.matchPrefix(req); l != nil {
+		return l
+	}
+	for _, l := range p.regex {
+		if l.regex.MatchString(req.Path) && l.fits(req) {
+			return l
+		}
+	}
+	if strings.HasPrefix(req.Path, "/") {
+		return firstFit(p.root, req)
+	}
+	return nil
+}
+
+// matchPrefix tries the prefixes of the path that end at a segment, the
+// longest first.
+func (p *paths[V]) matchPrefix(req *exchange.Request) *Leaf[V] {
+	if p.prefix.size == 0 {
+		return nil
+	}
+	cut := len(req.Path)
+	if cut > p.longest {
+		// The longest prefix that can be a key ends at a slash at or before longest.
+		cut = strings.LastIndexByte(req.Path[:p.longest+1], '/')
+	}
+	for ; cut > 0; cut = strings.LastIndexByte(req.Path[:cut], '/') {
+		if !p.hasLength(cut) {
+			continue
+		}
+		if list, ok := p.prefix.get(req.Path[:cut]); ok {
+			if l := firstFit(list, req); l != nil {
+				return l
+			}
+		}
+	}
+	return nil
+}
+
+func (p *paths[V]) hasLength(n int) bool {
+	n = min(n, 255)
+	return p.lengths[n>>6]&(1<<(n&63)) != 0
+}
+
+func firstFit[V any](list []*Leaf[V], req *exchange.Request) *Leaf[V] {
+	for _, l := range list {
+		if l.fits(req) {
+			return l
+		}
+	}
+	return nil
+}
+
+// Route is a compiled route, ready to be put into tables.
+type Route[V any] struct {
+	route  *ir.Route
+	leaves []*Leaf[V]
+}
+
+// Compile compiles the matches of a route; value gives what its rules stand
+// for, by index. The error names the rule.
+func Compile[V any](route *ir.Route, value func(rule int) V) (*Route[V], error) {
+	out := &Route[V]{route: route}
+	for i := range route.Rules {
+		rule := &route.Rules[i]
+		add := func(match int, m ir.Match) error {
+			l, err := newLeaf[V](m)
+			if err != nil {
+				return fmt.Errorf("rule %d: match %d: %w", i, max(match, 0), err)
+			}
+			l.Value, l.Route, l.Rule, l.Match = value(i), route, i, match
+			out.leaves = append(out.leaves, l)
+			return nil
+		}
+		if len(rule.Matches) == 0 {
+			if err := add(-1, ir.Match{}); err != nil {
+				return nil, err
+			}
+		}
+		for j, m := range rule.Matches {
+			if err := add(j, m); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// Edit is a Table being changed. It belongs to one goroutine.
+type Edit[V any] struct {
+	hosts *HostsEdit[*paths[V]]
+	open  map[string]*pathsEdit[V]
+}
+
+// Edit begins a change; t itself stays as it is.
+func (t *Table[V]) Edit() *Edit[V] {
+	return &Edit[V]{hosts: t.hosts.Edit(), open: make(map[string]*pathsEdit[V])}
+}
+
+// Add puts a route in.
+func (e *Edit[V]) Add(r *Route[V]) {
+	for _, hostname := range hostnames(r.route) {
+		p := e.host(hostname)
+		for _, l := range r.leaves {
+			p.add(l)
+		}
+	}
+}
+
+// Remove takes a route out that Add has put in.
+func (e *Edit[V]) Remove(r *Route[V]) {
+	for _, hostname := range hostnames(r.route) {
+		p := e.host(hostname)
+		for _, l := range r.leaves {
+			p.remove(l)
+		}
+	}
+}
+
+// Done returns the changed table. The edit must not be used afterwards.
+func (e *Edit[V]) Done() *Table[V] {
+	for hostname, p := range e.open {
+		if done := p.done(); done.empty() {
+			e.hosts.Delete(hostname)
+		} else {
+			e.hosts.Set(hostname, done)
+		}
+	}
+	return &Table[V]{hosts: e.hosts.Done()}
+}
+
+func (e *Edit[V]) host(hostname string) *pathsEdit[V] {
+	p := e.open[hostname]
+	if p == nil {
+		old, ok := e.hosts.Get(hostname)
+		if !ok {
+			old = &paths[V]{}
+		}
+		p = &pathsEdit[V]{p: *old}
+		e.open[hostname] = p
+	}
+	return p
+}
+
+// hostnames returns the keys under which a route is found.
+func hostnames(r *ir.Route) []string {
+	if len(r.Hostnames) == 0 {
+		return []string{""}
+	}
+	out := make([]string, 0, len(r.Hostnames))
+	for _, h := range r.Hostnames {
+		if h = strings.ToLower(h); !slices.Contains(out, h) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// pathsEdit is a paths being changed.
+type pathsEdit[V any] struct {
+	p             paths[V]
+	exact, prefix *mapEdit[[]*Leaf[V]] // nil: unchanged
+}
+
+func (e *pathsEdit[V]) add(l *Leaf[V]) {
+	e.change(l, func(list []*Leaf[V]) []*Leaf[V] { return insert(list, l) })
+	if l.kind == pathPrefix && l.path != "" {
+		n := min(len(l.path), 255)
+		e.p.lengths[n>>6] |= 1 << (n & 63)
+		e.p.longest = max(e.p.longest, len(l.path))
+	}
+}
+
+func (e *pathsEdit[V]) remove(l *Leaf[V]) {
+	e.change(l, func(list []*Leaf[V]) []*Leaf[V] { return without(list, l.Route) })
+}
+
+// change replaces the list that l belongs to.
+func (e *pathsEdit[V]) change(l *Leaf[V], f func([]*Leaf[V]) []*Leaf[V]) {
+	switch {
+	case l.kind == pathRegex:
+		e.p.regex = f(e.p.regex)
+	case l.kind == pathPrefix && l.path == "":
+		e.p.root = f(e.p.root)
+	case l.kind == pathPrefix:
+		if e.prefix == nil {
+			e.prefix = e.p.prefix.edit()
+		}
+		changeList(e.prefix, l.path, f)
+	default:
+		if e.exact == nil {
+			e.exact = e.p.exact.edit()
+		}
+		changeList(e.exact, l.path, f)
+	}
+}
+
+func changeList[V any](m *mapEdit[[]*Leaf[V]], key string, f func([]*Leaf[V]) []*Leaf[V]) {
+	list, _ := m.get(key)
+	if list = f(list); len(list) == 0 {
+		m.del(key)
+	} else {
+		m.set(key, list)
+	}
+}
+
+func (e *pathsEdit[V]) done() *paths[V] {
+	if e.exact != nil {
+		e.p.exact = e.exact.done()
+	}
+	if e.prefix != nil {
+		e.p.prefix = e.prefix.done()
+	}
+	return &e.p
+}
+
+func (p *paths[V]) empty() bool {
+	return p.exact.size+p.prefix.size+len(p.regex)+len(p.root) == 0
+}
