@@ -1,0 +1,175 @@
+package h1
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+)
+
+// Limits bounds what a client may send. A zero field means its default.
+type Limits struct {
+	// HeadBytes is the longest request head, in bytes (64 KiB).
+	HeadBytes int
+	// Fields is the largest number of fields in a head or trailer (128).
+	Fields int
+	// TargetBytes is the longest request target, in bytes (16 KiB).
+	TargetBytes int
+	// DrainBytes is how much of a request body that nobody wanted is read to
+	// keep the connection (256 KiB); with more to come it is closed.
+	DrainBytes int64
+}
+
+// Timeouts bounds how long a client may take. A zero field means its default.
+type Timeouts struct {
+	// Head is from the first byte of a request head to its end, and from the
+	// start of a connection to its first head (10 s).
+	Head time.Duration
+	// Idle is between two requests (75 s).
+	Idle time.Duration
+	// Body is how long a wait for 1 KiB of the request body may last (30 s).
+	Body time.Duration
+	// Write is how long the client may take to accept 1 KiB of the response,
+	// or one record of 16 KiB with TLS (30 s).
+	Write time.Duration
+	// Tunnel is how long an upgraded connection may be silent both ways (1 h).
+	Tunnel time.Duration
+	// Linger is how long a connection that is being closed is read, so that
+	// the client can still receive the response (2 s).
+	Linger time.Duration
+}
+
+// Server is the server half: it reads requests from client connections and
+// writes the responses. Set the fields before the first ServeConn. The zero
+// value is usable.
+type Server struct {
+	Limits   Limits
+	Timeouts Timeouts
+	// Log gets what no client can cause: a panic of a Handler. Nil: slog.Default.
+	Log *slog.Logger
+	// Rejected, where set, is told of each request that the codec answered by
+	// itself because it was malformed or too large: no Handler sees those.
+	Rejected func(info *ConnInfo, status int)
+
+	once     sync.Once
+	limits   Limits
+	timeouts Timeouts
+	draining atomic.Bool
+	mu       sync.Mutex
+	conns    map[*serverConn]struct{}
+	date     dateCache
+}
+
+// ConnInfo is what the listener knows of a connection.
+type ConnInfo struct {
+	// Handler answers the requests of this connection.
+	Handler exchange.Handler
+	// TLS is the state after the handshake, nil on a cleartext connection. It
+	// decides Request.Scheme.
+	TLS *tls.ConnectionState
+	// Remote and Local are the ends of the connection. Where they are not
+	// valid they are taken from the connection.
+	Remote, Local netip.AddrPort
+	// Preface is what was already read from the connection, for instance to
+	// tell HTTP/2 from HTTP/1.1. It is copied.
+	Preface []byte
+}
+
+// ServeConn serves conn until it ends, and closes it. conn is a *net.TCPConn
+// or a *tls.Conn after its handshake; another net.Conn works, only slower.
+func (s *Server) ServeConn(conn net.Conn, info ConnInfo) {
+	s.once.Do(s.setDefaults)
+	c := newServerConn(s, conn, info)
+	if !s.track(c) {
+		_ = conn.Close()
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.logger().Error("panic while serving a connection", "panic", v, "stack", string(debug.Stack()))
+		}
+		s.untrack(c)
+		_ = conn.Close()
+		c.release()
+	}()
+	c.serve()
+}
+
+// Drain ends every connection as soon as that loses nothing: idle ones at once,
+// the others after the response to the request they are busy with, which says
+// "Connection: close". Tunnels go on. Connections served from now on get one
+// response. It does not wait; see Active.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.wakeIdle()
+	}
+}
+
+// Active is the number of connections being served.
+func (s *Server) Active() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Close cuts off every connection, tunnels included.
+func (s *Server) Close() {
+	s.draining.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.link.conn.Close()
+	}
+}
+
+func (s *Server) track(c *serverConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.conns = make(map[*serverConn]struct{})
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(c *serverConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+func (s *Server) logger() *slog.Logger {
+	if s.Log != nil {
+		return s.Log
+	}
+	return slog.Default()
+}
+
+func (s *Server) setDefaults() {
+	s.limits, s.timeouts = s.Limits, s.Timeouts
+	orDefault(&s.limits.HeadBytes, 64<<10)
+	orDefault(&s.limits.Fields, 128)
+	orDefault(&s.limits.TargetBytes, 16<<10)
+	orDefault(&s.limits.DrainBytes, 256<<10)
+	orDefault(&s.timeouts.Head, 10*time.Second)
+	orDefault(&s.timeouts.Idle, 75*time.Second)
+	orDefault(&s.timeouts.Body, 30*time.Second)
+	orDefault(&s.timeouts.Write, 30*time.Second)
+	orDefault(&s.timeouts.Tunnel, time.Hour)
+	orDefault(&s.timeouts.Linger, 2*time.Second)
+}
+
+func orDefault[T int | int64 | time.Duration](v *T, def T) {
+	if *v == 0 {
+		*v = def
+	}
+}
