@@ -1,0 +1,151 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// LLMRoute offers the models of LLMBackends on a Gateway, in the protocol of
+// the OpenAI API whatever the backends speak.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:storageversion
+// +kubebuilder:resource:shortName=llmr,categories=citoroute
+// +kubebuilder:printcolumn:name="Hostnames",type=string,JSONPath=`.spec.hostnames`
+// +kubebuilder:printcolumn:name="Path",type=string,JSONPath=`.spec.path.value`
+// +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.parents[*].conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="ResolvedRefs",type=string,JSONPath=`.status.parents[*].conditions[?(@.type=="ResolvedRefs")].status`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type LLMRoute struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// Spec says where the route attaches, who may use it and where it leads.
+	// +required
+	Spec LLMRouteSpec `json:"spec"`
+
+	// Status says for each parent whether the route is in force there.
+	// +optional
+	Status LLMRouteStatus `json:"status,omitzero"`
+}
+
+// LLMRouteList is a list of LLMRoutes.
+//
+// +kubebuilder:object:root=true
+type LLMRouteList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []LLMRoute `json:"items"`
+}
+
+// LLMRouteSpec says where a route attaches, who may use it and where it leads.
+type LLMRouteSpec struct {
+	// ParentRefs are the Gateways or ListenerSets, or single listeners of
+	// them, that the route attaches to.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:rule="self.all(p, (!has(p.group) || p.group == 'gateway.networking.k8s.io') && (!has(p.kind) || p.kind in ['Gateway', 'ListenerSet']))",message="spec.parentRefs must name a Gateway or ListenerSet of the group gateway.networking.k8s.io: an LLMRoute attaches to nothing else"
+	// +kubebuilder:validation:XValidation:rule="self.all(p, self.exists_one(q, p == q))",message="spec.parentRefs names the same parent twice: remove one, or give each another sectionName or port"
+	ParentRefs []gwv1.ParentReference `json:"parentRefs"`
+
+	// Hostnames are the hosts that the route serves, each exact or with one
+	// leading wildcard label. Without them the route serves every host of its
+	// listeners.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Hostnames []gwv1.Hostname `json:"hostnames,omitempty"`
+
+	// ConsumerRefs are the Consumers that may use the route. Without them
+	// everyone may.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	ConsumerRefs []ConsumerReference `json:"consumerRefs,omitempty"`
+
+	// Path is what the path of a request must match.
+	// +optional
+	// +kubebuilder:default={type: "PathPrefix", value: "/v1/chat/completions"}
+	Path LLMPathMatch `json:"path,omitzero"`
+
+	// BackendRefs are the models among which requests are shared by weight.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	BackendRefs []LLMBackendReference `json:"backendRefs"`
+}
+
+// ConsumerReference names a Consumer.
+type ConsumerReference struct {
+	// Name is the name of the Consumer.
+	// +required
+	Name gwv1.ObjectName `json:"name"`
+
+	// Namespace is that of the Consumer; the default is the route's own. In
+	// another namespace, a ReferenceGrant there must allow it.
+	// +optional
+	Namespace *gwv1.Namespace `json:"namespace,omitempty"`
+}
+
+// PathMatchType says how a path is compared.
+//
+// +kubebuilder:validation:Enum=Exact;PathPrefix
+type PathMatchType string
+
+// The ways to compare a path.
+const (
+	// PathMatchExact compares the whole path.
+	PathMatchExact PathMatchType = "Exact"
+	// PathMatchPathPrefix compares whole leading segments: /a matches /a and
+	// /a/b but not /ab.
+	PathMatchPathPrefix PathMatchType = "PathPrefix"
+)
+
+// DefaultLLMPath is the path of an LLMRoute that sets none.
+const DefaultLLMPath = "/v1/chat/completions"
+
+// LLMPathMatch compares the path of a request.
+type LLMPathMatch struct {
+	// Type is Exact, or PathPrefix for whole leading segments.
+	// +optional
+	// +kubebuilder:default=PathPrefix
+	Type PathMatchType `json:"type,omitempty"`
+
+	// Value is the path to compare with.
+	// +optional
+	// +kubebuilder:default="/v1/chat/completions"
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('/')",message="spec.path.value must be an absolute path: begin it with /"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('//|/[.]{1,2}(/|$)|%2[fF]|[?#[:space:][:cntrl:]]')",message="spec.path.value must be a plain path: it must not contain //, /./, /../, %2F, ?, # or white space"
+	Value string `json:"value,omitempty"`
+}
+
+// LLMBackendReference names an LLMBackend and its share of the requests.
+type LLMBackendReference struct {
+	// Name is the name of the LLMBackend.
+	// +required
+	Name gwv1.ObjectName `json:"name"`
+
+	// Namespace is that of the LLMBackend; the default is the route's own. In
+	// another namespace, a ReferenceGrant there must allow it.
+	// +optional
+	Namespace *gwv1.Namespace `json:"namespace,omitempty"`
+
+	// Weight is the backend's share of the requests: weight divided by the sum
+	// of all weights. A backend with weight 0 gets none.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000000
+	Weight *int32 `json:"weight,omitempty"`
+}
+
+// LLMRouteStatus says for each parent whether the route is in force there.
+type LLMRouteStatus struct {
+	gwv1.RouteStatus `json:",inline"`
+}
