@@ -1,0 +1,15 @@
+// Command pause holds the namespaces of a pod open: it sleeps until it is told
+// to stop.
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
+	<-stop
+}
