@@ -1,0 +1,9 @@
+// Package infra says which Kubernetes objects a Gateway needs: the Deployment
+// of its proxies, the Service in front of them, a ServiceAccount, the proxies'
+// bootstrap in a ConfigMap, and a PodDisruptionBudget. All are in the Gateway's
+// namespace, owned by it and labelled per GEP-1762 and spec.infrastructure.
+//
+// [Objects] is pure: package controller applies what it returns. The package
+// must not import client-go, controller-runtime, a logger or the network, and
+// must not ask for the time.
+package infra

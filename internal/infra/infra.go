@@ -1,0 +1,253 @@
+package infra
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/bootstrap"
+)
+
+// Labels of every object of a Gateway.
+const (
+	// LabelGateway holds the Gateway's name (GEP-1762), see [LabelValue]. It is
+	// also what the Deployment and the Service select pods by.
+	LabelGateway = "gateway.networking.k8s.io/gateway-name"
+	// LabelClass holds the GatewayClass's name (GEP-1762).
+	LabelClass = "gateway.networking.k8s.io/gateway-class-name"
+	// LabelManagedBy is [ManagedBy] on all that the controller made.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is also the field owner of server-side apply.
+	ManagedBy = "citoroute"
+)
+
+const (
+	// TokenAudience is the audience of the proxies' ServiceAccount tokens.
+	TokenAudience = "citoroute"
+	// KeyCA is the key of the ConfigMap with the controller's certificate authorities.
+	KeyCA = "ca.crt"
+	// KeyBootstrap is the key of the ConfigMap with the proxy's bootstrap.
+	KeyBootstrap = "bootstrap.toml"
+	// MetricsPort is where a proxy serves /metrics and its probes. A listener
+	// cannot have it.
+	MetricsPort = 15020
+)
+
+// Options are the same for every Gateway.
+type Options struct {
+	// Image is the proxy's.
+	Image           string
+	ImagePullPolicy corev1.PullPolicy
+	// ServiceType is LoadBalancer where empty.
+	ServiceType corev1.ServiceType
+	// Servers are the controllers' host:port addresses; ServerName is checked
+	// against their certificate.
+	Servers    []string
+	ServerName string
+	// LogLevel and AccessLog are the proxies' (see package bootstrap).
+	LogLevel  string
+	AccessLog bool
+}
+
+// Input is what the objects of one Gateway follow from.
+type Input struct {
+	Options
+	Gateway *gatewayv1.Gateway
+	// Node is the name under which the proxy asks for its configuration.
+	Node string
+	// Ports are those that listeners bind, the Gateway's and its ListenerSets'.
+	Ports []Port
+	// CA is the PEM bundle of the controller's certificate authorities.
+	CA []byte
+}
+
+// Port is a port that the Service opens.
+type Port struct {
+	Number   int32
+	Protocol corev1.Protocol // TCP or UDP
+}
+
+// Object is a Kubernetes object.
+type Object interface {
+	metav1.Object
+	runtime.Object
+}
+
+// Objects returns the objects of a Gateway, in the order in which to apply
+// them. There is no Service without ports: Kubernetes allows none.
+func Objects(in Input) ([]Object, error) {
+	config, err := in.bootstrap().Marshal()
+	if err != nil {
+		return nil, fmt.Errorf("gateway %s/%s: %w", in.Gateway.Namespace, in.Gateway.Name, err)
+	}
+	sum := sha256.Sum256(config)
+	objects := []Object{
+		&corev1.ServiceAccount{
+			TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+			ObjectMeta:                   in.meta(),
+			AutomountServiceAccountToken: new(false),
+		},
+		&corev1.ConfigMap{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+			ObjectMeta: in.meta(),
+			Data:       map[string]string{KeyBootstrap: string(config), KeyCA: string(in.CA)},
+		},
+		in.deployment(hex.EncodeToString(sum[:8])),
+		in.budget(),
+	}
+	if len(in.Ports) > 0 {
+		objects = append(objects, in.service())
+	}
+	return objects, nil
+}
+
+// Key returns the namespace and name of every object of a Gateway.
+func Key(gateway *gatewayv1.Gateway) (namespace, name string) {
+	return gateway.Namespace, Name(gateway.Name, string(gateway.Spec.GatewayClassName))
+}
+
+func (in Input) meta() metav1.ObjectMeta {
+	namespace, name := Key(in.Gateway)
+	return metav1.ObjectMeta{
+		Name:        name,
+		Namespace:   namespace,
+		Labels:      in.labels(),
+		Annotations: in.annotations(),
+		OwnerReferences: []metav1.OwnerReference{{
+			APIVersion:         gatewayv1.GroupVersion.String(),
+			Kind:               "Gateway",
+			Name:               in.Gateway.Name,
+			UID:                in.Gateway.UID,
+			Controller:         new(true),
+			BlockOwnerDeletion: new(true),
+		}},
+	}
+}
+
+// labels returns those of spec.infrastructure and ours, which win: objects are
+// selected by them.
+func (in Input) labels() map[string]string {
+	out := map[string]string{}
+	if i := in.Gateway.Spec.Infrastructure; i != nil {
+		for k, v := range i.Labels {
+			out[string(k)] = string(v)
+		}
+	}
+	maps.Copy(out, in.selector())
+	out[LabelClass] = LabelValue(string(in.Gateway.Spec.GatewayClassName))
+	out[LabelManagedBy] = ManagedBy
+	out["app.kubernetes.io/name"] = "citoroute-proxy"
+	return out
+}
+
+func (in Input) annotations() map[string]string {
+	i := in.Gateway.Spec.Infrastructure
+	if i == nil || len(i.Annotations) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(i.Annotations))
+	for k, v := range i.Annotations {
+		out[string(k)] = string(v)
+	}
+	return out
+}
+
+// selector is immutable in a Deployment, so it holds only what never changes.
+func (in Input) selector() map[string]string {
+	return map[string]string{LabelGateway: LabelValue(in.Gateway.Name)}
+}
+
+func (in Input) bootstrap() bootstrap.Config {
+	c := bootstrap.Default()
+	c.Node = in.Node
+	c.Source = bootstrap.SourceStream
+	c.Stream = bootstrap.Stream{
+		Servers:    in.Servers,
+		ServerName: in.ServerName,
+		CAFile:     configDir + "/" + KeyCA,
+		TokenFile:  tokenDir + "/token",
+	}
+	c.Metrics = fmt.Sprintf(":%d", MetricsPort)
+	c.StateDir = stateDir
+	c.Log.Level = cmp.Or(in.LogLevel, c.Log.Level)
+	c.Log.Access = in.AccessLog
+	c.Timeouts.Drain = bootstrap.Duration(drainSeconds * time.Second)
+	return c
+}
+
+func (in Input) budget() *policyv1.PodDisruptionBudget {
+	return &policyv1.PodDisruptionBudget{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
+		ObjectMeta: in.meta(),
+		Spec: policyv1.PodDisruptionBudgetSpec{
+			// One at a time, and never a node that cannot be drained because
+			// there is only one replica.
+			MaxUnavailable: new(intstr.FromInt32(1)),
+			Selector:       &metav1.LabelSelector{MatchLabels: in.selector()},
+		},
+	}
+}
+
+func (in Input) service() *corev1.Service {
+	s := &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: in.meta(),
+		Spec: corev1.ServiceSpec{
+			Type:           cmp.Or(in.ServiceType, corev1.ServiceTypeLoadBalancer),
+			Selector:       in.selector(),
+			Ports:          in.servicePorts(),
+			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
+		},
+	}
+	if s.Spec.Type != corev1.ServiceTypeClusterIP {
+		// Local would keep the client's address, but a node whose only proxy is
+		// being replaced would drop what still comes to it.
+		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
+	}
+	if wanted := RequestedAddresses(in.Gateway); s.Spec.Type == corev1.ServiceTypeLoadBalancer && len(wanted) > 0 {
+		s.Spec.LoadBalancerIP = wanted[0]
+	}
+	return s
+}
+
+func (in Input) servicePorts() []corev1.ServicePort {
+	ports := slices.Clone(in.Ports)
+	slices.SortFunc(ports, func(a, b Port) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	ports = slices.Compact(ports)
+	out := make([]corev1.ServicePort, 0, len(ports))
+	for _, p := range ports {
+		name := fmt.Sprintf("tcp-%d", p.Number)
+		if p.Protocol == corev1.ProtocolUDP {
+			name = fmt.Sprintf("udp-%d", p.Number)
+		}
+		out = append(out, corev1.ServicePort{
+			Name: name, Port: p.Number, Protocol: p.Protocol, TargetPort: intstr.FromInt32(p.Number),
+		})
+	}
+	return out
+}
+
+// RequestedAddresses returns the IP addresses that spec.addresses asks for by
+// value. A LoadBalancer Service can ask for one, so the first is asked for.
+func RequestedAddresses(gateway *gatewayv1.Gateway) []string {
+	var out []string
+	for _, a := range gateway.Spec.Addresses {
+		if a.Value != "" && (a.Type == nil || *a.Type == gatewayv1.IPAddressType) {
+			out = append(out, a.Value)
+		}
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+package infra
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func testInput(gateway *gatewayv1.Gateway, ports ...Port) Input {
+	return Input{
+		Options: Options{
+			Image:      "citoroute/proxy:test",
+			Servers:    []string{"citoroute-controller.citoroute-system.svc:15010"},
+			ServerName: "citoroute-controller.citoroute-system.svc",
+		},
+		Gateway: gateway,
+		Node:    "gateway/" + gateway.Namespace + "/" + gateway.Name,
+		Ports:   ports,
+		CA:      []byte("the bundle\n"),
+	}
+}
+
+func testGateway(name string) *gatewayv1.Gateway {
+	return &gatewayv1.Gateway{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: "uid"},
+		Spec:       gatewayv1.GatewaySpec{GatewayClassName: "citoroute"},
+	}
+}
+
+func TestObjects_Golden(t *testing.T) {
+	infrastructure := testGateway("web")
+	infrastructure.Spec.Infrastructure = &gatewayv1.GatewayInfrastructure{
+		Labels:      map[gatewayv1.LabelKey]gatewayv1.LabelValue{"team": "shop", LabelGateway: "stolen"},
+		Annotations: map[gatewayv1.AnnotationKey]gatewayv1.AnnotationValue{"note": "by the shop team"},
+	}
+	static := testGateway("web")
+	static.Spec.Addresses = []gatewayv1.GatewaySpecAddress{
+		{Type: new(gatewayv1.HostnameAddressType), Value: "shop.example.com"},
+		{Type: new(gatewayv1.IPAddressType)},
+		{Value: "192.0.2.7"},
+	}
+	clusterIP := testInput(testGateway("web"), Port{80, corev1.ProtocolTCP})
+	clusterIP.ServiceType = corev1.ServiceTypeClusterIP
+	for name, in := range map[string]Input{
+		"Ports": testInput(testGateway("web"),
+			Port{443, corev1.ProtocolTCP}, Port{80, corev1.ProtocolTCP}, Port{443, corev1.ProtocolUDP}, Port{80, corev1.ProtocolTCP}),
+		"NoPorts":        testInput(testGateway("web")),
+		"Infrastructure": testInput(infrastructure, Port{80, corev1.ProtocolTCP}),
+		"StaticAddress":  testInput(static, Port{80, corev1.ProtocolTCP}),
+		"ClusterIP":      clusterIP,
+		"LongName":       testInput(testGateway(strings.Repeat("long-name.", 25)+"abc"), Port{80, corev1.ProtocolTCP}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := render(t, in)
+			if !bytes.Equal(got, render(t, in)) {
+				t.Error("the same input gives two outputs")
+			}
+			path := filepath.Join("testdata", name+".yaml")
+			if *update {
+				if err := os.WriteFile(path, got, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func render(t *testing.T, in Input) []byte {
+	t.Helper()
+	objects, err := Objects(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, o := range objects {
+		b, err := yaml.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.WriteString("---\n")
+		out.Write(b)
+	}
+	return out.Bytes()
+}
+
+func TestObjects_PodsMayDoNothingButServe(t *testing.T) {
+	objects, err := Objects(testInput(testGateway("web"), Port{80, corev1.ProtocolTCP}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		if strings.Contains(o.GetObjectKind().GroupVersionKind().Kind, "Role") {
+			t.Errorf("a proxy gets a %T", o)
+		}
+		if ref := metav1.GetControllerOf(o); ref == nil || ref.Kind != "Gateway" || ref.UID != "uid" {
+			t.Errorf("%T is not owned by the Gateway: %v", o, ref)
+		}
+	}
+	pod := testInput(testGateway("web")).pod()
+	c := pod.Containers[0].SecurityContext
+	if !*pod.SecurityContext.RunAsNonRoot || !*c.ReadOnlyRootFilesystem || *c.AllowPrivilegeEscalation ||
+		*pod.AutomountServiceAccountToken || c.Capabilities.Drop[0] != "ALL" || len(c.Capabilities.Add) > 0 {
+		t.Errorf("the pod may do too much: %+v %+v", pod.SecurityContext, c)
+	}
+}
+
+func TestName_IsALabelAndUnique(t *testing.T) {
+	seen := map[string]string{}
+	for _, gateway := range []string{
+		"web", "web.eu", "web-eu", "1web", "gw-1web", "a." + strings.Repeat("b", 251), "a." + strings.Repeat("b", 250) + "c",
+		strings.Repeat("x", 53), strings.Repeat("x", 54), strings.Repeat("x-", 60),
+	} {
+		name := Name(gateway, "citoroute")
+		if errs := validation.IsDNS1035Label(name); len(errs) > 0 {
+			t.Errorf("Name(%q) = %q: %v", gateway, name, errs)
+		}
+		if other, ok := seen[name]; ok {
+			t.Errorf("%q and %q share the name %q", gateway, other, name)
+		}
+		seen[name] = gateway
+		if errs := validation.IsValidLabelValue(LabelValue(gateway)); len(errs) > 0 {
+			t.Errorf("LabelValue(%q) = %q: %v", gateway, LabelValue(gateway), errs)
+		}
+	}
+	if got := Name("web", "citoroute"); got != "web-citoroute" {
+		t.Errorf("Name(web, citoroute) = %q", got)
+	}
+}
