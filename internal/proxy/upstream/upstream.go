@@ -1,8 +1,106 @@
-// Package upstream keeps the clusters of a proxy.
 package upstream
 
-// Lease is the use of one endpoint by one attempt.
-type Lease struct{}
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
 
-// Done ends the use.
-func (l *Lease) Done(failed bool) {}
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/balance"
+)
+
+// Reasons why a cluster has no endpoint to offer.
+var (
+	// ErrUnknown: no such backend, or one that can not be used as configured.
+	ErrUnknown = errors.New("backend is not known or not usable")
+	// ErrEmpty: the backend has no ready endpoint.
+	ErrEmpty = errors.New("backend has no ready endpoint")
+)
+
+// defaultConnectTimeout is for backends that set none.
+const defaultConnectTimeout = 5 * time.Second
+
+// Config is how to speak to a backend.
+type Config struct {
+	Backend *ir.Backend
+	// TLS is nil for cleartext. It is the same pointer as long as nothing it
+	// is made from changes, because connections are pooled by it.
+	TLS *tls.Config
+	// HTTP2 says that the backend wants HTTP/2.
+	HTTP2          bool
+	ConnectTimeout time.Duration
+	// Credential is the secret value of an LLM provider; "" where it has none.
+	Credential string
+	// Err says why the backend can not be used; nil where it can.
+	Err error
+
+	secrets []*ir.Secret // what TLS and Credential were made from
+}
+
+// Cluster is the live state of one backend.
+type Cluster struct {
+	name      string
+	config    atomic.Pointer[Config] // nil: no such backend
+	endpoints atomic.Pointer[balance.Set]
+}
+
+// Name returns the name of the backend.
+func (c *Cluster) Name() string { return c.name }
+
+// Config returns the current configuration, or nil where there is no such
+// backend.
+func (c *Cluster) Config() *Config { return c.config.Load() }
+
+// Endpoints returns the current endpoints.
+func (c *Cluster) Endpoints() *balance.Set { return c.endpoints.Load() }
+
+// Pick chooses an endpoint that is in none of tried, as long as there is one.
+// The lease must be ended by Done.
+func (c *Cluster) Pick(random uint64, now time.Time, tried []*balance.Endpoint) (Lease, error) {
+	config := c.config.Load()
+	if config == nil || config.Err != nil {
+		return Lease{}, ErrUnknown
+	}
+	set := c.endpoints.Load()
+	e := set.Pick(random, now, tried)
+	if e == nil {
+		return Lease{}, ErrEmpty
+	}
+	e.Acquire()
+	return Lease{Endpoint: e, Config: config, set: set}, nil
+}
+
+// Lease is the use of one endpoint by one attempt. The zero value is no lease.
+type Lease struct {
+	Endpoint *balance.Endpoint
+	Config   *Config
+	set      *balance.Set
+}
+
+// Done ends the use, where there is one.
+func (l *Lease) Done() {
+	if l.Endpoint != nil {
+		l.Endpoint.Release()
+		*l = Lease{}
+	}
+}
+
+// Reached says that the endpoint could be connected to.
+func (l *Lease) Reached() { l.Endpoint.Succeeded() }
+
+// Unreachable says that it could not: others are preferred for a while.
+func (l *Lease) Unreachable(now time.Time) { l.set.Failed(l.Endpoint, now) }
+
+func addresses(e *ir.Endpoints) []string {
+	if e == nil {
+		return nil
+	}
+	out := make([]string, 0, len(e.Addresses))
+	for _, a := range e.Addresses {
+		out = append(out, net.JoinHostPort(a.Host, strconv.Itoa(int(a.Port))))
+	}
+	return out
+}

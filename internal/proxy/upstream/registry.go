@@ -1,0 +1,170 @@
+package upstream
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/balance"
+)
+
+// Registry keeps every cluster by the name of its backend. It belongs to one
+// goroutine at a time; the clusters themselves are safe for concurrent use.
+type Registry struct {
+	clusters map[string]*Cluster
+	// using names the clusters by the Endpoints resource that they use.
+	using map[string]map[*Cluster]bool
+	refs  map[*Cluster]int
+}
+
+// NewRegistry returns an empty Registry.
+func NewRegistry() *Registry {
+	return &Registry{
+		clusters: make(map[string]*Cluster),
+		using:    make(map[string]map[*Cluster]bool),
+		refs:     make(map[*Cluster]int),
+	}
+}
+
+// Get returns the cluster of a backend, which need not be known yet.
+func (r *Registry) Get(backend string) *Cluster {
+	c := r.clusters[backend]
+	if c == nil {
+		c = &Cluster{name: backend}
+		r.clusters[backend] = c
+	}
+	return c
+}
+
+// Retain says that a rule points at c.
+func (r *Registry) Retain(c *Cluster) { r.refs[c]++ }
+
+// Release ends what Retain began.
+func (r *Registry) Release(c *Cluster) {
+	if r.refs[c]--; r.refs[c] <= 0 {
+		delete(r.refs, c)
+		r.drop(c)
+	}
+}
+
+// drop forgets a cluster that is neither configured nor pointed at.
+func (r *Registry) drop(c *Cluster) {
+	if r.refs[c] == 0 && c.config.Load() == nil {
+		delete(r.clusters, c.name)
+	}
+}
+
+// Sweep forgets the clusters that were made by Get and came to nothing.
+func (r *Registry) Sweep(c []*Cluster) {
+	for _, c := range c {
+		r.drop(c)
+	}
+}
+
+// Set makes b live with the endpoints e, which may be nil.
+func (r *Registry) Set(b *ir.Backend, e *ir.Endpoints, find SecretSource) {
+	c := r.Get(b.Name)
+	old := c.config.Load()
+	if old != nil && old.Backend.Endpoints != b.Endpoints {
+		r.unuse(old.Backend.Endpoints, c)
+	}
+	if r.using[b.Endpoints] == nil {
+		r.using[b.Endpoints] = make(map[*Cluster]bool)
+	}
+	r.using[b.Endpoints][c] = true
+	// Endpoints first: whoever sees the new configuration sees its endpoints.
+	if old == nil || old.Backend.Endpoints != b.Endpoints {
+		c.endpoints.Store(balance.NewSet(addresses(e), c.endpoints.Load()))
+	}
+	c.config.Store(newConfig(b, old, find))
+}
+
+// Delete makes the backend unknown; rules that point at it answer 500.
+func (r *Registry) Delete(backend string) {
+	c := r.clusters[backend]
+	if c == nil {
+		return
+	}
+	if old := c.config.Load(); old != nil {
+		r.unuse(old.Backend.Endpoints, c)
+	}
+	c.config.Store(nil)
+	c.endpoints.Store(nil)
+	r.drop(c)
+}
+
+// SetEndpoints makes the addresses of a resource live in every cluster that
+// uses it; e is nil where the resource is gone.
+func (r *Registry) SetEndpoints(name string, e *ir.Endpoints) {
+	addrs := addresses(e)
+	for c := range r.using[name] {
+		c.endpoints.Store(balance.NewSet(addrs, c.endpoints.Load()))
+	}
+}
+
+// Refresh compiles anew what depends on the Secret resource of that name.
+func (r *Registry) Refresh(secret string, find SecretSource) {
+	for _, c := range r.clusters {
+		config := c.config.Load()
+		if config != nil && dependsOn(config.Backend, secret) {
+			c.config.Store(newConfig(config.Backend, config, find))
+		}
+	}
+}
+
+func (r *Registry) unuse(endpoints string, c *Cluster) {
+	delete(r.using[endpoints], c)
+	if len(r.using[endpoints]) == 0 {
+		delete(r.using, endpoints)
+	}
+}
+
+func dependsOn(b *ir.Backend, secret string) bool {
+	return b.TLS != nil && (b.TLS.Certificate == secret || slices.Contains(b.TLS.CAs, secret)) ||
+		b.LLM != nil && b.LLM.Credentials == secret
+}
+
+// newConfig compiles b and keeps the TLS configuration of old where nothing
+// changed that it is made from.
+func newConfig(b *ir.Backend, old *Config, find SecretSource) *Config {
+	c := &Config{Backend: b, HTTP2: b.Protocol == ir.ProtocolH2C, ConnectTimeout: b.ConnectTimeout}
+	if c.ConnectTimeout <= 0 {
+		c.ConnectTimeout = defaultConnectTimeout
+	}
+	if b.TLS != nil {
+		c.TLS, c.secrets, c.Err = newTLS(b.TLS, c.HTTP2, find)
+		if old != nil && old.Err == nil && c.Err == nil && old.HTTP2 == c.HTTP2 &&
+			reflect.DeepEqual(old.Backend.TLS, b.TLS) && slices.Equal(old.secrets, c.secrets) {
+			c.TLS = old.TLS
+		}
+	}
+	if b.LLM != nil && b.LLM.Credentials != "" && c.Err == nil {
+		c.Credential, c.Err = credential(find(b.LLM.Credentials))
+	}
+	return c
+}
+
+// credential returns the value "apiKey" of a secret, else its only one.
+func credential(s *ir.Secret) (string, error) {
+	if s == nil {
+		return "", errors.New("credentials are not known")
+	}
+	value, ok := s.Values["apiKey"]
+	if !ok && len(s.Values) == 1 {
+		for _, only := range s.Values {
+			value, ok = only, true
+		}
+	}
+	key := strings.TrimSpace(string(value)) // files end with a newline
+	switch {
+	case !ok || key == "":
+		return "", errors.New("credentials have no value apiKey")
+	case !httpguts.ValidHeaderFieldValue(key):
+		return "", errors.New("credentials can not stand in a header")
+	}
+	return key, nil
+}
