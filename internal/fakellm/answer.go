@@ -1,0 +1,201 @@
+package fakellm
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// prompt is what the fake understands of a request, whatever its protocol.
+type prompt struct {
+	model  string
+	stream bool
+	// said is all text that counts as input; text is the last user message.
+	said []string
+	text string
+	// results are the tool results that came last.
+	results []string
+	tools   []tool
+	choice  toolChoice
+	think   bool
+	// maxTokens limits the answer; 0 is no limit.
+	maxTokens int
+	// usageEvent says that an OpenAI stream shall end with a usage event.
+	usageEvent bool
+}
+
+type tool struct {
+	name   string
+	schema json.RawMessage
+}
+
+// toolChoice says whether tools are to be called: none forbids it, force
+// demands it, name demands that one.
+type toolChoice struct {
+	none, force bool
+	name        string
+}
+
+// reason is why an answer ended, in words that each protocol has its own for.
+type reason int
+
+const (
+	reasonStop reason = iota
+	reasonLength
+	reasonTools
+)
+
+// answer is a response, whatever its protocol. Its pieces are the events of a
+// stream.
+type answer struct {
+	id       string
+	thinking []string
+	text     []string
+	calls    []call
+	reason   reason
+	usage    usage
+}
+
+type call struct {
+	id, name string
+	// arguments are pieces of one JSON object.
+	arguments []string
+}
+
+// usage counts tokens. A token of the fake is a word.
+type usage struct {
+	input, cached     int // cached is part of input
+	output, reasoning int // reasoning is part of output
+}
+
+// respond makes up the answer to p. n numbers the answer.
+func respond(p prompt, o Orders, n int64) (answer, error) {
+	a := answer{id: fmt.Sprintf("fake-%d", n)}
+	for _, s := range p.said {
+		a.usage.input += len(words(s))
+	}
+	a.usage.cached = min(o.Cached, a.usage.input)
+	if p.think || o.Think {
+		a.thinking = words("Someone said something. I repeat it.")
+		a.usage.reasoning = len(a.thinking)
+	}
+	names, err := calls(p, o)
+	if err != nil {
+		return answer{}, err
+	}
+	switch {
+	case len(names) > 0:
+		a.reason = reasonTools
+		for i, t := range names {
+			a.calls = append(a.calls, call{id: fmt.Sprintf("call_%d_%d", n, i), name: t.name, arguments: arguments(t.schema)})
+			a.usage.output += len(a.calls[i].arguments)
+		}
+	case len(p.results) > 0:
+		a.text = words("The tools said: " + strings.Join(p.results, ", "))
+	default:
+		a.text = words("You said: " + p.text)
+	}
+	if p.maxTokens > 0 && len(a.text) > p.maxTokens {
+		a.text = a.text[:p.maxTokens]
+		a.reason = reasonLength
+	}
+	a.usage.output += len(a.text) + a.usage.reasoning
+	return a, nil
+}
+
+// calls returns the tools to call: those ordered, or the one that the request
+// demands.
+func calls(p prompt, o Orders) ([]tool, error) {
+	if p.choice.none {
+		return nil, nil
+	}
+	names := o.Tools
+	if len(names) == 0 && p.choice.name != "" {
+		names = []string{p.choice.name}
+	}
+	if len(names) == 0 && p.choice.force && len(p.tools) > 0 {
+		names = []string{p.tools[0].name}
+	}
+	if len(p.results) > 0 && p.choice.name == "" {
+		names = nil // the tools have answered: do not ask again
+	}
+	var out []tool
+	for _, name := range names {
+		found := false
+		for _, t := range p.tools {
+			if t.name == name {
+				out, found = append(out, t), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("there is no tool %q", name)
+		}
+	}
+	return out, nil
+}
+
+// words splits a text into pieces that join to it again, one per word.
+func words(s string) []string {
+	var out []string
+	start, inWord := 0, false
+	for i, r := range s {
+		space := r == ' ' || r == '\n' || r == '\t'
+		if space && inWord {
+			out, start, inWord = append(out, s[start:i]), i, false
+		}
+		if !space {
+			inWord = true
+		}
+	}
+	if start < len(s) {
+		out = append(out, s[start:])
+	}
+	return out
+}
+
+// arguments makes up arguments that fit the schema, in pieces.
+func arguments(schema json.RawMessage) []string {
+	b, err := json.Marshal(example(schema))
+	if err != nil || string(b) == "null" || string(b) == "{}" {
+		return []string{"{}"}
+	}
+	half := len(b) / 2
+	return []string{string(b[:half]), string(b[half:])}
+}
+
+// example returns a value that fits a JSON schema, as far as the schema is plain.
+func example(schema json.RawMessage) any {
+	var s struct {
+		Type       string                     `json:"type"`
+		Enum       []any                      `json:"enum"`
+		Properties map[string]json.RawMessage `json:"properties"`
+		Items      json.RawMessage            `json:"items"`
+	}
+	if json.Unmarshal(schema, &s) != nil {
+		return "text"
+	}
+	if len(s.Enum) > 0 {
+		return s.Enum[0]
+	}
+	switch s.Type {
+	case "integer", "number":
+		return 1
+	case "boolean":
+		return true
+	case "array":
+		return []any{example(s.Items)}
+	case "object", "":
+		out := make(map[string]any, len(s.Properties))
+		names := make([]string, 0, len(s.Properties))
+		for name := range s.Properties {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		for _, name := range names {
+			out[name] = example(s.Properties[name])
+		}
+		return out
+	}
+	return "text"
+}

@@ -1,0 +1,178 @@
+package fakellm
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ai/eventstream"
+)
+
+// bedrock is the Converse protocol of Amazon Bedrock.
+type bedrock struct {
+	now    func() time.Time
+	stream bool
+}
+
+func (bedrock) name() string { return "bedrock" }
+
+func (b bedrock) read(r *http.Request, body []byte) (prompt, error) {
+	if err := checkSignature(r, body, b.now()); err != nil {
+		return prompt{}, err
+	}
+	var req converseRequest
+	if err := decode(body, &req, "Malformed input request: #: extraneous key [%s] is not permitted, please reformat your input and try again."); err != nil {
+		return prompt{}, err
+	}
+	p := prompt{model: r.PathValue("id"), stream: b.stream}
+	if err := req.check(); err != nil {
+		return p, err
+	}
+	req.tell(&p)
+	return p, nil
+}
+
+func (bedrock) head(h http.Header, p prompt, a answer) {
+	h.Set("X-Amzn-Requestid", a.id)
+	if p.stream {
+		h.Set("Content-Type", "application/vnd.amazon.eventstream")
+	}
+}
+
+func (bedrock) fail(w http.ResponseWriter, f failure) {
+	if refuseBriefly(w, f) {
+		return
+	}
+	kind := f.code
+	if kind == "" {
+		kind = exceptionOf(f.status)
+	}
+	w.Header().Set("X-Amzn-Errortype", kind+":http://internal.amazon.com/coral/com.amazon.bedrock/")
+	w.Header().Set("X-Amzn-Requestid", "fake-error")
+	_ = writeJSON(w, f.status, map[string]any{"message": f.message}) // a client that left needs no answer
+}
+
+// exceptionOf is the exception that Bedrock sends with a status.
+func exceptionOf(status int) string {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnsupportedMediaType:
+		return "ValidationException"
+	case http.StatusForbidden, http.StatusUnauthorized:
+		return "AccessDeniedException"
+	case http.StatusNotFound:
+		return "ResourceNotFoundException"
+	case http.StatusRequestTimeout:
+		return "ModelTimeoutException"
+	case http.StatusFailedDependency:
+		return "ModelErrorException"
+	case http.StatusTooManyRequests:
+		return "ThrottlingException"
+	case http.StatusServiceUnavailable:
+		return "ServiceUnavailableException"
+	}
+	return "InternalServerException"
+}
+
+func (bedrock) errorEvent() []byte {
+	headers := []eventstream.Header{
+		{Name: ":exception-type", Value: "throttlingException"},
+		{Name: ":content-type", Value: "application/json"},
+		{Name: ":message-type", Value: "exception"},
+	}
+	return eventstream.Append(nil, headers, []byte(`{"message":"Too many tokens, please wait before trying again."}`))
+}
+
+func (bedrock) unary(_ prompt, a answer) any {
+	content := []any{}
+	if len(a.thinking) > 0 {
+		content = append(content, map[string]any{"reasoningContent": map[string]any{
+			"reasoningText": map[string]any{"text": strings.Join(a.thinking, ""), "signature": signature},
+		}})
+	}
+	if len(a.text) > 0 {
+		content = append(content, map[string]any{"text": strings.Join(a.text, "")})
+	}
+	for _, c := range a.calls {
+		content = append(content, map[string]any{"toolUse": map[string]any{
+			"toolUseId": "tooluse_" + c.id, "name": c.name, "input": json.RawMessage(strings.Join(c.arguments, "")),
+		}})
+	}
+	return map[string]any{
+		"output":     map[string]any{"message": map[string]any{"role": "assistant", "content": content}},
+		"stopReason": bedrockReason(a.reason),
+		"usage":      bedrockUsage(a.usage),
+		"metrics":    map[string]any{"latencyMs": 1},
+	}
+}
+
+func bedrockReason(r reason) string {
+	return [...]string{reasonStop: "end_turn", reasonLength: "max_tokens", reasonTools: "tool_use"}[r]
+}
+
+// bedrockUsage: inputTokens does not include what came from the cache.
+func bedrockUsage(u usage) map[string]any {
+	return map[string]any{
+		"inputTokens": u.input - u.cached, "outputTokens": u.output, "totalTokens": u.input + u.output,
+		"cacheReadInputTokens": u.cached, "cacheWriteInputTokens": 0,
+	}
+}
+
+func (bedrock) events(_ prompt, a answer) []event {
+	var out []event
+	add := func(kind string, content bool, data map[string]any) {
+		data["p"] = "abcdefghijklmnopqrstuvwxyz"[:len(out)%26] // padding, as Bedrock sends it
+		out = append(out, frame(kind, data, content))
+	}
+	add("messageStart", false, map[string]any{"role": "assistant"})
+	index := 0
+	block := func(deltas ...map[string]any) {
+		for _, d := range deltas {
+			add("contentBlockDelta", true, map[string]any{"contentBlockIndex": index, "delta": d})
+		}
+		add("contentBlockStop", false, map[string]any{"contentBlockIndex": index})
+		index++
+	}
+	if len(a.thinking) > 0 {
+		var deltas []map[string]any
+		for _, t := range a.thinking {
+			deltas = append(deltas, map[string]any{"reasoningContent": map[string]any{"text": t}})
+		}
+		block(append(deltas, map[string]any{"reasoningContent": map[string]any{"signature": signature}})...)
+	}
+	if len(a.text) > 0 {
+		var deltas []map[string]any
+		for _, t := range a.text {
+			deltas = append(deltas, map[string]any{"text": t})
+		}
+		block(deltas...)
+	}
+	for _, c := range a.calls {
+		add("contentBlockStart", false, map[string]any{
+			"contentBlockIndex": index,
+			"start":             map[string]any{"toolUse": map[string]any{"toolUseId": "tooluse_" + c.id, "name": c.name}},
+		})
+		var deltas []map[string]any
+		for _, piece := range c.arguments {
+			deltas = append(deltas, map[string]any{"toolUse": map[string]any{"input": piece}})
+		}
+		block(deltas...)
+	}
+	add("messageStop", false, map[string]any{"stopReason": bedrockReason(a.reason)})
+	add("metadata", false, map[string]any{"usage": bedrockUsage(a.usage), "metrics": map[string]any{"latencyMs": 1}})
+	out[len(out)-1].reports = &a.usage
+	return out
+}
+
+func frame(kind string, data map[string]any, content bool) event {
+	payload, err := json.Marshal(data)
+	if err != nil {
+		payload = nil // maps of strings and numbers always marshal
+	}
+	headers := []eventstream.Header{
+		{Name: ":event-type", Value: kind},
+		{Name: ":content-type", Value: "application/json"},
+		{Name: ":message-type", Value: "event"},
+	}
+	return event{bytes: eventstream.Append(nil, headers, payload), content: content}
+}
