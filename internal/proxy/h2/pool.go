@@ -1,0 +1,160 @@
+package h2
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// http2Proto is HTTP/2's ALPN name.
+const http2Proto = "h2"
+
+// errHTTP1 says that the backend speaks HTTP/1.1.
+var errHTTP1 = errors.New("the backend chose http/1.1")
+
+// errNoStream says that others took every stream of every connection.
+var errNoStream = errors.New("no stream is free on any connection")
+
+// pool holds the connections to one address under one TLS identity. Requests
+// share connections as far as the backend's stream limit allows, and one
+// connection is dialled at a time: those who wait for it share it.
+type pool struct {
+	transport *Transport
+	key       poolKey
+	config    *tls.Config
+
+	mu       sync.Mutex
+	conns    []*http.ClientConn
+	dialling *dialling // nil: no dial is under way
+	http1    bool
+	closed   bool
+}
+
+// dialling is a dial under way.
+type dialling struct {
+	done chan struct{} // closed at the end
+	err  error         // valid then
+}
+
+func newPool(t *Transport, key poolKey) *pool {
+	p := &pool{transport: t, key: key}
+	if key.tls != nil {
+		p.config = key.tls.Clone()
+		if len(p.config.NextProtos) == 0 {
+			p.config.NextProtos = []string{http2Proto, "http/1.1"}
+		}
+	}
+	return p
+}
+
+// maxRounds is how many connections acquire sees filled up by others before it
+// gives up.
+const maxRounds = 64
+
+// acquire returns a connection with a stream reserved. reused says that it
+// was there before. The error is errHTTP1, ctx's cause or the dial's.
+func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.ClientConn, reused bool, err error) {
+	for round := range maxRounds {
+		p.mu.Lock()
+		if p.http1 {
+			p.mu.Unlock()
+			return nil, false, errHTTP1
+		}
+		if conn := p.reserve(); conn != nil {
+			p.mu.Unlock()
+			return conn, round == 0, nil
+		}
+		d := p.dialling
+		if d == nil {
+			d = &dialling{done: make(chan struct{})}
+			p.dialling = d
+			go p.dial(d, timeout)
+		}
+		p.mu.Unlock()
+		select {
+		case <-d.done:
+			if d.err != nil {
+				return nil, false, d.err
+			}
+		case <-ctx.Done():
+			return nil, false, context.Cause(ctx)
+		}
+	}
+	return nil, false, errNoStream
+}
+
+// reserve takes a stream on a connection that has one free, the newest first
+// so that the others may go idle. p.mu is held.
+func (p *pool) reserve() *http.ClientConn {
+	for _, conn := range slices.Backward(p.conns) {
+		if conn.Reserve() == nil {
+			return conn
+		}
+	}
+	return nil
+}
+
+// dial adds a connection. It belongs to no request: the one that wanted it
+// may be gone before others use it.
+func (p *pool) dial(d *dialling, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	conn, err := p.transport.dial(ctx, p.key, p.config)
+	p.mu.Lock()
+	p.dialling = nil
+	switch {
+	case err != nil:
+	case conn == nil:
+		p.http1, err = true, errHTTP1
+	case p.closed:
+		err = net.ErrClosed
+		_ = conn.Close()
+	default:
+		p.conns = append(p.conns, conn)
+	}
+	p.mu.Unlock()
+	if err != nil {
+		p.transport.forget(p)
+	} else {
+		conn.SetStateHook(p.check) // without p.mu: it may be called at once
+	}
+	d.err = err
+	close(d.done)
+}
+
+// check drops a connection that can take no more requests for good.
+func (p *pool) check(conn *http.ClientConn) {
+	if conn.Err() == nil {
+		return
+	}
+	p.mu.Lock()
+	p.conns = slices.DeleteFunc(p.conns, func(c *http.ClientConn) bool { return c == conn })
+	empty := len(p.conns) == 0
+	p.mu.Unlock()
+	if empty {
+		p.transport.forget(p)
+	}
+}
+
+// recheck has the next request ask the backend again which protocol it
+// speaks.
+func (p *pool) recheck() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.http1 = false
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	conns := p.conns
+	p.conns, p.closed = nil, true
+	p.mu.Unlock()
+	for _, conn := range conns {
+		_ = conn.Close()
+	}
+}

@@ -1,0 +1,339 @@
+package h2
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+)
+
+// Causes of a request's end that is not the backend's doing.
+var (
+	errDeadline = errors.New("no response head before the deadline")
+	errClient   = errors.New("the client went away")
+)
+
+// attempt is one request to a backend, until its response body is closed.
+type attempt struct {
+	ex     *exchange.Exchange
+	upload *upload
+	cancel context.CancelCauseFunc
+	stop   func() // ends the watch over the client
+
+	sent, answered atomic.Bool
+}
+
+// RoundTrip implements exchange.Transport.
+func (t *Transport) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error {
+	p := t.pool(to)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	a := &attempt{ex: ex, cancel: cancel}
+	a.stop = ex.Client.OnCancel(func() { cancel(errClient) })
+	var timer *time.Timer
+	if !to.Deadline.IsZero() {
+		timer = time.AfterFunc(time.Until(to.Deadline), func() { cancel(errDeadline) })
+		defer timer.Stop()
+	}
+	conn, reused, err := p.acquire(ctx, to.ConnectTimeout)
+	if err != nil {
+		a.release()
+		if errors.Is(err, errHTTP1) {
+			return t.overHTTP1(p, ex, to)
+		}
+		return a.failure(ctx, exchange.StageConnect, false, err)
+	}
+	resp, err := conn.RoundTrip(a.request(ctx, to)) //nolint:bodyclose // respond does it.
+	if err != nil {
+		a.upload.finish()
+		a.release()
+		return a.failure(ctx, a.stage(err), reused, err)
+	}
+	if timer != nil && !timer.Stop() {
+		// The head and the deadline came together.
+		_ = resp.Body.Close()
+		a.upload.finish()
+		a.release()
+		return a.failure(ctx, exchange.StageTimeout, reused, errDeadline)
+	}
+	a.respond(resp, to.IdleTimeout)
+	return nil
+}
+
+// failure is how a failed attempt is reported: who ended it comes before how
+// far it had come.
+func (a *attempt) failure(ctx context.Context, stage exchange.Stage, reused bool, err error) error {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errDeadline):
+		stage, err = exchange.StageTimeout, cause
+	case errors.Is(cause, errClient):
+		stage, err = exchange.StageClient, cause
+	}
+	return &exchange.Failure{Stage: stage, Reused: reused, Err: err}
+}
+
+// stage says how far an attempt had come when the library gave up on it.
+func (a *attempt) stage(err error) exchange.Stage {
+	begun := a.upload != nil && a.upload.begun.Load()
+	switch {
+	case a.upload != nil && a.upload.failed() != nil:
+		return exchange.StageClient
+	case !begun && (!a.sent.Load() || unprocessed(err)):
+		return exchange.StageConnect
+	case a.answered.Load():
+		return exchange.StageHead
+	case begun && !a.upload.complete():
+		return exchange.StageSend
+	}
+	return exchange.StageAwait
+}
+
+// unprocessed says that the backend has refused the stream, or left it out of
+// its GOAWAY: it did nothing with the request (RFC 9113 section 8.7).
+func unprocessed(err error) bool {
+	var reset streamError
+	if errors.As(err, &reset) {
+		return reset.Code == refusedStream
+	}
+	// The library exports neither type nor value for these.
+	return strings.HasSuffix(err.Error(), "graceful shutdown GOAWAY") || strings.HasSuffix(err.Error(), "client conn not usable")
+}
+
+// refusedStream is REFUSED_STREAM (RFC 9113 section 7).
+const refusedStream = 0x7
+
+// streamError has the fields of the library's type of that name, which fills
+// it through errors.As.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+// Error implements error.
+func (e streamError) Error() string { return "stream reset" }
+
+// overHTTP1 sends ex to a backend that does not speak HTTP/2.
+func (t *Transport) overHTTP1(p *pool, ex *exchange.Exchange, to *exchange.Target) error {
+	err := t.h1.RoundTrip(ex, to)
+	if f := (*exchange.Failure)(nil); errors.As(err, &f) && f.Stage == exchange.StageConnect {
+		p.recheck()
+	}
+	return err //nolint:wrapcheck // it is an *exchange.Failure already.
+}
+
+// release ends what watches over the attempt.
+func (a *attempt) release() {
+	a.stop()
+	a.cancel(nil)
+}
+
+// request builds what the library sends.
+func (a *attempt) request(ctx context.Context, to *exchange.Target) *http.Request {
+	in := &a.ex.Request
+	req := &http.Request{
+		Method: in.Method,
+		URL:    &url.URL{Scheme: "http", Host: to.Addr, RawQuery: in.Query, ForceQuery: in.HasQuery},
+		Host:   in.Authority,
+		Header: make(http.Header, in.Header.Len()+2),
+	}
+	if to.TLS != nil {
+		req.URL.Scheme = "https"
+	}
+	// Opaque goes out as it is. The library takes two leading slashes for an
+	// authority, so such a path gets one for it to cut off.
+	req.URL.Opaque = in.Path
+	if strings.HasPrefix(in.Path, "//") {
+		req.URL.Opaque = "//" + in.Authority + in.Path
+	}
+	addTo(req.Header, &in.Header)
+	if _, ok := req.Header["User-Agent"]; !ok {
+		req.Header["User-Agent"] = nil // so that the library adds none
+	}
+	if in.AcceptsTrailers {
+		req.Header["Te"] = []string{"trailers"}
+	}
+	if in.Body != nil {
+		a.upload = &upload{ex: a.ex, req: req}
+		req.Body, req.ContentLength = a.upload, in.ContentLength
+		if in.ContentLength < 0 {
+			// The library sends what is in it at the end of the body.
+			req.Trailer = make(http.Header)
+		}
+	}
+	return req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse:       a.interim,
+		WroteHeaders:         func() { a.sent.Store(true) },
+		GotFirstResponseByte: func() { a.answered.Store(true) },
+	}))
+}
+
+// interim passes an informational response on. 100 is the codecs' own.
+func (a *attempt) interim(status int, fields textproto.MIMEHeader) error {
+	if status < 102 {
+		return nil
+	}
+	var h exchange.Header
+	for name, values := range fields {
+		for _, v := range values {
+			h.Add(name, v)
+		}
+	}
+	return a.ex.Client.Interim(status, &h) //nolint:wrapcheck // it ends up as the cause of a Failure.
+}
+
+// respond fills the exchange's response.
+func (a *attempt) respond(resp *http.Response, idle time.Duration) {
+	out := &a.ex.Response
+	out.Status, out.ContentLength = resp.StatusCode, resp.ContentLength
+	out.Header.Reset()
+	for name, values := range resp.Header {
+		if name == "Content-Length" {
+			continue
+		}
+		for _, v := range values {
+			out.Header.Add(name, v)
+		}
+	}
+	body := &responseBody{attempt: a, resp: resp, idle: idle}
+	if resp.Body == http.NoBody {
+		_ = body.Close()
+		out.Body = nil
+		return
+	}
+	if idle > 0 {
+		body.stalled = time.AfterFunc(idle, func() { a.cancel(errStalled) })
+		body.stalled.Stop()
+	}
+	out.Body = body
+}
+
+// errStalled ends a response that stops coming.
+var errStalled = errors.New("the backend sent nothing for too long")
+
+// responseBody is the body of a backend's response.
+type responseBody struct {
+	attempt *attempt
+	resp    *http.Response
+	idle    time.Duration
+	stalled *time.Timer
+	ended   bool
+}
+
+// Read implements exchange.Body.
+func (b *responseBody) Read(p []byte) (int, error) {
+	if b.stalled != nil {
+		b.stalled.Reset(b.idle)
+		defer b.stalled.Stop()
+	}
+	n, err := b.resp.Body.Read(p)
+	if errors.Is(err, io.EOF) && !b.ended {
+		b.ended = true
+		for name, values := range b.resp.Trailer {
+			for _, v := range values {
+				b.attempt.ex.Response.Trailer.Add(name, v)
+			}
+		}
+	}
+	return n, err //nolint:wrapcheck // io.EOF must stay itself.
+}
+
+// Buffered implements exchange.Body. The library does not say how much it
+// holds.
+func (b *responseBody) Buffered() int { return 0 }
+
+// Close implements exchange.Body: it resets the stream where it has not ended,
+// and then nothing reads the request's body any more.
+func (b *responseBody) Close() error {
+	err := b.resp.Body.Close()
+	b.attempt.upload.finish()
+	b.attempt.release()
+	return err //nolint:wrapcheck // nothing to add.
+}
+
+// upload is the body of the request as the library reads it, on a goroutine
+// of its own.
+type upload struct {
+	ex  *exchange.Exchange
+	req *http.Request
+
+	begun  atomic.Bool
+	closed atomic.Bool
+
+	mu    sync.Mutex // held while reading
+	err   error      // how the client's body broke
+	ended bool       // the body was read to its end
+	over  bool       // no more may be read
+}
+
+// Read implements io.Reader.
+func (u *upload) Read(p []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		if u.ended {
+			return 0, io.EOF
+		}
+		return 0, errFinished
+	}
+	u.begun.Store(true)
+	n, err := u.ex.Request.Body.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		if u.req.Trailer != nil {
+			addTo(u.req.Trailer, &u.ex.Request.Trailer)
+		}
+		u.ended, u.over = true, true
+		return n, io.EOF
+	case err != nil && !u.closed.Load():
+		u.err = err
+	}
+	return n, err //nolint:wrapcheck // it comes back as the cause of a Failure.
+}
+
+// Close implements io.Closer: the library wants no more of the body. A Read
+// that waits for the client ends.
+func (u *upload) Close() error {
+	if u.closed.Swap(true) {
+		return nil
+	}
+	if u.mu.TryLock() {
+		u.over = true
+		u.mu.Unlock()
+		return nil
+	}
+	return u.ex.Request.Body.Close() //nolint:wrapcheck // nothing to add.
+}
+
+// finish ends every Read, now and later. u may be nil.
+func (u *upload) finish() {
+	if u == nil {
+		return
+	}
+	_ = u.Close()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.over = true
+}
+
+// failed returns the error of the client's body, if it broke.
+func (u *upload) failed() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.err
+}
+
+// complete says that the whole body has been read.
+func (u *upload) complete() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.ended
+}

@@ -1,0 +1,181 @@
+package h2
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+)
+
+// Limits that a client cannot move. The library answers what goes beyond them
+// with 431 or GOAWAY(ENHANCE_YOUR_CALM); resets count against the streams
+// (CVE-2023-44487) because a handler keeps its slot until it has returned.
+const (
+	maxConcurrentStreams = 250
+	maxHeaderBytes       = 64 << 10
+	maxHeaderFields      = 128
+	streamWindow         = 256 << 10
+	connectionWindow     = 1 << 20
+)
+
+// closeDelay is how long a connection outlives its GOAWAY, so that the client
+// reads it before the connection is gone.
+const closeDelay = 1500 * time.Millisecond
+
+// ServerOptions say how long a Server waits for clients.
+type ServerOptions struct {
+	// HeaderTimeout limits the connection preface; it is positive.
+	HeaderTimeout time.Duration
+	// IdleTimeout limits the wait for a next stream, for bytes of a request
+	// body and for the client to take bytes of a response; it is positive.
+	IdleTimeout time.Duration
+	// Log receives what the library has to say about broken connections, at
+	// debug level.
+	Log *slog.Logger
+}
+
+// Server is the server half: it serves connections whose client speaks HTTP/2.
+type Server struct {
+	http    *http.Server
+	idle    time.Duration
+	buffers sync.Pool // of *[]byte
+	holding atomic.Bool
+}
+
+// NewServer returns a Server.
+func NewServer(o ServerOptions) *Server {
+	s := &Server{idle: o.IdleTimeout}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	s.http = &http.Server{
+		Handler:             http.HandlerFunc(s.serveStream),
+		Protocols:           protocols,
+		ReadHeaderTimeout:   o.HeaderTimeout,
+		IdleTimeout:         o.IdleTimeout,
+		MaxHeaderBytes:      maxHeaderBytes,
+		MaxHeaderValueCount: maxHeaderFields,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxConcurrentStreams,
+			MaxReceiveBufferPerConnection: connectionWindow,
+			MaxReceiveBufferPerStream:     streamWindow,
+			SendPingTimeout:               o.IdleTimeout,
+			WriteByteTimeout:              o.IdleTimeout,
+		},
+		BaseContext: func(l net.Listener) context.Context {
+			return context.WithValue(context.Background(), connKey{}, l)
+		},
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     errorLog(o.Log),
+	}
+	return s
+}
+
+// Serve serves conn until it ends, and closes it. state is nil on a cleartext
+// connection, else the TLS session that conn, already past its handshake,
+// belongs to.
+func (s *Server) Serve(conn net.Conn, state *tls.ConnectionState, handler exchange.Handler) {
+	c := &serverConn{Conn: conn, server: s, tls: state, handler: handler, closed: make(chan struct{})}
+	c.scheme = "http"
+	if state != nil {
+		c.scheme = "https"
+	}
+	c.remote, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+	// The library takes connections from listeners only: c is its own.
+	if err := s.http.Serve(c); !errors.Is(err, errTaken) {
+		c.shut()
+	}
+	<-c.closed
+}
+
+// Drain tells every client with GOAWAY to open no more streams here. Streams
+// in flight go on; Serve returns for each connection when it is done with.
+func (s *Server) Drain() {
+	// With its context done at once, Shutdown sends GOAWAY and closes idle
+	// connections in the same breath; holding delays the latter until the
+	// former has been read.
+	s.holding.Store(true)
+	defer s.holding.Store(false)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.http.Shutdown(ctx) // the error is ctx's
+}
+
+type connKey struct{}
+
+// errTaken is what a serverConn answers to a second Accept.
+var errTaken = errors.New("connection taken")
+
+// serverConn is a connection, and the listener that it comes from.
+type serverConn struct {
+	net.Conn // only as an interface, so that the library sees no TLS in it
+	server   *Server
+	handler  exchange.Handler
+	tls      *tls.ConnectionState
+	scheme   string
+
+	remote, local netip.AddrPort
+
+	taken  atomic.Bool
+	held   atomic.Bool
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Accept implements net.Listener: it returns c once.
+func (c *serverConn) Accept() (net.Conn, error) {
+	if c.taken.Swap(true) {
+		return nil, errTaken
+	}
+	return streamConn{c}, nil
+}
+
+// Addr implements net.Listener.
+func (c *serverConn) Addr() net.Addr { return c.LocalAddr() }
+
+// Close implements net.Listener, and leaves the connection open.
+func (c *serverConn) Close() error { return nil }
+
+// shut closes the connection.
+func (c *serverConn) shut() {
+	c.once.Do(func() {
+		_ = c.Conn.Close()
+		close(c.closed)
+	})
+}
+
+// streamConn is the connection as the library sees it.
+type streamConn struct{ *serverConn }
+
+// Close implements net.Conn.
+func (c streamConn) Close() error {
+	if c.server.holding.Load() && !c.held.Swap(true) {
+		time.AfterFunc(closeDelay, c.shut)
+		return nil
+	}
+	c.shut()
+	return nil
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		p := tcp.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}
+
+func errorLog(l *slog.Logger) *log.Logger {
+	if l == nil {
+		l = slog.New(slog.DiscardHandler)
+	}
+	return slog.NewLogLogger(l.Handler(), slog.LevelDebug)
+}

@@ -1,0 +1,147 @@
+package observe
+
+import (
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
+)
+
+// Options of an Observer.
+type Options struct {
+	// AccessLog gets one JSON line per exchange; nil: no access log.
+	AccessLog io.Writer
+	// Version is the program's, for citoroute_build_info.
+	Version string
+	// Now is time.Now where nil.
+	Now func() time.Time
+}
+
+// Observer counts and logs exchanges. It is a [runtime.Observer].
+type Observer struct {
+	registry *prometheus.Registry
+	metrics  metrics
+	log      *accessLog // nil: none
+	unrouted *series    // exchanges that no route has taken
+	now      func() time.Time
+
+	mu     sync.Mutex
+	routes map[string]*routeMetrics // by ir.Route.Name
+}
+
+var _ runtime.Observer = (*Observer)(nil)
+
+// New returns an Observer with its own registry.
+func New(opts Options) *Observer {
+	o := &Observer{registry: prometheus.NewRegistry(), now: opts.Now, routes: make(map[string]*routeMetrics)}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	o.metrics = newMetrics(o.registry)
+	o.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	o.metrics.build.WithLabelValues(opts.Version).Set(1)
+	o.unrouted = &series{vec: o.metrics.requests, duration: o.metrics.duration.WithLabelValues("", "")}
+	if opts.AccessLog != nil {
+		o.log = newAccessLog(opts.AccessLog, o.metrics.dropped)
+	}
+	return o
+}
+
+// Registry is what /metrics serves.
+func (o *Observer) Registry() *prometheus.Registry { return o.registry }
+
+// Close writes out what the access log still holds and stops it. No exchange
+// may end afterwards.
+func (o *Observer) Close() {
+	if o.log != nil {
+		o.log.close()
+	}
+}
+
+// Series implements [runtime.Observer].
+func (o *Observer) Series(route *ir.Route, _ *ir.Rule, backend string) any {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := o.routes[route.Name]
+	if r == nil {
+		r = o.newRoute(route)
+		o.routes[route.Name] = r
+	}
+	s := r.backends[backend]
+	if s == nil {
+		s = &series{vec: o.metrics.requests, listener: route.Listener, route: r.label, backend: backend, duration: r.duration}
+		r.backends[backend] = s
+	}
+	return s
+}
+
+// Done implements [runtime.Observer].
+func (o *Observer) Done(rec *runtime.Record) {
+	s, ok := rec.Series.(*series)
+	if !ok || s == nil {
+		s = o.unrouted
+	}
+	s.count(rec.Status)
+	s.duration.Observe(rec.Duration.Seconds())
+	if o.log != nil {
+		o.log.write(rec)
+	}
+}
+
+// Applied notes a configuration that has become live, and drops the series of
+// routes that are gone.
+func (o *Observer) Applied(u ir.Update) {
+	o.metrics.applies.WithLabelValues("accepted").Inc()
+	o.metrics.applied.Set(float64(o.now().UnixMilli()) / 1000)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if u.Complete {
+		stay := make(map[string]bool, len(u.Upserts))
+		for _, r := range u.Upserts {
+			if r.ResourceType() == ir.TypeRoute {
+				stay[r.ResourceName()] = true
+			}
+		}
+		for name := range o.routes {
+			if !stay[name] {
+				o.forget(name)
+			}
+		}
+	}
+	for _, ref := range u.Removed {
+		if ref.Type == ir.TypeRoute {
+			o.forget(ref.Name)
+		}
+	}
+}
+
+// Rejected notes a configuration that was refused.
+func (o *Observer) Rejected() { o.metrics.applies.WithLabelValues("rejected").Inc() }
+
+// Gauge is a number that goes up and down.
+type Gauge struct{ gauge prometheus.Gauge }
+
+// Add changes the number.
+func (g *Gauge) Add(n int) { g.gauge.Add(float64(n)) }
+
+// Connections is the number of open client connections of a port.
+func (o *Observer) Connections(port uint16) *Gauge {
+	return &Gauge{o.metrics.connections.WithLabelValues(strconv.Itoa(int(port)))}
+}
+
+// HandshakeFailed counts a TLS handshake that a client or the proxy broke off.
+func (o *Observer) HandshakeFailed() { o.metrics.handshakes.Inc() }
+
+// Malformed counts a request that a codec has answered by itself.
+func (o *Observer) Malformed(status int) {
+	o.metrics.malformed.WithLabelValues(strconv.Itoa(status)).Inc()
+}

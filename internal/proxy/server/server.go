@@ -1,0 +1,264 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
+)
+
+// Options say how a Server treats clients. The zero value of every field but
+// Runtime and Observe is usable.
+type Options struct {
+	// Runtime answers requests; required.
+	Runtime *runtime.Runtime
+	// Observe counts connections; required.
+	Observe *observe.Observer
+	// Bind is the local address of every socket; the zero Addr means all
+	// addresses of both families.
+	Bind netip.Addr
+	// Port maps a listener's port to the port that is bound, for programs that
+	// may not have the listener's own; nil keeps it. Zero lets the system choose.
+	Port func(listener uint16) uint16
+	// HeaderTimeout limits the TLS handshake and a request head; zero: 10 s.
+	HeaderTimeout time.Duration
+	// IdleTimeout limits the wait between requests and between bytes of a
+	// body; zero: 60 s.
+	IdleTimeout time.Duration
+	// DrainTimeout limits how long requests in flight may take after their
+	// listener is gone or Run's context is done; zero: 30 s.
+	DrainTimeout time.Duration
+	// Grace is how long Run goes on accepting after its context is done, so that
+	// load balancers notice first; zero: none.
+	Grace time.Duration
+	// Log receives what an operator must know; nil discards it.
+	Log *slog.Logger
+}
+
+// rebindInterval is how often a port that could not be bound is tried again.
+const rebindInterval = time.Second
+
+// Server serves a runtime's configuration on sockets. Create one with New,
+// feed it with Apply, run it with Run.
+type Server struct {
+	opts Options
+
+	mu       sync.Mutex // guards what follows and makes Apply one at a time
+	sockets  map[uint16]*socket
+	identity identities
+	retry    *time.Timer
+	closed   bool
+	draining sync.WaitGroup // generations on their way out
+
+	complete atomic.Bool // a configuration was applied and every socket bound
+	stopping atomic.Bool
+}
+
+// New returns a Server that serves nothing yet.
+func New(opts Options) *Server {
+	orDefault := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	orDefault(&opts.HeaderTimeout, 10*time.Second)
+	orDefault(&opts.IdleTimeout, 60*time.Second)
+	orDefault(&opts.DrainTimeout, 30*time.Second)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Server{opts: opts, sockets: make(map[uint16]*socket), identity: make(identities)}
+}
+
+// Apply makes u live: routes first, then certificates and sockets. No open
+// connection is closed by it unless its listener is gone, and then only after
+// its requests. Where the runtime refuses u, nothing has changed. Otherwise u
+// is live even if an error is returned; that names each listener that could
+// not be served. It is safe for concurrent use.
+func (s *Server) Apply(u ir.Update) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.opts.Runtime.Apply(u); err != nil {
+		s.opts.Observe.Rejected()
+		return err //nolint:wrapcheck // it names the resource; there is nothing to add.
+	}
+	err := s.reconcile()
+	s.opts.Observe.Applied(u)
+	return err
+}
+
+// Run serves until ctx is done, then for Options.Grace more, then drains. It
+// returns when the last connection is closed.
+func (s *Server) Run(ctx context.Context) {
+	<-ctx.Done()
+	s.stopping.Store(true)
+	if s.opts.Grace > 0 {
+		<-time.After(s.opts.Grace)
+	}
+	s.mu.Lock()
+	s.closed = true
+	if s.retry != nil {
+		s.retry.Stop()
+	}
+	for port, sock := range s.sockets {
+		s.remove(port, sock)
+	}
+	s.mu.Unlock()
+	s.draining.Wait()
+}
+
+// Ready says that a configuration is being served, with every socket bound,
+// and that the server is not about to stop.
+func (s *Server) Ready() bool { return s.complete.Load() && !s.stopping.Load() }
+
+// Addr returns where the listeners on port are bound.
+func (s *Server) Addr(port uint16) (addr netip.AddrPort, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sock := s.sockets[port]
+	if sock == nil {
+		return netip.AddrPort{}, false
+	}
+	return sock.addr(), true
+}
+
+// reconcile makes sockets and certificates what the runtime's listeners say.
+// s.mu is held.
+func (s *Server) reconcile() error {
+	if s.closed {
+		return errors.New("the server is shutting down")
+	}
+	wanted, err := s.plan()
+	errs := []error{err}
+	for port, sock := range s.sockets {
+		if wanted[port] == nil {
+			s.remove(port, sock)
+		}
+	}
+	failed := false
+	for port, p := range wanted {
+		if err := s.serve(port, p); err != nil {
+			failed = true
+			for _, l := range p.listeners {
+				errs = append(errs, fmt.Errorf("listener %s (%s): %w", l.Name, l.Source, err))
+			}
+		}
+	}
+	if failed {
+		s.retryLater()
+	} else {
+		s.complete.Store(true)
+	}
+	return errors.Join(errs...)
+}
+
+// serve has port serve p, on the socket that is there or on a new one.
+func (s *Server) serve(port uint16, p *plan) error {
+	if sock := s.sockets[port]; sock != nil {
+		sock.follow(p)
+		return nil
+	}
+	sock, err := s.listen(port, p)
+	if err != nil {
+		return err
+	}
+	s.sockets[port] = sock
+	s.opts.Log.Info("Listening", "port", port, "address", sock.addr(), "protocol", p.family)
+	return nil
+}
+
+// remove stops a socket and drains it in the background. s.mu is held.
+func (s *Server) remove(port uint16, sock *socket) {
+	delete(s.sockets, port)
+	s.draining.Go(sock.stop)
+	s.opts.Log.Info("No longer listening", "port", port)
+}
+
+// retryLater reconciles again after a while: what holds a port may go. s.mu is
+// held.
+func (s *Server) retryLater() {
+	if s.retry != nil {
+		s.retry.Reset(rebindInterval)
+		return
+	}
+	s.retry = time.AfterFunc(rebindInterval, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed {
+			_ = s.reconcile() // it was reported when it first happened
+		}
+	})
+}
+
+// family is what the clients of a port begin with.
+type family string
+
+const (
+	familyHTTP family = "HTTP"
+	familyTLS  family = "TLS"
+	familyTCP  family = "TCP"
+)
+
+// plan is what one port serves. It is immutable.
+type plan struct {
+	family    family
+	listeners []*ir.Listener // by name
+	names     *serverNames   // for familyTLS
+}
+
+// plan arranges the runtime's listeners by port. The error names listeners
+// whose certificates cannot be used: the plan refuses their clients.
+func (s *Server) plan() (map[uint16]*plan, error) {
+	plans := make(map[uint16]*plan)
+	for _, l := range s.opts.Runtime.Listeners() {
+		f := familyHTTP
+		switch l.Protocol {
+		case ir.ProtocolHTTPS, ir.ProtocolTLS:
+			f = familyTLS
+		case ir.ProtocolTCP:
+			f = familyTCP
+		case ir.ProtocolUDP:
+			continue
+		}
+		p := plans[l.Port]
+		if p == nil {
+			p = &plan{family: f}
+			plans[l.Port] = p
+		}
+		if p.family == f { // the controller lets no two families on one port
+			p.listeners = append(p.listeners, l)
+		}
+	}
+	var errs []error
+	next := make(identities)
+	for _, p := range plans {
+		if p.family == familyTLS {
+			var err error
+			p.names, err = newServerNames(p.listeners, s.opts.Runtime.Secret, s.identity, next)
+			errs = append(errs, err)
+		}
+	}
+	s.identity = next
+	return plans, errors.Join(errs...)
+}
+
+// ports returns the listener ports that are bound, in order.
+func (s *Server) ports() []uint16 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]uint16, 0, len(s.sockets))
+	for port := range s.sockets {
+		out = append(out, port)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,125 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+)
+
+// Waits of the accept loop while the process has no file descriptor left.
+const (
+	minAcceptWait = 5 * time.Millisecond
+	maxAcceptWait = time.Second
+)
+
+// backlogWait is how long a socket that is about to close waits for a
+// connection that the kernel has already accepted.
+const backlogWait = 20 * time.Millisecond
+
+// socket is one bound port. It stays for as long as any listener wants the
+// port, whatever else about them changes.
+type socket struct {
+	server *Server
+	port   uint16
+	ln     *net.TCPListener
+	open   *observe.Gauge
+	// serving is what new connections get.
+	serving atomic.Pointer[generation]
+	done    chan struct{} // closed when the accept loop has ended
+}
+
+// listen binds a port and begins to accept. s.mu is held.
+func (s *Server) listen(port uint16, p *plan) (*socket, error) {
+	bound := port
+	if s.opts.Port != nil {
+		bound = s.opts.Port(port)
+	}
+	host := ""
+	if s.opts.Bind.IsValid() {
+		host = s.opts.Bind.String()
+	}
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(bound))))
+	if err != nil {
+		return nil, fmt.Errorf("bind port %d: %w", bound, err)
+	}
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		return nil, fmt.Errorf("bind port %d: got a %T", bound, ln)
+	}
+	sock := &socket{
+		server: s, port: port, ln: tcp, done: make(chan struct{}),
+		open: s.opts.Observe.Connections(port),
+	}
+	sock.serving.Store(s.newGeneration(sock, p))
+	go sock.accept()
+	return sock, nil
+}
+
+// addr is where the socket is bound.
+func (k *socket) addr() netip.AddrPort { return addrPort(k.ln.Addr()) }
+
+// follow has new connections served as p says. Those that are open go on,
+// unless p wants another kind of client: then they drain.
+func (k *socket) follow(p *plan) {
+	g := k.serving.Load()
+	if g.plan.Load().family == p.family {
+		g.plan.Store(p)
+		return
+	}
+	k.serving.Store(k.server.newGeneration(k, p))
+	k.server.draining.Go(g.drain)
+}
+
+// stop ends accepting and returns when every connection is closed.
+func (k *socket) stop() {
+	// What the kernel has accepted would be reset by closing the socket.
+	_ = k.ln.SetDeadline(time.Now().Add(backlogWait))
+	<-k.done
+	_ = k.ln.Close()
+	k.serving.Load().drain()
+}
+
+// accept serves connections until the socket is told to stop.
+func (k *socket) accept() {
+	defer close(k.done)
+	wait := minAcceptWait
+	for {
+		conn, err := k.ln.AcceptTCP()
+		switch {
+		case err == nil:
+			wait = minAcceptWait
+			g := k.serving.Load()
+			k.open.Add(1)
+			g.track(conn)
+			go func() {
+				defer k.open.Add(-1)
+				defer g.untrack(conn)
+				g.serve(conn)
+			}()
+		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		case errors.Is(err, syscall.ECONNABORTED):
+		default: // no file descriptors, no memory: others may give some back
+			k.server.opts.Log.Error("Accepting connections is held up", "port", k.port, "error", err, "retryIn", wait)
+			time.Sleep(wait)
+			wait = min(2*wait, maxAcceptWait)
+		}
+	}
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		p := tcp.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}

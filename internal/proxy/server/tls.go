@@ -1,0 +1,200 @@
+package server
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// identities are TLS configurations by a hash of all that they are made of, so
+// that an unchanged one keeps its sessions and is not parsed again.
+type identities map[[sha256.Size]byte]*tls.Config
+
+// serverNames finds the listener of a TLS port by server name. It is
+// immutable.
+type serverNames struct {
+	exact    map[string]*tlsListener
+	wildcard map[string]*tlsListener // by the suffix with its leading dot
+	rest     *tlsListener            // the listener without a hostname
+	// passthrough says that one of them leaves TLS to its backends.
+	passthrough bool
+}
+
+// tlsListener is a listener and how it ends TLS; config is nil where it does
+// not.
+type tlsListener struct {
+	*ir.Listener
+	config *tls.Config
+}
+
+// newServerNames builds the table of a port. Configurations are taken from
+// old where they are unchanged, and all of them go into next. The error names
+// listeners whose clients will be refused; the table is complete all the same.
+func newServerNames(listeners []*ir.Listener, secret func(string) *ir.Secret, old, next identities) (*serverNames, error) {
+	t := &serverNames{exact: make(map[string]*tlsListener), wildcard: make(map[string]*tlsListener)}
+	var errs []error
+	for _, l := range listeners {
+		tl := &tlsListener{Listener: l}
+		if l.TLS != nil && l.TLS.Passthrough {
+			t.passthrough = true
+		} else {
+			config, err := identity(l, secret, old, next)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("listener %s (%s): %w", l.Name, l.Source, err))
+				config = refusal()
+			}
+			tl.config = config
+		}
+		switch suffix, wild := strings.CutPrefix(l.Hostname, "*"); {
+		case l.Hostname == "":
+			t.rest = tl
+		case wild:
+			t.wildcard[suffix] = tl
+		default:
+			t.exact[l.Hostname] = tl
+		}
+	}
+	return t, errors.Join(errs...)
+}
+
+// find returns the listener for a server name, the most specific hostname
+// first, or nil.
+func (t *serverNames) find(name string) *tlsListener {
+	name = strings.ToLower(name)
+	if l := t.exact[name]; l != nil {
+		return l
+	}
+	for i := 0; i < len(name); i++ {
+		if name[i] == '.' && i > 0 {
+			if l := t.wildcard[name[i:]]; l != nil {
+				return l
+			}
+		}
+	}
+	return t.rest
+}
+
+// configFor is tls.Config.GetConfigForClient.
+func (t *serverNames) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if l := t.find(hello.ServerName); l != nil && l.config != nil {
+		return l.config, nil
+	}
+	return refusal(), nil
+}
+
+// refusal ends a handshake with the alert unrecognized_name, as crypto/tls
+// does without a certificate.
+func refusal() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS12} }
+
+// identity returns the TLS configuration of a listener.
+func identity(l *ir.Listener, secret func(string) *ir.Secret, old, next identities) (*tls.Config, error) {
+	key, err := identityKey(l, secret)
+	if err != nil {
+		return nil, err
+	}
+	if config := old[key]; config != nil {
+		next[key] = config
+		return config, nil
+	}
+	config, err := newIdentity(l, secret)
+	if err != nil {
+		return nil, err
+	}
+	next[key] = config
+	return config, nil
+}
+
+// identityKey hashes what newIdentity reads. The listener's name is part of
+// it: two listeners never share sessions, even with the same certificate.
+func identityKey(l *ir.Listener, secret func(string) *ir.Secret) (key [sha256.Size]byte, err error) {
+	if l.TLS == nil {
+		return key, errors.New("tls: no certificate is configured")
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	_ = enc.Encode(struct { // into memory, of strings only: it cannot fail
+		Name     string
+		Protocol ir.Protocol
+		TLS      *ir.ServerTLS
+	}{l.Name, l.Protocol, l.TLS})
+	names := l.TLS.Certificates
+	if v := l.TLS.ClientValidation; v != nil {
+		names = append(names[:len(names):len(names)], v.CAs...)
+	}
+	for _, name := range names {
+		s := secret(name)
+		if s == nil {
+			return key, fmt.Errorf("tls: secret %s is missing", name)
+		}
+		for _, part := range [][]byte{s.Certificate, s.Key, s.CA} {
+			sum := sha256.Sum256(part)
+			b.Write(sum[:])
+		}
+	}
+	return sha256.Sum256(b.Bytes()), nil
+}
+
+func newIdentity(l *ir.Listener, secret func(string) *ir.Secret) (*tls.Config, error) {
+	config := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// With TLS 1.2 only what RFC 9113 section 9.2.2 lets HTTP/2 use.
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+	}
+	if l.Protocol == ir.ProtocolHTTPS {
+		config.NextProtos = []string{"h2", "http/1.1"}
+	}
+	for _, name := range l.TLS.Certificates {
+		s := secret(name)
+		pair, err := tls.X509KeyPair(s.Certificate, s.Key)
+		if err != nil {
+			return nil, fmt.Errorf("tls: secret %s: %w", name, err)
+		}
+		config.Certificates = append(config.Certificates, pair)
+	}
+	if len(config.Certificates) == 0 {
+		return nil, errors.New("tls: no certificate is configured")
+	}
+	if err := validateClients(config, l.TLS.ClientValidation, secret); err != nil {
+		return nil, err
+	}
+	// A configuration that comes from GetConfigForClient would otherwise use
+	// its parent's ticket keys, and a session of one listener could be resumed
+	// at another. These use keys of its own, which crypto/tls rotates.
+	config.WrapSession, config.UnwrapSession = config.EncryptTicket, config.DecryptTicket
+	return config, nil
+}
+
+// validateClients sets what config demands of clients.
+func validateClients(config *tls.Config, v *ir.ClientValidation, secret func(string) *ir.Secret) error {
+	if v == nil {
+		return nil
+	}
+	// A resumed session would not be checked against the current authorities.
+	config.SessionTicketsDisabled = true
+	if v.AllowInsecureFallback {
+		config.ClientAuth = tls.RequestClientCert
+		return nil
+	}
+	pool := x509.NewCertPool()
+	for _, name := range v.CAs {
+		if !pool.AppendCertsFromPEM(secret(name).CA) {
+			return fmt.Errorf("tls: %s holds no certificate authority", name)
+		}
+	}
+	if len(v.CAs) == 0 {
+		return errors.New("tls: client validation names no certificate authority")
+	}
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, pool
+	return nil
+}
