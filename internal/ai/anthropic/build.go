@@ -1,0 +1,251 @@
+package anthropic
+
+import (
+	"encoding/base64"
+	"encoding/json/jsontext"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/claude"
+)
+
+// defaultMaxTokens is the limit where nobody sets one: Anthropic needs one.
+const defaultMaxTokens = 4096
+
+// Build writes the request for Anthropic. The error is a *chat.Error for what
+// Anthropic cannot express and must not be dropped.
+func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
+	w := &chat.Wire{
+		Path:    "/v1/messages",
+		Header:  []chat.Field{{Name: "anthropic-version", Value: Version}, {Name: "content-type", Value: "application/json"}},
+		Dropped: append([]string(nil), r.Ignored...),
+	}
+	out := &request{Model: o.ModelFor(r), Stream: r.Stream}
+	w.Model = out.Model
+	b := builder{in: r, out: out, wire: w, can: claude.AbilitiesOf(out.Model)}
+	b.settings(o)
+	b.tools()
+	b.format()
+	b.service()
+	if err := b.messages(); err != nil {
+		return nil, err
+	}
+	var err error
+	w.Body, err = chat.Marshal(out)
+	return w, err
+}
+
+type builder struct {
+	in       *chat.Request
+	out      *request
+	wire     *chat.Wire
+	can      claude.Abilities
+	thinking bool
+}
+
+// settings fits limits, sampling and reasoning to the model.
+func (b *builder) settings(o chat.Options) {
+	limit := o.MaxTokens
+	if limit == 0 {
+		limit = defaultMaxTokens
+	}
+	s := claude.Settle(b.in, b.can, limit)
+	b.out.MaxTokens, b.out.Temperature, b.out.TopP, b.out.TopK = s.MaxTokens, s.Temperature, s.TopP, s.TopK
+	b.out.Thinking, b.thinking = s.Thinking, s.Thinks
+	if s.Effort != "" {
+		b.out.OutputConfig = &outputConfig{Effort: s.Effort}
+	}
+	b.wire.Dropped = append(b.wire.Dropped, s.Dropped...)
+	for _, stop := range b.in.Stop {
+		if strings.TrimSpace(stop) == "" { // Anthropic refuses it
+			b.wire.Drop("stop")
+			continue
+		}
+		b.out.StopSequences = append(b.out.StopSequences, stop)
+	}
+}
+
+func (b *builder) tools() {
+	for _, t := range b.in.AllowedTools() {
+		b.out.Tools = append(b.out.Tools, tool{
+			Name:         b.wire.Names.Wire(t.Name),
+			Description:  t.Description,
+			InputSchema:  chat.ObjectSchema(t.Schema),
+			Strict:       t.Strict,
+			CacheControl: t.Cache,
+		})
+	}
+	if len(b.out.Tools) == 0 {
+		return
+	}
+	single := b.in.ParallelTools != nil && !*b.in.ParallelTools
+	choice := toolChoice{DisableParallelToolUse: single}
+	switch b.in.ToolChoice.Mode {
+	case chat.ToolsNone:
+		choice = toolChoice{Type: "none"}
+	case chat.ToolsAuto:
+		choice.Type = "auto"
+	case chat.ToolsRequired:
+		choice.Type = "any"
+	case chat.ToolsNamed:
+		choice.Type, choice.Name = "tool", b.wire.Names.Wire(b.in.ToolChoice.Name)
+	default:
+		if !single {
+			return
+		}
+		choice.Type = "auto"
+	}
+	if b.thinking && (choice.Type == "any" || choice.Type == "tool") {
+		choice.Type, choice.Name = "auto", "" // a thinking model cannot be forced
+		b.wire.Drop("tool_choice")
+	}
+	b.out.ToolChoice = &choice
+}
+
+// formatTool is the name of the tool that a model without structured outputs
+// is made to call with its answer.
+const formatTool = "structured_answer"
+
+func (b *builder) format() {
+	f := b.in.Format
+	switch {
+	case f.Kind == chat.FormatJSON:
+		text := "Answer with one JSON object and nothing else."
+		b.out.System = append(b.out.System, block{Type: typeText, Text: &text})
+	case f.Kind != chat.FormatSchema:
+	case b.can.Schema:
+		if b.out.OutputConfig == nil {
+			b.out.OutputConfig = &outputConfig{}
+		}
+		b.out.OutputConfig.Format = &outputFormat{Type: "json_schema", Schema: f.Schema}
+	case len(b.out.Tools) > 0 || b.thinking:
+		b.wire.Drop("response_format") // the model can be forced to one thing only
+	default:
+		b.wire.FormatTool = formatTool
+		b.out.Tools = []tool{{Name: formatTool, Description: f.Description, InputSchema: chat.ObjectSchema(f.Schema)}}
+		b.out.ToolChoice = &toolChoice{Type: "tool", Name: formatTool}
+	}
+}
+
+func (b *builder) service() {
+	if b.in.User != "" {
+		b.out.Metadata = &metadata{UserID: b.in.User}
+	}
+	switch b.in.ServiceTier {
+	case "":
+	case "auto":
+		b.out.ServiceTier = "auto"
+	case "default":
+		b.out.ServiceTier = "standard_only"
+	default:
+		b.wire.Drop("service_tier")
+	}
+}
+
+func (b *builder) messages() error {
+	system, turns := b.in.System, b.in.Turns
+	if len(turns) == 0 { // Anthropic needs a message
+		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
+	}
+	front := make([]block, 0, len(system)+len(b.out.System))
+	for _, s := range system {
+		front = append(front, block{Type: typeText, Text: &s.Text, CacheControl: s.Cache})
+	}
+	b.out.System = append(front, b.out.System...)
+	for i, t := range turns {
+		m := message{Role: "user", Content: make([]block, 0, len(t.Blocks))}
+		if t.Role == chat.Assistant {
+			m.Role = "assistant"
+		}
+		for _, in := range t.Blocks {
+			out, ok, err := b.block(in)
+			if err != nil {
+				return err
+			}
+			if ok {
+				m.Content = append(m.Content, out)
+			}
+		}
+		if i == len(turns)-1 && t.Role == chat.Assistant {
+			trimPrefill(m.Content)
+		}
+		if len(m.Content) > 0 {
+			b.out.Messages = append(b.out.Messages, m)
+		}
+	}
+	return nil
+}
+
+// trimPrefill removes trailing white space from the text that the model is to
+// go on from: Anthropic refuses it.
+func trimPrefill(content []block) {
+	if n := len(content); n > 0 && content[n-1].Type == typeText {
+		text := strings.TrimRight(*content[n-1].Text, " \t\r\n")
+		content[n-1].Text = &text
+	}
+}
+
+// block converts one block; ok is false for one that Anthropic would not take
+// and that says nothing without its proof.
+func (b *builder) block(in chat.Block) (out block, ok bool, err error) {
+	out = block{CacheControl: in.Cache}
+	switch in.Kind {
+	case chat.Text:
+		out.Type, out.Text = typeText, &in.Text
+	case chat.Image, chat.Document:
+		err = media(&out, in)
+	case chat.ToolUse:
+		out.Type, out.ID, out.Name, out.Input = typeToolUse, chat.Identifier(in.ID), b.wire.Names.Wire(in.Name), in.Input
+	case chat.ToolResult:
+		out.Type, out.ToolUseID, out.IsError = typeToolResult, chat.Identifier(in.ID), in.Failed
+		out.Content, err = b.resultContent(in.Content)
+	case chat.Thinking:
+		if in.Signature == "" {
+			return out, false, nil
+		}
+		out.Type, out.Thinking, out.Signature, out.CacheControl = typeThinking, &in.Text, in.Signature, nil
+	case chat.RedactedThinking:
+		out.Type, out.Data, out.CacheControl = typeRedactedThinking, in.Text, nil
+	}
+	return out, true, err
+}
+
+func (b *builder) resultContent(content []chat.Block) (jsontext.Value, error) {
+	if len(content) == 0 {
+		return jsontext.Value(`""`), nil
+	}
+	blocks := make([]block, 0, len(content))
+	for _, c := range content {
+		out, _, err := b.block(c)
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, out)
+	}
+	return chat.Marshal(blocks)
+}
+
+func media(out *block, in chat.Block) error {
+	m := in.Media
+	out.Type = typeImage
+	if in.Kind == chat.Document {
+		out.Type, out.Title = typeDocument, m.Name
+	}
+	switch {
+	case strings.HasPrefix(m.URL, "s3:"):
+		return chat.Unsupported("messages", "an s3 URL is not possible with this provider")
+	case m.URL != "":
+		out.Source = &source{Type: "url", URL: m.URL}
+	case m.Type == "text/plain":
+		text, err := base64.StdEncoding.DecodeString(m.Data)
+		if err != nil {
+			return chat.Invalid("messages", "a document's base64 is not valid")
+		}
+		out.Source = &source{Type: "text", MediaType: m.Type, Data: string(text)}
+	case in.Kind == chat.Document && m.Type != "application/pdf":
+		return chat.Unsupported("messages", "a document of type %s is not possible with this provider", m.Type)
+	default:
+		out.Source = &source{Type: "base64", MediaType: m.Type, Data: m.Data}
+	}
+	return nil
+}

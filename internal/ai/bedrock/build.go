@@ -1,0 +1,198 @@
+package bedrock
+
+import (
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/claude"
+)
+
+// Build writes the request for Bedrock. The error is a *chat.Error for what
+// Bedrock cannot express and must not be dropped.
+func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
+	model := o.ModelFor(r)
+	w := &chat.Wire{
+		Path:    "/model/" + escapeModel(model) + "/converse",
+		Model:   model,
+		Header:  []chat.Field{{Name: "content-type", Value: "application/json"}},
+		Dropped: append([]string(nil), r.Ignored...),
+	}
+	if r.Stream {
+		w.Path += "-stream"
+	}
+	b := builder{in: r, out: &request{Additional: map[string]any{}}, wire: w, can: claude.AbilitiesOf(model)}
+	b.settings(o)
+	b.tools()
+	b.format()
+	b.service()
+	if err := b.messages(); err != nil {
+		return nil, err
+	}
+	var err error
+	w.Body, err = chat.Marshal(b.out)
+	return w, err
+}
+
+// escapeModel makes a model's identifier, which may be an ARN, one path segment.
+func escapeModel(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.~", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
+	}
+	return b.String()
+}
+
+type builder struct {
+	in        *chat.Request
+	out       *request
+	wire      *chat.Wire
+	can       claude.Abilities
+	thinks    bool
+	documents map[string]bool // names given so far
+}
+
+// settings fits limits, sampling and reasoning to the model. Bedrock has its
+// own limit where none is set.
+func (b *builder) settings(o chat.Options) {
+	s := claude.Settle(b.in, b.abilities(), o.MaxTokens)
+	b.thinks = s.Thinks
+	b.wire.Dropped = append(b.wire.Dropped, s.Dropped...)
+	c := inference{Temperature: s.Temperature, TopP: s.TopP}
+	if s.MaxTokens > 0 {
+		c.MaxTokens = &s.MaxTokens
+	}
+	for _, stop := range b.in.Stop {
+		if strings.TrimSpace(stop) == "" {
+			b.wire.Drop("stop")
+			continue
+		}
+		c.StopSequences = append(c.StopSequences, stop)
+	}
+	if c.MaxTokens != nil || c.Temperature != nil || c.TopP != nil || c.StopSequences != nil {
+		b.out.InferenceConfig = &c
+	}
+	if s.TopK != nil {
+		b.out.Additional["top_k"] = *s.TopK
+	}
+	if s.Thinking != nil {
+		b.out.Additional["thinking"] = s.Thinking
+	}
+	if s.Effort != "" {
+		b.out.OutputConfig = &outputConfig{Effort: s.Effort}
+	}
+}
+
+// abilities lets a model that is no Claude be told its effort in Bedrock's own
+// way.
+func (b *builder) abilities() claude.Abilities {
+	can := b.can
+	if !can.Claude {
+		can.Effort = true
+		if b.in.Effort == "none" || b.in.Thinking != nil { // only Claude knows these
+			b.wire.Drop("reasoning_effort")
+			clone := *b.in
+			clone.Effort, clone.Thinking = "", nil
+			b.in = &clone
+		}
+	}
+	return can
+}
+
+func (b *builder) tools() {
+	tools := b.in.AllowedTools()
+	history := b.in.UsesTools()
+	if len(tools) == 0 && history {
+		tools = b.in.ToolsOfHistory() // Bedrock wants every tool of the conversation declared
+	}
+	none := b.in.ToolChoice.Mode == chat.ToolsNone
+	if none && history {
+		b.wire.Drop("tool_choice") // the tools must stay, and Bedrock knows no "none"
+	}
+	if len(tools) == 0 || none && !history {
+		return
+	}
+	c := &toolConfig{}
+	for _, t := range tools {
+		c.Tools = append(c.Tools, toolEntry{ToolSpec: &toolSpec{
+			Name:        b.wire.Names.Wire(t.Name),
+			Description: t.Description,
+			InputSchema: inputSchema{JSON: chat.ObjectSchema(t.Schema)},
+			Strict:      t.Strict,
+		}})
+		if t.Cache != nil {
+			c.Tools = append(c.Tools, toolEntry{CachePoint: &typed{"default"}})
+		}
+	}
+	c.ToolChoice = b.choice()
+	b.out.ToolConfig = c
+}
+
+func (b *builder) choice() *toolChoice {
+	if b.in.ParallelTools != nil && !*b.in.ParallelTools {
+		b.wire.Drop("parallel_tool_calls")
+	}
+	switch b.in.ToolChoice.Mode {
+	case chat.ToolsAuto:
+		return &toolChoice{Auto: &struct{}{}}
+	case chat.ToolsRequired, chat.ToolsNamed:
+		if b.thinks { // a thinking model cannot be forced
+			b.wire.Drop("tool_choice")
+			return &toolChoice{Auto: &struct{}{}}
+		}
+		if b.in.ToolChoice.Mode == chat.ToolsRequired {
+			return &toolChoice{Any: &struct{}{}}
+		}
+		return &toolChoice{Tool: &named{b.wire.Names.Wire(b.in.ToolChoice.Name)}}
+	}
+	return nil
+}
+
+// formatTool is the name of the tool that a model without structured outputs
+// is made to call with its answer.
+const formatTool = "structured_answer"
+
+func (b *builder) format() {
+	f := b.in.Format
+	switch {
+	case f.Kind == chat.FormatJSON:
+		text := "Answer with one JSON object and nothing else."
+		b.out.System = append(b.out.System, block{Text: &text})
+	case f.Kind != chat.FormatSchema:
+	case b.can.Schema:
+		if b.out.OutputConfig == nil {
+			b.out.OutputConfig = &outputConfig{}
+		}
+		b.out.OutputConfig.TextFormat = &textFormat{Type: "json_schema", Structure: structure{jsonSchema{
+			Schema: string(f.Schema), Name: chat.Identifier(f.Name), Description: f.Description,
+		}}}
+	case b.out.ToolConfig != nil || b.thinks:
+		b.wire.Drop("response_format") // the model can be forced to one thing only
+	default:
+		b.wire.FormatTool = formatTool
+		b.out.ToolConfig = &toolConfig{
+			Tools:      []toolEntry{{ToolSpec: &toolSpec{Name: formatTool, Description: f.Description, InputSchema: inputSchema{chat.ObjectSchema(f.Schema)}}}},
+			ToolChoice: &toolChoice{Tool: &named{formatTool}},
+		}
+	}
+}
+
+func (b *builder) service() {
+	if b.in.User != "" {
+		b.wire.Drop("user")
+	}
+	switch b.in.ServiceTier {
+	case "", "auto":
+	case "default", "flex", "priority", "reserved":
+		b.out.ServiceTier = &serviceTier{b.in.ServiceTier}
+	default:
+		b.wire.Drop("service_tier")
+	}
+}

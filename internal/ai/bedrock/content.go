@@ -1,0 +1,178 @@
+package bedrock
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+func (b *builder) messages() error {
+	system, turns := b.in.System, b.in.Turns
+	if len(turns) == 0 { // Bedrock needs a message
+		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
+	}
+	var front []block
+	for _, s := range system {
+		front = append(front, marked(block{Text: &s.Text}, s)...)
+	}
+	b.out.System = append(front, b.out.System...)
+	b.documents = map[string]bool{}
+	for i, t := range turns {
+		m := message{Role: "user"}
+		if t.Role == chat.Assistant {
+			m.Role = "assistant"
+		}
+		for _, in := range t.Blocks {
+			out, ok, err := b.block(in)
+			if err != nil {
+				return err
+			}
+			if ok {
+				m.Content = append(m.Content, marked(out, in)...)
+			}
+		}
+		finishContent(&m, t.Role == chat.Assistant && i == len(turns)-1)
+		if len(m.Content) > 0 {
+			b.out.Messages = append(b.out.Messages, m)
+		}
+	}
+	return nil
+}
+
+// finishContent makes a message's content what Bedrock takes: a document needs
+// text beside it, and the text to go on from must not end in white space.
+func finishContent(m *message, prefill bool) {
+	text, document := false, false
+	for _, c := range m.Content {
+		text = text || c.Text != nil
+		document = document || c.Document != nil
+	}
+	if document && !text {
+		dot := "."
+		m.Content = append(m.Content, block{Text: &dot})
+	}
+	if n := len(m.Content); prefill && n > 0 && m.Content[n-1].Text != nil {
+		trimmed := strings.TrimRight(*m.Content[n-1].Text, " \t\r\n")
+		m.Content[n-1].Text = &trimmed
+	}
+}
+
+// marked puts a cache point behind a block that asks for one.
+func marked(out block, in chat.Block) []block {
+	if in.Cache == nil || out.ReasoningContent != nil {
+		return []block{out}
+	}
+	return []block{out, {CachePoint: &typed{"default"}}}
+}
+
+// block converts one block; ok is false for a thought without the proof that
+// the provider wants to see.
+func (b *builder) block(in chat.Block) (out block, ok bool, err error) {
+	switch in.Kind {
+	case chat.Text:
+		return block{Text: &in.Text}, true, nil
+	case chat.Image, chat.Document:
+		out, err = b.media(in)
+		return out, true, err
+	case chat.ToolUse:
+		return block{ToolUse: &toolUse{ToolUseID: chat.Identifier(in.ID), Name: b.wire.Names.Wire(in.Name), Input: in.Input}}, true, nil
+	case chat.ToolResult:
+		out, err = b.result(in)
+		return out, true, err
+	case chat.Thinking:
+		return block{ReasoningContent: &reasoning{ReasoningText: &reasoningText{in.Text, in.Signature}}}, in.Signature != "", nil
+	case chat.RedactedThinking:
+		return block{ReasoningContent: &reasoning{RedactedContent: in.Text}}, true, nil
+	}
+	return out, false, nil
+}
+
+func (b *builder) result(in chat.Block) (block, error) {
+	r := &result{ToolUseID: chat.Identifier(in.ID), Content: []block{}}
+	for _, c := range in.Content {
+		out, ok, err := b.block(c)
+		if err != nil {
+			return block{}, err
+		}
+		if ok {
+			r.Content = append(r.Content, out)
+		}
+	}
+	if in.Failed {
+		if b.can.Claude || strings.Contains(b.wire.Model, "nova") {
+			r.Status = "error"
+		} else {
+			b.wire.Drop("is_error")
+		}
+	}
+	return block{ToolResult: r}, nil
+}
+
+// documentFormats are Bedrock's names of media types.
+var documentFormats = map[string]string{
+	"application/pdf":    "pdf",
+	"text/csv":           "csv",
+	"application/msword": "doc",
+	"application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+	"application/vnd.ms-excel": "xls",
+	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+	"text/html":     "html",
+	"text/plain":    "txt",
+	"text/markdown": "md",
+}
+
+func (b *builder) media(in chat.Block) (block, error) {
+	m := in.Media
+	src := &source{Bytes: m.Data}
+	if m.URL != "" {
+		if !strings.HasPrefix(m.URL, "s3://") {
+			return block{}, chat.Unsupported("messages", "this provider takes images and documents as data, not as a URL")
+		}
+		src = &source{S3Location: &s3Location{m.URL}}
+	}
+	if in.Kind == chat.Image {
+		format := strings.TrimPrefix(m.Type, "image/")
+		if format == "" {
+			format = imageFormat(m.URL)
+		}
+		return block{Image: &image{Format: format, Source: src}}, nil
+	}
+	format, ok := documentFormats[m.Type]
+	if !ok {
+		return block{}, chat.Unsupported("messages", "a document of type %s is not possible with this provider", m.Type)
+	}
+	return block{Document: &document{Name: b.documentName(m.Name), Format: format, Source: src}}, nil
+}
+
+func imageFormat(url string) string {
+	switch ext := strings.TrimPrefix(strings.ToLower(path.Ext(url)), "."); ext {
+	case "gif", "webp", "png":
+		return ext
+	}
+	return "jpeg"
+}
+
+// documentName makes a title what Bedrock takes: letters, digits, single
+// spaces, hyphens, parentheses and square brackets; and unique.
+func (b *builder) documentName(title string) string {
+	clean := strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-()[]", r) {
+			return r
+		}
+		return ' '
+	}, title)), " ")
+	if len(clean) > 180 {
+		clean = strings.TrimSpace(clean[:180])
+	}
+	if clean == "" {
+		clean = "document"
+	}
+	name := clean
+	for n := 2; b.documents[name]; n++ {
+		name = clean + " (" + strconv.Itoa(n) + ")"
+	}
+	b.documents[name] = true
+	return name
+}

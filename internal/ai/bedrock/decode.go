@@ -1,0 +1,293 @@
+package bedrock
+
+import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/eventstream"
+)
+
+// Decode reads a whole answer. w is the request that it answers.
+func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
+	var in response
+	if err := json.Unmarshal(body, &in); err != nil || in.Output.Message == nil {
+		return nil, chat.BadUpstream("the provider's answer is not a Converse answer")
+	}
+	if err := malformed(in.StopReason); err != nil {
+		return nil, err
+	}
+	out := &chat.Response{ID: answerID(w), Model: w.Model}
+	tools := false
+	for _, b := range in.Output.Message.Content {
+		block, ok := readBlock(w, b)
+		if ok {
+			out.Blocks = append(out.Blocks, block)
+			tools = tools || block.Kind == chat.ToolUse
+		}
+	}
+	out.Finish = finish(in.StopReason, tools)
+	if in.Usage != nil {
+		out.Usage, out.HasUsage = readUsage(in.Usage), true
+	}
+	return out, nil
+}
+
+func answerID(w *chat.Wire) string { return "chatcmpl-" + w.ResponseID }
+
+func readBlock(w *chat.Wire, b block) (chat.Block, bool) {
+	switch {
+	case b.Text != nil:
+		return chat.Block{Kind: chat.Text, Text: *b.Text}, true
+	case b.ToolUse != nil:
+		input := b.ToolUse.Input
+		if input.Kind() != '{' {
+			input = chat.EmptyObject()
+		}
+		if w.FormatTool != "" && b.ToolUse.Name == w.FormatTool {
+			return chat.Block{Kind: chat.Text, Text: string(input)}, true
+		}
+		return chat.Block{Kind: chat.ToolUse, ID: b.ToolUse.ToolUseID, Name: w.Names.Client(b.ToolUse.Name), Input: compact(input)}, true
+	case b.ReasoningContent != nil && b.ReasoningContent.ReasoningText != nil:
+		r := b.ReasoningContent.ReasoningText
+		return chat.Block{Kind: chat.Thinking, Text: r.Text, Signature: r.Signature}, true
+	case b.ReasoningContent != nil:
+		return chat.Block{Kind: chat.RedactedThinking, Text: b.ReasoningContent.RedactedContent}, true
+	}
+	return chat.Block{}, false
+}
+
+func compact(v jsontext.Value) jsontext.Value {
+	c := v.Clone()
+	if c.Compact(jsontext.AllowDuplicateNames(true), jsontext.PreserveRawStrings(true)) != nil {
+		return v
+	}
+	return c
+}
+
+// malformed is the error for an answer that the model itself spoilt.
+func malformed(reason string) error {
+	if reason == "malformed_model_output" || reason == "malformed_tool_use" {
+		return chat.BadUpstream("the model's answer is malformed (%s)", reason)
+	}
+	return nil
+}
+
+// finish trusts what the answer holds more than its stop reason: some models
+// call tools and say that they have ended their turn.
+func finish(reason string, tools bool) chat.Finish {
+	switch reason {
+	case "max_tokens", "model_context_window_exceeded":
+		return chat.FinishLength
+	case "guardrail_intervened", "content_filtered":
+		return chat.FinishFiltered
+	}
+	if tools {
+		return chat.FinishTools
+	}
+	return chat.FinishStop
+}
+
+// readUsage converts to our counting, in which the prompt includes the cache.
+func readUsage(u *usage) chat.Usage {
+	out := chat.Usage{CacheRead: max(u.CacheReadInputTokens, 0), CacheWrite: max(u.CacheWriteInputTokens, 0), Completion: max(u.OutputTokens, 0)}
+	out.Prompt = max(u.InputTokens, 0) + out.CacheRead + out.CacheWrite
+	return out
+}
+
+// Error reads an answer whose status is not 2xx; errorType is its
+// x-amzn-errortype header field. A refused credential is the gateway's, so the
+// client is told of a bad gateway rather than of its own authentication.
+func Error(status int, errorType string, body []byte) *chat.Error {
+	name := errorName(errorType)
+	var in failure
+	message := string(body)
+	if json.Unmarshal(body, &in) == nil && in.text() != "" {
+		message = in.text()
+	}
+	switch name {
+	case "ThrottlingException", "ModelNotReadyException":
+		return chat.ProviderError(429, name, message)
+	case "ServiceQuotaExceededException":
+		return chat.ProviderError(429, "insufficient_quota", message)
+	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException", "IncompleteSignatureException", "MissingAuthenticationTokenException":
+		e := chat.ProviderError(502, chat.CodeUpstreamAuth, "the provider refused the gateway's credentials")
+		return e
+	case "ModelTimeoutException":
+		return chat.ProviderError(504, name, message)
+	case "ModelErrorException":
+		return chat.ProviderError(502, name, message)
+	}
+	return chat.ProviderError(status, name, message)
+}
+
+// errorName takes the name out of prefix#Name:uri.
+func errorName(s string) string {
+	s, _, _ = strings.Cut(s, ":")
+	if i := strings.LastIndexByte(s, '#'); i >= 0 {
+		s = s[i+1:]
+	}
+	return strings.TrimSpace(s)
+}
+
+// streamStatus is the status of each exception of a stream.
+var streamStatus = map[string]int{
+	"internalServerException":     500,
+	"modelStreamErrorException":   424,
+	"validationException":         400,
+	"throttlingException":         429,
+	"serviceUnavailableException": 503,
+	"modelTimeoutException":       504,
+}
+
+func streamError(m eventstream.Message) *chat.Error {
+	if m.Headers[":message-type"] == "error" {
+		return chat.ProviderError(502, m.Headers[":error-code"], m.Headers[":error-message"])
+	}
+	name := m.Headers[":exception-type"]
+	var in failure
+	_ = json.Unmarshal(m.Payload, &in) // without a message the name must do
+	status, ok := streamStatus[name]
+	if !ok {
+		status = 502
+	}
+	if name == "modelStreamErrorException" && in.OriginalStatus >= 400 && in.OriginalStatus < 600 {
+		status = in.OriginalStatus
+	}
+	return chat.ProviderError(status, name, in.text())
+}
+
+// Decoder reads a streamed answer.
+type Decoder struct {
+	wire    *chat.Wire
+	frames  eventstream.Decoder
+	tools   int
+	open    map[int]*opened // content blocks that have begun and not ended, by index
+	stopped bool
+	ended   bool
+}
+
+// opened is a tool call in progress.
+type opened struct {
+	tool     int
+	asText   bool // the tool that stands in for a response format
+	hasInput bool
+}
+
+// NewDecoder returns a Decoder for the answer to w.
+func NewDecoder(w *chat.Wire) *Decoder { return &Decoder{wire: w, open: map[int]*opened{}} }
+
+// Write feeds bytes of the stream and calls emit for every event that they
+// complete. The error is emit's, or a *chat.Error.
+func (d *Decoder) Write(p []byte, emit func(chat.Event) error) error {
+	var ours error // emit's, or the provider's: everything else is a broken frame
+	err := d.frames.Write(p, func(m eventstream.Message) error {
+		ours = d.message(m, emit)
+		return ours
+	})
+	if err != nil && ours == nil {
+		return chat.BadUpstream("the provider's stream cannot be read: %v", err)
+	}
+	return err
+}
+
+// Close is called at the end of the stream: only now is it known that no usage
+// is to come. It returns an error for a stream that broke off.
+func (d *Decoder) Close(emit func(chat.Event) error) error {
+	if !d.stopped || d.frames.Pending() {
+		return chat.Truncated()
+	}
+	if d.ended {
+		return nil
+	}
+	d.ended = true
+	return emit(chat.Event{Kind: chat.End})
+}
+
+func (d *Decoder) message(m eventstream.Message, emit func(chat.Event) error) error {
+	if kind := m.Headers[":message-type"]; kind == "exception" || kind == "error" {
+		return streamError(m)
+	}
+	var in event
+	if err := json.Unmarshal(m.Payload, &in); err != nil {
+		return chat.BadUpstream("an event of the provider's stream is not valid")
+	}
+	switch m.Headers[":event-type"] {
+	case "messageStart":
+		return emit(chat.Event{Kind: chat.Start, ID: answerID(d.wire), Model: d.wire.Model})
+	case "contentBlockStart":
+		return d.start(&in, emit)
+	case "contentBlockDelta":
+		return d.delta(&in, emit)
+	case "contentBlockStop":
+		return d.stop(in.ContentBlockIndex, emit)
+	case "messageStop":
+		if err := malformed(in.StopReason); err != nil {
+			return err
+		}
+		d.stopped = true
+		return emit(chat.Event{Kind: chat.Stop, Finish: finish(in.StopReason, d.tools > 0)})
+	case "metadata":
+		if in.Usage != nil {
+			return emit(chat.Event{Kind: chat.UsageEvent, Usage: readUsage(in.Usage)})
+		}
+	}
+	return nil
+}
+
+func (d *Decoder) start(in *event, emit func(chat.Event) error) error {
+	t := in.Start.ToolUse
+	if t == nil {
+		return nil
+	}
+	if d.wire.FormatTool != "" && t.Name == d.wire.FormatTool {
+		d.open[in.ContentBlockIndex] = &opened{asText: true}
+		return nil
+	}
+	o := &opened{tool: d.tools}
+	d.open[in.ContentBlockIndex] = o
+	d.tools++
+	return emit(chat.Event{Kind: chat.ToolStart, Tool: o.tool, ID: t.ToolUseID, Name: d.wire.Names.Client(t.Name)})
+}
+
+func (d *Decoder) delta(in *event, emit func(chat.Event) error) error {
+	say := func(kind chat.EventKind, s string) error {
+		if s == "" {
+			return nil
+		}
+		return emit(chat.Event{Kind: kind, Text: s})
+	}
+	r := in.Delta.ReasoningContent
+	for _, s := range []struct {
+		kind chat.EventKind
+		text string
+	}{{chat.ThinkDelta, r.Text}, {chat.ThinkSign, r.Signature}, {chat.ThinkHidden, r.RedactedContent}, {chat.TextDelta, in.Delta.Text}} {
+		if err := say(s.kind, s.text); err != nil {
+			return err
+		}
+	}
+	o, input := d.open[in.ContentBlockIndex], in.Delta.ToolUse.Input
+	switch {
+	case o == nil || input == "":
+		return nil
+	case o.asText:
+		return say(chat.TextDelta, input)
+	}
+	o.hasInput = true
+	return emit(chat.Event{Kind: chat.ToolDelta, Tool: o.tool, Text: input})
+}
+
+func (d *Decoder) stop(index int, emit func(chat.Event) error) error {
+	o := d.open[index]
+	delete(d.open, index)
+	if o == nil || o.asText {
+		return nil
+	}
+	if !o.hasInput {
+		if err := emit(chat.Event{Kind: chat.ToolDelta, Tool: o.tool, Text: "{}"}); err != nil {
+			return err
+		}
+	}
+	return emit(chat.Event{Kind: chat.ToolEnd, Tool: o.tool})
+}

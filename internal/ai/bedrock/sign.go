@@ -1,0 +1,73 @@
+package bedrock
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+// service is Bedrock's name in a credential scope: not "bedrock-runtime".
+const service = "bedrock"
+
+// Endpoint is the host of Bedrock in a region.
+func Endpoint(region string) string { return "bedrock-runtime." + region + ".amazonaws.com" }
+
+// Signing is what a signature is made from.
+type Signing struct {
+	Credentials aws.Credentials
+	Region      string
+	// Host is the authority that the request will carry; it need not name the
+	// region (a private endpoint).
+	Host string
+	// Path is the escaped path, base path included, as it will be sent.
+	Path string
+	// Header are the fields to sign besides Host.
+	Header []chat.Field
+	// Body is the final body, byte for byte.
+	Body []byte
+	Time time.Time
+}
+
+// Sign returns the header fields that prove the request: Authorization,
+// X-Amz-Date, X-Amz-Content-Sha256 and, for temporary credentials,
+// X-Amz-Security-Token. Every attempt must be signed anew.
+// Source: AWS Signature Version 4.
+func Sign(ctx context.Context, s Signing) ([]chat.Field, error) {
+	path, err := url.PathUnescape(s.Path)
+	if err != nil {
+		return nil, fmt.Errorf("path %q: %w", s.Path, err)
+	}
+	r := &http.Request{
+		Method:        http.MethodPost,
+		URL:           &url.URL{Scheme: "https", Host: s.Host, Path: path, RawPath: s.Path},
+		Host:          s.Host,
+		Header:        http.Header{},
+		ContentLength: int64(len(s.Body)),
+		Body:          http.NoBody,
+	}
+	for _, f := range s.Header {
+		r.Header.Add(f.Name, f.Value)
+	}
+	sum := sha256.Sum256(s.Body)
+	digest := hex.EncodeToString(sum[:])
+	r.Header.Set("X-Amz-Content-Sha256", digest)
+	if err := v4.NewSigner().SignHTTP(ctx, s.Credentials, r, digest, service, s.Region, s.Time); err != nil {
+		return nil, fmt.Errorf("sign request for Bedrock: %w", err)
+	}
+	var out []chat.Field
+	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token"} {
+		if v := r.Header.Get(name); v != "" {
+			out = append(out, chat.Field{Name: name, Value: v})
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,194 @@
+package bedrock
+
+import "encoding/json/jsontext"
+
+// request is the body of Converse and ConverseStream; the model is in the path.
+type request struct {
+	Messages        []message      `json:"messages"`
+	System          []block        `json:"system,omitempty"`
+	InferenceConfig *inference     `json:"inferenceConfig,omitempty"`
+	ToolConfig      *toolConfig    `json:"toolConfig,omitempty"`
+	OutputConfig    *outputConfig  `json:"outputConfig,omitempty"`
+	ServiceTier     *serviceTier   `json:"serviceTier,omitempty"`
+	Additional      map[string]any `json:"additionalModelRequestFields,omitempty"`
+}
+
+type message struct {
+	Role    string  `json:"role"`
+	Content []block `json:"content"`
+}
+
+// block is a union: exactly one member is set.
+type block struct {
+	Text             *string    `json:"text,omitzero"`
+	Image            *image     `json:"image,omitempty"`
+	Document         *document  `json:"document,omitempty"`
+	ToolUse          *toolUse   `json:"toolUse,omitempty"`
+	ToolResult       *result    `json:"toolResult,omitempty"`
+	ReasoningContent *reasoning `json:"reasoningContent,omitempty"`
+	CachePoint       *typed     `json:"cachePoint,omitempty"`
+}
+
+type typed struct {
+	Type string `json:"type"`
+}
+
+type image struct {
+	Format string  `json:"format"`
+	Source *source `json:"source"`
+}
+
+type document struct {
+	Name   string  `json:"name"`
+	Format string  `json:"format"`
+	Source *source `json:"source"`
+}
+
+type source struct {
+	Bytes      string      `json:"bytes,omitempty"` // base64
+	S3Location *s3Location `json:"s3Location,omitempty"`
+}
+
+type s3Location struct {
+	URI string `json:"uri"`
+}
+
+type toolUse struct {
+	ToolUseID string         `json:"toolUseId"`
+	Name      string         `json:"name"`
+	Input     jsontext.Value `json:"input,omitzero"`
+}
+
+type result struct {
+	ToolUseID string  `json:"toolUseId"`
+	Content   []block `json:"content"`
+	Status    string  `json:"status,omitempty"`
+}
+
+type reasoning struct {
+	ReasoningText   *reasoningText `json:"reasoningText,omitempty"`
+	RedactedContent string         `json:"redactedContent,omitempty"` // base64
+}
+
+type reasoningText struct {
+	Text      string `json:"text"`
+	Signature string `json:"signature,omitempty"`
+}
+
+type inference struct {
+	MaxTokens     *int64   `json:"maxTokens,omitempty"`
+	Temperature   *float64 `json:"temperature,omitempty"`
+	TopP          *float64 `json:"topP,omitempty"`
+	StopSequences []string `json:"stopSequences,omitempty"`
+}
+
+type toolConfig struct {
+	Tools      []toolEntry `json:"tools"`
+	ToolChoice *toolChoice `json:"toolChoice,omitempty"`
+}
+
+// toolEntry is a union: exactly one member is set.
+type toolEntry struct {
+	ToolSpec   *toolSpec `json:"toolSpec,omitempty"`
+	CachePoint *typed    `json:"cachePoint,omitempty"`
+}
+
+type toolSpec struct {
+	Name        string      `json:"name"`
+	Description string      `json:"description,omitempty"`
+	InputSchema inputSchema `json:"inputSchema"`
+	Strict      *bool       `json:"strict,omitempty"`
+}
+
+type inputSchema struct {
+	JSON jsontext.Value `json:"json"`
+}
+
+// toolChoice is a union: exactly one member is set.
+type toolChoice struct {
+	Auto *struct{} `json:"auto,omitzero"`
+	Any  *struct{} `json:"any,omitzero"`
+	Tool *named    `json:"tool,omitempty"`
+}
+
+type named struct {
+	Name string `json:"name"`
+}
+
+type outputConfig struct {
+	Effort     string      `json:"effort,omitempty"`
+	TextFormat *textFormat `json:"textFormat,omitempty"`
+}
+
+type textFormat struct {
+	Type      string    `json:"type"` // json_schema
+	Structure structure `json:"structure"`
+}
+
+type structure struct {
+	JSONSchema jsonSchema `json:"jsonSchema"`
+}
+
+type jsonSchema struct {
+	Schema      string `json:"schema"` // the schema as a string of JSON
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description,omitempty"`
+}
+
+type serviceTier struct {
+	Type string `json:"type"`
+}
+
+// response is the body of a Converse answer.
+type response struct {
+	Output struct {
+		Message *message `json:"message"`
+	} `json:"output"`
+	StopReason string `json:"stopReason"`
+	Usage      *usage `json:"usage"`
+}
+
+type usage struct {
+	InputTokens           int64 `json:"inputTokens"`
+	OutputTokens          int64 `json:"outputTokens"`
+	CacheReadInputTokens  int64 `json:"cacheReadInputTokens"`
+	CacheWriteInputTokens int64 `json:"cacheWriteInputTokens"`
+}
+
+// event is the payload of any event of a ConverseStream answer.
+type event struct {
+	ContentBlockIndex int `json:"contentBlockIndex"`
+	Start             struct {
+		ToolUse *toolUse `json:"toolUse"`
+	} `json:"start"`
+	Delta      delta  `json:"delta"`
+	StopReason string `json:"stopReason"`
+	Usage      *usage `json:"usage"`
+}
+
+type delta struct {
+	Text    string `json:"text"`
+	ToolUse struct {
+		Input string `json:"input"`
+	} `json:"toolUse"`
+	ReasoningContent struct {
+		Text            string `json:"text"`
+		Signature       string `json:"signature"`
+		RedactedContent string `json:"redactedContent"`
+	} `json:"reasoningContent"`
+}
+
+// failure is the body of an exception. Over HTTP the member is Message for
+// some services and message for others.
+type failure struct {
+	Message        string `json:"message"`
+	MessageUpper   string `json:"Message"`
+	OriginalStatus int    `json:"originalStatusCode"`
+}
+
+func (f failure) text() string {
+	if f.Message != "" {
+		return f.Message
+	}
+	return f.MessageUpper
+}

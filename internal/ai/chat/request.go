@@ -1,0 +1,212 @@
+package chat
+
+import "encoding/json/jsontext"
+
+// Role is who speaks in a turn.
+type Role uint8
+
+// Roles.
+const (
+	User Role = iota + 1
+	Assistant
+)
+
+// Request is a conversation and how to go on with it.
+type Request struct {
+	// Model is what the client asked for.
+	Model string
+	// System holds text blocks, in order.
+	System []Block
+	// Turns alternate in role; see [Request.Say].
+	Turns []Turn
+
+	Tools      []Tool
+	ToolChoice ToolChoice
+	// ParallelTools is nil where the client did not say.
+	ParallelTools *bool
+
+	// MaxTokens is 0 where the client set no limit.
+	MaxTokens         int64
+	Temperature, TopP *float64
+	TopK              *int64
+	Stop              []string
+	Format            Format
+	// Effort is how much to reason: "", none, minimal, low, medium, high, xhigh or max.
+	Effort string
+	// Thinking is Anthropic's own thinking object, where the client gave one.
+	Thinking jsontext.Value
+
+	User        string
+	ServiceTier string
+	Stream      bool
+	// IncludeUsage says that a stream ends with the usage.
+	IncludeUsage bool
+	// Ignored names parameters that the client set and that only OpenAI knows.
+	Ignored []string
+}
+
+// Turn is what one role says before the other goes on.
+type Turn struct {
+	Role   Role
+	Blocks []Block
+}
+
+// Kind is the kind of a Block.
+type Kind uint8
+
+// Kinds of blocks.
+const (
+	Text             Kind = iota + 1 // Text
+	Image                            // Media
+	Document                         // Media
+	ToolUse                          // ID, Name, Input; assistant only
+	ToolResult                       // ID, Content, Failed; user only
+	Thinking                         // Text, Signature; assistant only
+	RedactedThinking                 // Data in Text; assistant only
+)
+
+// Block is a piece of a turn. Which fields are set depends on Kind.
+type Block struct {
+	Kind Kind
+	Text string
+	// Media is an image's or document's content.
+	Media Media
+	// ID is a tool call's identifier, Name the tool's name, Input its argument
+	// object, byte for byte as it was given.
+	ID, Name string
+	Input    jsontext.Value
+	// Content is what a tool answered: text, images and documents.
+	Content []Block
+	Failed  bool
+	// Signature proves to its provider that a thinking block is its own.
+	Signature string
+	// Cache is Anthropic's cache_control object, where the client gave one.
+	Cache jsontext.Value
+}
+
+// Media is content by value or by reference.
+type Media struct {
+	// Type is the media type, lower case, without parameters.
+	Type string
+	// Data is base64. URL is set instead where the content is elsewhere; it is
+	// never fetched by us.
+	Data, URL string
+	// Name is a document's title; it may be empty.
+	Name string
+}
+
+// Tool is a function that the model may call.
+type Tool struct {
+	Name, Description string
+	// Schema is the JSON schema of the arguments, byte for byte; nil where absent.
+	Schema jsontext.Value
+	Strict *bool
+	Cache  jsontext.Value
+}
+
+// ToolMode says whether the model calls a tool.
+type ToolMode uint8
+
+// Tool modes. The zero value is that the client did not say.
+const (
+	ToolsAuto ToolMode = iota + 1
+	ToolsNone
+	ToolsRequired
+	ToolsNamed // the one in ToolChoice.Name
+)
+
+// ToolChoice says whether, and which, tool the model is to call.
+type ToolChoice struct {
+	Mode ToolMode
+	Name string
+	// Allowed limits the choice to these tools where it is not nil.
+	Allowed []string
+}
+
+// FormatKind is the kind of a Format.
+type FormatKind uint8
+
+// Kinds of formats. The zero value is plain text.
+const (
+	FormatJSON   FormatKind = iota + 1 // any JSON object
+	FormatSchema                       // JSON that fits Schema
+)
+
+// Format is the form that the answer must have.
+type Format struct {
+	Kind              FormatKind
+	Name, Description string
+	Schema            jsontext.Value
+	Strict            *bool
+}
+
+// Say appends blocks to the conversation. Turns of one role that follow each
+// other become one, and the results of tools come first in their turn: that is
+// what every provider takes. Without blocks it does nothing.
+func (r *Request) Say(role Role, blocks ...Block) {
+	if len(blocks) == 0 {
+		return
+	}
+	if n := len(r.Turns); n == 0 || r.Turns[n-1].Role != role {
+		r.Turns = append(r.Turns, Turn{Role: role})
+	}
+	turn := &r.Turns[len(r.Turns)-1]
+	for _, b := range blocks {
+		if b.Kind != ToolResult {
+			turn.Blocks = append(turn.Blocks, b)
+			continue
+		}
+		at := 0
+		for at < len(turn.Blocks) && turn.Blocks[at].Kind == ToolResult {
+			at++
+		}
+		turn.Blocks = append(turn.Blocks, Block{})
+		copy(turn.Blocks[at+1:], turn.Blocks[at:])
+		turn.Blocks[at] = b
+	}
+}
+
+// AllowedTools returns the tools that the choice leaves.
+func (r *Request) AllowedTools() []Tool {
+	if r.ToolChoice.Allowed == nil {
+		return r.Tools
+	}
+	var left []Tool
+	for _, t := range r.Tools {
+		for _, name := range r.ToolChoice.Allowed {
+			if t.Name == name {
+				left = append(left, t)
+				break
+			}
+		}
+	}
+	return left
+}
+
+// UsesTools says whether the conversation has tool calls or results in it.
+func (r *Request) UsesTools() bool {
+	for _, t := range r.Turns {
+		for _, b := range t.Blocks {
+			if b.Kind == ToolUse || b.Kind == ToolResult {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ToolsOfHistory returns a declaration of every tool that the conversation
+// called, for providers that want them all declared.
+func (r *Request) ToolsOfHistory() []Tool {
+	var tools []Tool
+	seen := map[string]bool{}
+	for _, t := range r.Turns {
+		for _, b := range t.Blocks {
+			if b.Kind == ToolUse && !seen[b.Name] {
+				seen[b.Name] = true
+				tools = append(tools, Tool{Name: b.Name})
+			}
+		}
+	}
+	return tools
+}

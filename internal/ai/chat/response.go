@@ -1,0 +1,87 @@
+package chat
+
+import "encoding/json/jsontext"
+
+// Finish is why the model stopped.
+type Finish uint8
+
+// Reasons to stop.
+const (
+	FinishStop     Finish = iota + 1 // it had nothing more to say, or met a stop sequence
+	FinishLength                     // a token limit was reached
+	FinishTools                      // it wants tools to be called
+	FinishFiltered                   // content was refused or filtered
+)
+
+// Usage counts tokens as the OpenAI protocol does: Prompt includes CacheRead
+// and CacheWrite, Completion includes Reasoning.
+type Usage struct {
+	Prompt, Completion    int64
+	CacheRead, CacheWrite int64
+	Reasoning             int64
+}
+
+// Total is Prompt + Completion.
+func (u Usage) Total() int64 { return u.Prompt + u.Completion }
+
+// Response is a whole answer.
+type Response struct {
+	ID, Model string
+	// Blocks are of the kinds Text, Thinking, RedactedThinking and ToolUse.
+	Blocks []Block
+	Finish Finish
+	// Refusal is the provider's explanation of a refusal, where it gave one.
+	Refusal string
+	Usage   Usage
+	// HasUsage says that the provider sent the usage.
+	HasUsage bool
+}
+
+// EventKind is the kind of an Event.
+type EventKind uint8
+
+// Kinds of events, in the order in which a well-formed stream has them: Start;
+// any number of texts, thoughts and tool calls; Stop; UsageEvent; End. Ping may
+// come anywhere.
+const (
+	Start        EventKind = iota + 1 // ID, Model
+	TextDelta                         // Text
+	ThinkDelta                        // Text
+	ThinkSign                         // Text is the signature of the thoughts so far
+	ThinkHidden                       // Text is a redacted thought
+	ToolStart                         // Tool, ID, Name
+	ToolDelta                         // Tool, Text is a fragment of the arguments
+	ToolEnd                           // Tool
+	RefusalDelta                      // Text
+	Stop                              // Finish
+	UsageEvent                        // Usage: the totals of the stream so far
+	End                               // the provider has properly ended the stream
+	Ping
+)
+
+// Event is one step of a streamed answer.
+type Event struct {
+	Kind      EventKind
+	ID, Model string
+	// Text's meaning depends on Kind.
+	Text string
+	// Tool numbers the tool calls of an answer from 0; Name is the tool's.
+	Tool   int
+	Name   string
+	Finish Finish
+	Usage  Usage
+}
+
+// Content says whether the event is, or announces, something that the client
+// will see: after such an event a failed stream can no longer be tried again
+// elsewhere.
+func (e Event) Content() bool {
+	switch e.Kind {
+	case TextDelta, ThinkDelta, ThinkSign, ThinkHidden, ToolStart, ToolDelta, RefusalDelta, Stop:
+		return true
+	}
+	return false
+}
+
+// EmptyObject is the JSON value {}.
+func EmptyObject() jsontext.Value { return jsontext.Value("{}") }

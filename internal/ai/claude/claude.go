@@ -1,0 +1,170 @@
+// Package claude knows what differs between generations of Anthropic's Claude
+// models, wherever they are served: which sampling parameters one takes, how
+// it is told to reason, and whether it can be held to a schema.
+//
+// It imports the standard library and package chat only.
+package claude
+
+import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"strconv"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+// Abilities are what differs between models in a request.
+type Abilities struct {
+	Claude       bool // it is a Claude model at all
+	NoSampling   bool // refuses temperature, top_p and top_k
+	OneSampling  bool // takes temperature or top_p, not both
+	Effort       bool // is told how much to reason by a word, not by a number of tokens
+	AdaptiveOnly bool // knows no thinking budget
+	Schema       bool // can be held to a JSON schema
+}
+
+// AbilitiesOf reads the generation out of a model's name, in any of the forms
+// claude-opus-4-7, claude-sonnet-4-5-20250929 and
+// us.anthropic.claude-opus-4-1-20250805-v1:0. A Claude without a number is
+// taken for the newest.
+func AbilitiesOf(model string) Abilities {
+	_, rest, ok := strings.Cut(model, "claude-")
+	if !ok {
+		return Abilities{}
+	}
+	family, version := "", []int{}
+	for field := range strings.FieldsFuncSeq(rest, func(r rune) bool { return strings.ContainsRune("-.@:/", r) }) {
+		n, err := strconv.Atoi(field)
+		switch {
+		case err == nil && n < 100 && len(version) < 2:
+			version = append(version, n)
+		case err != nil && family == "":
+			family = field
+		}
+	}
+	if len(version) == 0 {
+		version = []int{99}
+	}
+	if len(version) == 1 {
+		version = append(version, 0)
+	}
+	v, opus := version[0]*100+version[1], family == "opus"
+	return Abilities{
+		Claude:       true,
+		NoSampling:   opus && v >= 407 || v >= 500,
+		OneSampling:  v >= 401,
+		Effort:       opus && v >= 405 || v >= 406,
+		AdaptiveOnly: opus && v >= 407 || v >= 500,
+		Schema:       opus && v >= 401 || v >= 405,
+	}
+}
+
+// minBudget is the least number of tokens that a model can be told to think.
+const minBudget = 1024
+
+// Settings are the parameters of a request as a model takes them.
+type Settings struct {
+	// MaxTokens is 0 where neither the client nor the caller sets a limit.
+	MaxTokens         int64
+	Temperature, TopP *float64
+	TopK              *int64
+	// Thinking is the thinking object to send, or nil; Thinks says that the
+	// model will think, so that it cannot be forced to call a tool.
+	Thinking jsontext.Value
+	Thinks   bool
+	// Effort is the word for how much to reason, or "".
+	Effort string
+	// Dropped names what the model does not take and what was changed.
+	Dropped []string
+}
+
+// Settle fits the limits, sampling and reasoning of a request to a model.
+// defaultMax is the token limit where the client sets none; 0: no limit.
+func Settle(r *chat.Request, can Abilities, defaultMax int64) Settings {
+	s := Settings{MaxTokens: r.MaxTokens}
+	budget := budgetOf(r.Effort)
+	if r.Thinking != nil || can.Effort {
+		budget = 0
+	}
+	if s.MaxTokens == 0 && defaultMax > 0 {
+		s.MaxTokens = defaultMax + budget // what is thought leaves room for the answer
+	}
+	s.reason(r, can, budget)
+	s.sample(r, can)
+	return s
+}
+
+func budgetOf(effort string) int64 {
+	switch effort {
+	case "minimal", "low":
+		return minBudget
+	case "medium":
+		return 2048
+	case "high":
+		return 4096
+	case "xhigh":
+		return 8192
+	case "max":
+		return 16384
+	}
+	return 0
+}
+
+func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
+	switch {
+	case r.Thinking != nil:
+		s.Thinking = r.Thinking
+		var t struct {
+			Type string `json:"type"`
+		}
+		s.Thinks = json.Unmarshal(r.Thinking, &t) == nil && t.Type != "disabled"
+	case r.Effort == "":
+	case r.Effort == "none":
+		s.Thinking = jsontext.Value(`{"type":"disabled"}`)
+	case can.Effort:
+		if s.Effort = r.Effort; s.Effort == "minimal" {
+			s.Effort = "low"
+		}
+		if can.AdaptiveOnly {
+			s.Thinking, s.Thinks = jsontext.Value(`{"type":"adaptive"}`), true
+		}
+	case s.MaxTokens > 0 && s.MaxTokens <= minBudget:
+		s.Dropped = append(s.Dropped, "reasoning_effort")
+	default:
+		if s.MaxTokens > 0 {
+			budget = min(budget, s.MaxTokens-1)
+		}
+		s.Thinking = jsontext.Value(`{"type":"enabled","budget_tokens":` + strconv.FormatInt(budget, 10) + `}`)
+		s.Thinks = true
+	}
+}
+
+func (s *Settings) sample(r *chat.Request, can Abilities) {
+	if can.NoSampling || s.Thinks {
+		if r.Temperature != nil && *r.Temperature != 1 {
+			s.Dropped = append(s.Dropped, "temperature")
+		}
+		if r.TopP != nil {
+			s.Dropped = append(s.Dropped, "top_p")
+		}
+		if r.TopK != nil {
+			s.Dropped = append(s.Dropped, "top_k")
+		}
+		return
+	}
+	s.TopP, s.TopK = r.TopP, r.TopK
+	if r.Temperature == nil {
+		return
+	}
+	t := *r.Temperature
+	if t > 1 {
+		t = 1
+		s.Dropped = append(s.Dropped, "temperature")
+	}
+	s.Temperature = &t
+	if can.OneSampling && s.TopP != nil {
+		s.TopP = nil
+		s.Dropped = append(s.Dropped, "top_p")
+	}
+}

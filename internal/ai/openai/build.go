@@ -1,0 +1,196 @@
+package openai
+
+import (
+	"encoding/base64"
+	"encoding/json/jsontext"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+// BuildChat writes the request for OpenAI, for a client that speaks another
+// protocol. The error is a *chat.Error for what OpenAI cannot express.
+func BuildChat(r *chat.Request, o chat.Options) (*chat.Wire, error) {
+	w := &chat.Wire{
+		Path:    "/chat/completions",
+		Model:   o.ModelFor(r),
+		Header:  []chat.Field{{Name: "content-type", Value: "application/json"}},
+		Dropped: append([]string(nil), r.Ignored...),
+	}
+	out := &chatRequest{Model: w.Model, Temperature: r.Temperature, TopP: r.TopP, User: r.User}
+	if r.TopK != nil {
+		w.Drop("top_k")
+	}
+	if r.MaxTokens > 0 {
+		out.MaxCompletionTokens = &r.MaxTokens
+	}
+	buildSampling(r, out, w)
+	buildTools(r, out, w)
+	if err := buildMessages(r, out, w); err != nil {
+		return nil, err
+	}
+	var err error
+	w.Body, err = chat.Marshal(out)
+	return w, err
+}
+
+func buildSampling(r *chat.Request, out *chatRequest, w *chat.Wire) {
+	if r.Stream {
+		out.Stream, out.StreamOptions = &r.Stream, &streamOptions{IncludeUsage: true}
+	}
+	if stop := r.Stop; len(stop) > 0 {
+		if len(stop) > 4 { // OpenAI takes four
+			stop = stop[:4]
+			w.Drop("stop")
+		}
+		out.Stop, _ = chat.Marshal(stop)
+	}
+	switch r.Effort {
+	case "":
+	case "max":
+		high := "xhigh"
+		out.ReasoningEffort = &high
+	default:
+		out.ReasoningEffort = &r.Effort
+	}
+	if r.ServiceTier != "" {
+		out.ServiceTier = &r.ServiceTier
+	}
+	switch f := r.Format; f.Kind {
+	case chat.FormatJSON:
+		out.ResponseFormat = &format{Type: "json_object"}
+	case chat.FormatSchema:
+		out.ResponseFormat = &format{Type: "json_schema", JSONSchema: &jsonSchema{Name: chat.Identifier(f.Name), Description: f.Description, Schema: f.Schema, Strict: f.Strict}}
+	}
+}
+
+func buildTools(r *chat.Request, out *chatRequest, w *chat.Wire) {
+	for _, t := range r.AllowedTools() {
+		out.Tools = append(out.Tools, tool{Type: "function", Function: &function{
+			Name: w.Names.Wire(t.Name), Description: t.Description, Parameters: chat.ObjectSchema(t.Schema), Strict: t.Strict,
+		}})
+	}
+	if len(out.Tools) == 0 {
+		return
+	}
+	out.ParallelToolCalls = r.ParallelTools
+	switch r.ToolChoice.Mode {
+	case chat.ToolsAuto:
+		out.ToolChoice = jsontext.Value(`"auto"`)
+	case chat.ToolsNone:
+		out.ToolChoice = jsontext.Value(`"none"`)
+	case chat.ToolsRequired:
+		out.ToolChoice = jsontext.Value(`"required"`)
+	case chat.ToolsNamed:
+		out.ToolChoice = jsontext.Value(`{"type":"function","function":{"name":` + quote(w.Names.Wire(r.ToolChoice.Name)) + `}}`)
+	}
+}
+
+func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
+	for _, s := range r.System {
+		out.Messages = append(out.Messages, message{Role: "system", Content: jsontext.Value(quote(s.Text))})
+	}
+	for _, t := range r.Turns {
+		var err error
+		if t.Role == chat.Assistant {
+			out.Messages = append(out.Messages, assistantMessage(t.Blocks, w))
+		} else {
+			out.Messages, err = userMessages(out.Messages, t.Blocks)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
+	m := message{Role: "assistant", Content: jsontext.Value("null")}
+	text := ""
+	for _, b := range blocks {
+		switch b.Kind {
+		case chat.Text:
+			text += b.Text
+		case chat.ToolUse:
+			m.ToolCalls = append(m.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: &functionCall{Name: w.Names.Wire(b.Name), Arguments: string(b.Input)}})
+		}
+	}
+	if text != "" || len(m.ToolCalls) == 0 {
+		m.Content = jsontext.Value(quote(text))
+	}
+	return m
+}
+
+// userMessages splits a turn: OpenAI has a message of its own for every result
+// of a tool.
+func userMessages(list []message, blocks []chat.Block) ([]message, error) {
+	var rest []part
+	for _, b := range blocks {
+		if b.Kind != chat.ToolResult {
+			p, err := writePart(b)
+			if err != nil {
+				return nil, err
+			}
+			rest = append(rest, p)
+			continue
+		}
+		content := []part{}
+		for _, c := range b.Content {
+			if c.Kind != chat.Text { // a tool's answer can only be text
+				p, err := writePart(c)
+				if err != nil {
+					return nil, err
+				}
+				rest = append(rest, p)
+				continue
+			}
+			content = append(content, part{Type: "text", Text: c.Text})
+		}
+		m := message{Role: "tool", ToolCallID: b.ID, Content: jsontext.Value(`""`)}
+		if len(content) > 0 {
+			raw, err := chat.Marshal(content)
+			if err != nil {
+				return nil, err
+			}
+			m.Content = raw
+		}
+		list = append(list, m)
+	}
+	if len(rest) == 0 {
+		return list, nil
+	}
+	raw, err := chat.Marshal(rest)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) == 1 && rest[0].Type == "text" {
+		raw = jsontext.Value(quote(rest[0].Text))
+	}
+	return append(list, message{Role: "user", Content: raw}), nil
+}
+
+func writePart(b chat.Block) (part, error) {
+	m := b.Media
+	switch {
+	case b.Kind == chat.Text:
+		return part{Type: "text", Text: b.Text}, nil
+	case b.Kind == chat.Image && m.URL != "":
+		return part{Type: "image_url", ImageURL: &imageURL{URL: m.URL}}, nil
+	case b.Kind == chat.Image:
+		return part{Type: "image_url", ImageURL: &imageURL{URL: "data:" + m.Type + ";base64," + m.Data}}, nil
+	case b.Kind == chat.Document && m.URL != "":
+		return part{}, chat.Unsupported("messages", "this provider takes documents as data, not as a URL")
+	case b.Kind == chat.Document && m.Type == "text/plain":
+		text, err := base64.StdEncoding.DecodeString(m.Data)
+		if err != nil {
+			return part{}, chat.Invalid("messages", "a document's base64 is not valid")
+		}
+		return part{Type: "text", Text: string(text)}, nil
+	case b.Kind == chat.Document:
+		name := m.Name
+		if name == "" {
+			name = "document.pdf"
+		}
+		return part{Type: "file", File: &file{FileData: "data:" + m.Type + ";base64," + m.Data, Filename: name}}, nil
+	}
+	return part{}, chat.Unsupported("messages", "a content block is not possible with this provider")
+}

@@ -1,0 +1,234 @@
+package openai
+
+import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/sse"
+)
+
+// chunk is the data of an event of OpenAI's stream, and a whole answer: the
+// members that either has.
+type chunk struct {
+	ID      string        `json:"id"`
+	Model   string        `json:"model"`
+	Choices []chunkChoice `json:"choices"`
+	Usage   *usage        `json:"usage"`
+	Error   *errorDetail  `json:"error"`
+}
+
+type chunkChoice struct {
+	Delta        chunkDelta `json:"delta"`
+	Message      chunkDelta `json:"message"`
+	FinishReason *string    `json:"finish_reason"`
+}
+
+type chunkDelta struct {
+	Content          *string         `json:"content"`
+	Refusal          *string         `json:"refusal"`
+	ReasoningContent *string         `json:"reasoning_content"`
+	ReasoningDetails []reasoningPart `json:"reasoning_details"`
+	ToolCalls        []toolCall      `json:"tool_calls"`
+}
+
+type errorDetail struct {
+	Message string         `json:"message"`
+	Type    string         `json:"type"`
+	Code    jsontext.Value `json:"code"`
+	Param   *string        `json:"param"`
+}
+
+func readUsage(u *usage) chat.Usage {
+	out := chat.Usage{Prompt: max(u.PromptTokens, 0), Completion: max(u.CompletionTokens, 0)}
+	if d := u.PromptDetails; d != nil {
+		out.CacheRead = min(max(d.CachedTokens, 0), out.Prompt)
+		out.CacheWrite = min(max(d.CacheWriteTokens, 0), out.Prompt-out.CacheRead)
+	}
+	if d := u.OutputDetails; d != nil {
+		out.Reasoning = min(max(d.ReasoningTokens, 0), out.Completion)
+	}
+	return out
+}
+
+func readFinish(reason string) chat.Finish {
+	switch reason {
+	case "length":
+		return chat.FinishLength
+	case "tool_calls", "function_call":
+		return chat.FinishTools
+	case "content_filter":
+		return chat.FinishFiltered
+	}
+	return chat.FinishStop
+}
+
+// DecodeChat reads a whole answer of OpenAI.
+func DecodeChat(_ *chat.Wire, body []byte) (*chat.Response, error) {
+	var in chunk
+	if err := json.Unmarshal(body, &in); err != nil || len(in.Choices) == 0 {
+		return nil, chat.BadUpstream("the provider's answer is not a chat completion")
+	}
+	c := in.Choices[0]
+	out := &chat.Response{ID: in.ID, Model: in.Model, Finish: readFinish(value(c.FinishReason)), Refusal: value(c.Message.Refusal)}
+	if in.Usage != nil {
+		out.Usage, out.HasUsage = readUsage(in.Usage), true
+	}
+	m := message{ReasoningContent: c.Message.ReasoningContent, ReasoningDetails: c.Message.ReasoningDetails}
+	out.Blocks = reasoningBlocks(&m)
+	if s := value(c.Message.Content); s != "" {
+		out.Blocks = append(out.Blocks, chat.Block{Kind: chat.Text, Text: s})
+	}
+	for _, t := range c.Message.ToolCalls {
+		if t.Function == nil {
+			continue
+		}
+		input, err := arguments("tool_calls", t.Function.Arguments)
+		if err != nil {
+			return nil, chat.BadUpstream("the arguments of a tool call in the provider's answer are not a JSON object")
+		}
+		out.Blocks = append(out.Blocks, chat.Block{Kind: chat.ToolUse, ID: t.ID, Name: t.Function.Name, Input: input})
+	}
+	return out, nil
+}
+
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// Error reads an answer whose status is not 2xx.
+func Error(status int, body []byte) *chat.Error {
+	var in struct {
+		Error *errorDetail `json:"error"`
+	}
+	if err := json.Unmarshal(body, &in); err != nil || in.Error == nil {
+		return chat.ProviderError(status, "", string(body))
+	}
+	return readError(status, in.Error)
+}
+
+func readError(status int, d *errorDetail) *chat.Error {
+	code := strings.Trim(string(present(d.Code)), `"`)
+	e := chat.ProviderError(status, code, d.Message)
+	e.Param = value(d.Param)
+	if d.Type != "" {
+		e.Type = d.Type
+	}
+	return e
+}
+
+// ChatDecoder reads a streamed answer of OpenAI.
+type ChatDecoder struct {
+	sse     sse.Decoder
+	started bool
+	ended   bool
+	open    int // tool calls that have started: the newest is open-1
+}
+
+// NewChatDecoder returns a decoder for the answer to w.
+func NewChatDecoder(*chat.Wire) *ChatDecoder { return &ChatDecoder{} }
+
+// Write feeds bytes of the stream and calls emit for every event that they
+// complete. The error is emit's, or a *chat.Error.
+func (d *ChatDecoder) Write(p []byte, emit func(chat.Event) error) error {
+	return d.sse.Write(p, func(e sse.Event) error {
+		if string(e.Data) == "[DONE]" {
+			d.ended = true
+			return emit(chat.Event{Kind: chat.End})
+		}
+		var in chunk
+		if err := json.Unmarshal(e.Data, &in); err != nil {
+			return chat.BadUpstream("an event of the provider's stream is not valid")
+		}
+		if in.Error != nil {
+			return readError(errorStatus(in.Error), in.Error)
+		}
+		return d.chunk(&in, emit)
+	})
+}
+
+// errorStatus is the status for an error that came in a stream, whose own
+// status was 200.
+func errorStatus(d *errorDetail) int {
+	switch d.Type {
+	case chat.TypeInvalidRequest:
+		return 400
+	case chat.TypeRateLimit, "insufficient_quota", "tokens", "requests":
+		return 429
+	}
+	return 502
+}
+
+// Close is called at the end of the stream; it returns an error for one that
+// broke off.
+func (d *ChatDecoder) Close(func(chat.Event) error) error {
+	if !d.ended {
+		return chat.Truncated()
+	}
+	return nil
+}
+
+func (d *ChatDecoder) chunk(in *chunk, emit func(chat.Event) error) error {
+	var events []chat.Event
+	if !d.started {
+		d.started = true
+		events = append(events, chat.Event{Kind: chat.Start, ID: in.ID, Model: in.Model})
+	}
+	for i := range in.Choices {
+		events = d.delta(events, &in.Choices[i])
+	}
+	if in.Usage != nil {
+		events = append(events, chat.Event{Kind: chat.UsageEvent, Usage: readUsage(in.Usage)})
+	}
+	for _, e := range events {
+		if err := emit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *ChatDecoder) delta(events []chat.Event, c *chunkChoice) []chat.Event {
+	say := func(kind chat.EventKind, s string) {
+		if s != "" {
+			events = append(events, chat.Event{Kind: kind, Text: s})
+		}
+	}
+	say(chat.ThinkDelta, value(c.Delta.ReasoningContent))
+	for _, r := range c.Delta.ReasoningDetails {
+		say(chat.ThinkSign, r.Signature)
+		say(chat.ThinkHidden, r.Data)
+	}
+	say(chat.TextDelta, value(c.Delta.Content))
+	say(chat.RefusalDelta, value(c.Delta.Refusal))
+	for _, t := range c.Delta.ToolCalls {
+		if t.Function == nil {
+			continue
+		}
+		index := d.open - 1
+		if t.Index != nil {
+			index = *t.Index
+		}
+		if t.ID != "" && index >= d.open {
+			if d.open > 0 {
+				events = append(events, chat.Event{Kind: chat.ToolEnd, Tool: d.open - 1})
+			}
+			d.open = index + 1
+			events = append(events, chat.Event{Kind: chat.ToolStart, Tool: index, ID: t.ID, Name: t.Function.Name})
+		}
+		if t.Function.Arguments != "" && index >= 0 {
+			events = append(events, chat.Event{Kind: chat.ToolDelta, Tool: index, Text: t.Function.Arguments})
+		}
+	}
+	if c.FinishReason != nil {
+		if d.open > 0 {
+			events = append(events, chat.Event{Kind: chat.ToolEnd, Tool: d.open - 1})
+		}
+		events = append(events, chat.Event{Kind: chat.Stop, Finish: readFinish(*c.FinishReason)})
+	}
+	return events
+}

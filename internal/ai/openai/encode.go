@@ -1,0 +1,258 @@
+package openai
+
+import (
+	"encoding/json/jsontext"
+	"strconv"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/sse"
+)
+
+// chatResponse is a whole chat completion.
+type chatResponse struct {
+	ID      string   `json:"id"`
+	Object  string   `json:"object"`
+	Created int64    `json:"created"`
+	Model   string   `json:"model"`
+	Choices []choice `json:"choices"`
+	Usage   *usage   `json:"usage,omitempty"`
+}
+
+type choice struct {
+	Index        int            `json:"index"`
+	Message      answer         `json:"message"`
+	LogProbs     jsontext.Value `json:"logprobs"`
+	FinishReason string         `json:"finish_reason"`
+}
+
+type answer struct {
+	Role             string          `json:"role"`
+	Content          *string         `json:"content"`
+	Refusal          *string         `json:"refusal"`
+	ReasoningContent string          `json:"reasoning_content,omitempty"`
+	ReasoningDetails []reasoningPart `json:"reasoning_details,omitempty"`
+	ToolCalls        []toolCall      `json:"tool_calls,omitempty"`
+}
+
+type usage struct {
+	PromptTokens     int64             `json:"prompt_tokens"`
+	CompletionTokens int64             `json:"completion_tokens"`
+	TotalTokens      int64             `json:"total_tokens"`
+	PromptDetails    *promptDetails    `json:"prompt_tokens_details,omitempty"`
+	OutputDetails    *completionDetail `json:"completion_tokens_details,omitempty"`
+}
+
+type promptDetails struct {
+	CachedTokens     int64 `json:"cached_tokens"`
+	CacheWriteTokens int64 `json:"cache_write_tokens,omitzero"`
+}
+
+type completionDetail struct {
+	ReasoningTokens int64 `json:"reasoning_tokens"`
+}
+
+func finishReason(f chat.Finish) string {
+	switch f {
+	case chat.FinishLength:
+		return "length"
+	case chat.FinishTools:
+		return "tool_calls"
+	case chat.FinishFiltered:
+		return "content_filter"
+	}
+	return "stop"
+}
+
+func writeUsage(u chat.Usage) *usage {
+	return &usage{
+		PromptTokens: u.Prompt, CompletionTokens: u.Completion, TotalTokens: u.Total(),
+		PromptDetails: &promptDetails{CachedTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite},
+		OutputDetails: &completionDetail{ReasoningTokens: u.Reasoning},
+	}
+}
+
+// EncodeChat writes a whole answer for a client; created is in Unix seconds.
+func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
+	a := answer{Role: "assistant"}
+	var text strings.Builder
+	hasText := false
+	for _, b := range r.Blocks {
+		switch b.Kind {
+		case chat.Text:
+			text.WriteString(b.Text)
+			hasText = true
+		case chat.Thinking:
+			a.ReasoningContent += b.Text
+			a.ReasoningDetails = append(a.ReasoningDetails, reasoningPart{Type: reasoningText, Text: b.Text, Signature: b.Signature})
+		case chat.RedactedThinking:
+			a.ReasoningDetails = append(a.ReasoningDetails, reasoningPart{Type: reasoningEncrypted, Data: b.Text})
+		case chat.ToolUse:
+			a.ToolCalls = append(a.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: &functionCall{Name: b.Name, Arguments: string(b.Input)}})
+		}
+	}
+	if s := text.String(); hasText || len(a.ToolCalls) == 0 {
+		a.Content = &s
+	}
+	if r.Refusal != "" {
+		a.Refusal = &r.Refusal
+	}
+	out := chatResponse{
+		ID: r.ID, Object: "chat.completion", Created: created, Model: r.Model,
+		Choices: []choice{{Message: a, FinishReason: finishReason(r.Finish)}},
+	}
+	if r.HasUsage {
+		out.Usage = writeUsage(r.Usage)
+	}
+	return chat.Marshal(out)
+}
+
+// ChatEncoder writes a streamed answer for a client, as server-sent events.
+type ChatEncoder struct {
+	created      int64
+	includeUsage bool
+
+	prefix   []byte // of every chunk, up to its choices
+	usage    chat.Usage
+	finished bool
+}
+
+// NewChatEncoder returns an encoder; created is in Unix seconds.
+func NewChatEncoder(created int64, includeUsage bool) *ChatEncoder {
+	return &ChatEncoder{created: created, includeUsage: includeUsage}
+}
+
+// Append appends to dst what the client is to get for e: nothing, or whole
+// events.
+func (c *ChatEncoder) Append(dst []byte, e chat.Event) []byte {
+	switch e.Kind {
+	case chat.Start:
+		return c.start(dst, e)
+	case chat.TextDelta:
+		return c.delta(dst, `"content":`, e.Text, "")
+	case chat.RefusalDelta:
+		return c.delta(dst, `"refusal":`, e.Text, "")
+	case chat.ThinkDelta:
+		return c.delta(dst, `"reasoning_content":`, e.Text, "")
+	case chat.ThinkSign:
+		return c.delta(dst, `"reasoning_details":[{"type":"`+reasoningText+`","signature":`, e.Text, "}]")
+	case chat.ThinkHidden:
+		return c.delta(dst, `"reasoning_details":[{"type":"`+reasoningEncrypted+`","data":`, e.Text, "}]")
+	case chat.ToolStart:
+		head := `"tool_calls":[{"index":` + strconv.Itoa(e.Tool) + `,"id":` + quote(e.ID) + `,"type":"function","function":{"name":`
+		return c.delta(dst, head, e.Name, `,"arguments":""}}]`)
+	case chat.ToolDelta:
+		return c.delta(dst, `"tool_calls":[{"index":`+strconv.Itoa(e.Tool)+`,"function":{"arguments":`, e.Text, "}}]")
+	case chat.Stop:
+		return c.finish(dst, e.Finish)
+	case chat.UsageEvent:
+		c.usage = e.Usage
+	case chat.End:
+		return c.end(dst)
+	case chat.Ping:
+		return sse.AppendComment(dst, "ping")
+	}
+	return dst
+}
+
+// AppendError appends the event that tells the client of a failure in the
+// middle of a stream. Nothing follows it.
+func (c *ChatEncoder) AppendError(dst []byte, err *chat.Error) []byte {
+	return sse.Append(dst, "", EncodeError(err))
+}
+
+func (c *ChatEncoder) start(dst []byte, e chat.Event) []byte {
+	if c.prefix != nil {
+		return dst // the role is said once
+	}
+	p := []byte(`data: {"id":`)
+	p = append(p, quote(e.ID)...)
+	p = append(p, `,"object":"chat.completion.chunk","created":`...)
+	p = strconv.AppendInt(p, c.created, 10)
+	p = append(p, `,"model":`...)
+	p = append(p, quote(e.Model)...)
+	c.prefix = append(p, `,"choices":[`...)
+	dst = append(dst, c.prefix...)
+	dst = append(dst, `{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]`...)
+	return c.close(dst)
+}
+
+// delta appends a chunk whose delta is head, text as a JSON string, and tail.
+func (c *ChatEncoder) delta(dst []byte, head, text, tail string) []byte {
+	dst = c.open(dst)
+	dst = append(dst, `{"index":0,"delta":{`...)
+	dst = append(dst, head...)
+	dst = appendQuote(dst, text)
+	dst = append(dst, tail...)
+	dst = append(dst, `},"finish_reason":null}]`...)
+	return c.close(dst)
+}
+
+func (c *ChatEncoder) finish(dst []byte, f chat.Finish) []byte {
+	if c.finished {
+		return dst
+	}
+	c.finished = true
+	dst = c.open(dst)
+	dst = append(dst, `{"index":0,"delta":{},"finish_reason":"`...)
+	dst = append(dst, finishReason(f)...)
+	dst = append(dst, `"}]`...)
+	return c.close(dst)
+}
+
+func (c *ChatEncoder) end(dst []byte) []byte {
+	if c.includeUsage {
+		dst = c.open(dst)
+		dst = append(dst, `],"usage":`...)
+		if b, err := chat.Marshal(writeUsage(c.usage)); err == nil {
+			dst = append(dst, b...)
+		}
+		dst = append(dst, "}\n\n"...)
+	}
+	return append(dst, "data: [DONE]\n\n"...)
+}
+
+func (c *ChatEncoder) open(dst []byte) []byte {
+	if c.prefix == nil { // the provider did not say how its answer starts
+		dst = c.start(dst, chat.Event{})
+	}
+	return append(dst, c.prefix...)
+}
+
+func (c *ChatEncoder) close(dst []byte) []byte {
+	if c.includeUsage {
+		dst = append(dst, `,"usage":null`...)
+	}
+	return append(dst, "}\n\n"...)
+}
+
+func quote(s string) string { return string(appendQuote(nil, s)) }
+
+// appendQuote appends s as a JSON string; bytes that are not UTF-8 become the
+// replacement character.
+func appendQuote(dst []byte, s string) []byte {
+	out, err := jsontext.AppendQuote(dst, s)
+	if err != nil {
+		out, _ = jsontext.AppendQuote(dst, strings.ToValidUTF8(s, "\uFFFD"))
+	}
+	return out
+}
+
+// EncodeError writes an error as OpenAI does.
+func EncodeError(e *chat.Error) []byte {
+	dst := append([]byte(`{"error":{"message":`), quote(e.Message)...)
+	dst = append(dst, `,"type":`...)
+	dst = appendQuote(dst, e.Type)
+	dst = append(dst, `,"param":`...)
+	dst = appendOptional(dst, e.Param)
+	dst = append(dst, `,"code":`...)
+	dst = appendOptional(dst, e.Code)
+	return append(dst, "}}"...)
+}
+
+func appendOptional(dst []byte, s string) []byte {
+	if s == "" {
+		return append(dst, "null"...)
+	}
+	return appendQuote(dst, s)
+}

@@ -1,0 +1,175 @@
+package openai
+
+import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"slices"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+// ParseChat reads the body of a chat completions request for a provider that
+// speaks another protocol. The error is a *chat.Error that names the parameter.
+func ParseChat(body []byte) (*chat.Request, error) {
+	if err := checkDepth(body); err != nil {
+		return nil, err
+	}
+	var in chatRequest
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, syntax(err)
+	}
+	out := &chat.Request{Model: in.Model, TopK: in.TopK, Thinking: present(in.Thinking), User: in.User}
+	if out.User == "" {
+		out.User = in.SafetyIdentifier
+	}
+	if in.ServiceTier != nil {
+		out.ServiceTier = *in.ServiceTier
+	}
+	for _, step := range []func(*chatRequest, *chat.Request) error{
+		parseLimits, parseSampling, parseStream, parseFormat, parseTools, parseMessages, parseRest,
+	} {
+		if err := step(&in, out); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func parseLimits(in *chatRequest, out *chat.Request) error {
+	if in.N != nil && *in.N != 1 {
+		return chat.Unsupported("n", "only 1 is possible with this provider")
+	}
+	name, limit := "max_completion_tokens", in.MaxCompletionTokens
+	if limit == nil {
+		name, limit = "max_tokens", in.MaxTokens
+	}
+	if limit != nil {
+		if *limit < 1 {
+			return chat.Invalid(name, "must be 1 or more, not %d", *limit)
+		}
+		out.MaxTokens = *limit
+	}
+	if slices.Contains(in.Modalities, "audio") {
+		return chat.Unsupported("modalities", "audio is not possible with this provider")
+	}
+	if present(in.Audio) != nil {
+		return chat.Unsupported("audio", "audio is not possible with this provider")
+	}
+	return nil
+}
+
+func parseSampling(in *chatRequest, out *chat.Request) error {
+	if t := in.Temperature; t != nil && (*t < 0 || *t > 2) {
+		return chat.Invalid("temperature", "must be from 0 to 2, not %v", *t)
+	}
+	if p := in.TopP; p != nil && (*p < 0 || *p > 1) {
+		return chat.Invalid("top_p", "must be from 0 to 1, not %v", *p)
+	}
+	out.Temperature, out.TopP = in.Temperature, in.TopP
+	switch stop := present(in.Stop); {
+	case stop == nil:
+	case stop.Kind() == '"':
+		var s string
+		if err := json.Unmarshal(stop, &s); err != nil {
+			return syntax(err)
+		}
+		out.Stop = []string{s}
+	default:
+		if err := json.Unmarshal(stop, &out.Stop); err != nil {
+			return chat.Invalid("stop", "must be a string or a list of strings")
+		}
+	}
+	if in.ReasoningEffort != nil {
+		out.Effort = *in.ReasoningEffort
+		if !slices.Contains([]string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}, out.Effort) {
+			return chat.Invalid("reasoning_effort", "%q is not one of none, minimal, low, medium, high, xhigh, max", out.Effort)
+		}
+	}
+	return nil
+}
+
+func parseStream(in *chatRequest, out *chat.Request) error {
+	out.Stream = in.Stream != nil && *in.Stream
+	if in.StreamOptions == nil {
+		return nil
+	}
+	if !out.Stream {
+		return chat.Invalid("stream_options", "is only allowed when stream is true")
+	}
+	out.IncludeUsage = in.StreamOptions.IncludeUsage
+	return nil
+}
+
+func parseFormat(in *chatRequest, out *chat.Request) error {
+	f := in.ResponseFormat
+	if f == nil {
+		return nil
+	}
+	switch f.Type {
+	case "text":
+	case "json_object":
+		out.Format.Kind = chat.FormatJSON
+	case "json_schema":
+		if f.JSONSchema == nil || f.JSONSchema.Schema.Kind() != '{' {
+			return chat.Invalid("response_format.json_schema", "needs a schema that is an object")
+		}
+		if f.JSONSchema.Name == "" {
+			return chat.Invalid("response_format.json_schema.name", "is required")
+		}
+		s := f.JSONSchema
+		out.Format = chat.Format{Kind: chat.FormatSchema, Name: s.Name, Description: s.Description, Schema: s.Schema, Strict: s.Strict}
+	default:
+		return chat.Invalid("response_format.type", "%q is not one of text, json_object, json_schema", f.Type)
+	}
+	return nil
+}
+
+// onlyOpenAI are the parameters that change an answer and that no other
+// provider knows: they are dropped, and the client is told so, unless they
+// hold the value that changes nothing.
+var onlyOpenAI = map[string][]string{
+	"frequency_penalty": {"0", "0.0"},
+	"presence_penalty":  {"0", "0.0"},
+	"logit_bias":        {"{}"},
+	"logprobs":          {"false"},
+	"top_logprobs":      {"0"},
+	"store":             {"false"},
+}
+
+func parseRest(in *chatRequest, out *chat.Request) error {
+	members, err := names(in.Rest)
+	if err != nil {
+		return err
+	}
+	for name, value := range members {
+		if strings.EqualFold(name, "model") || strings.EqualFold(name, "stream") {
+			return chat.Invalid("", "unknown parameter %q: parameter names are lower case", name)
+		}
+		if value.Kind() != 'n' && !slices.Contains(onlyOpenAI[name], string(value)) {
+			out.Ignored = append(out.Ignored, name)
+		}
+	}
+	slices.Sort(out.Ignored)
+	return nil
+}
+
+// names returns the members of an object that was kept raw.
+func names(rest jsontext.Value) (map[string]jsontext.Value, error) {
+	if len(rest) == 0 {
+		return nil, nil
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(rest, &members); err != nil {
+		return nil, syntax(err)
+	}
+	return members, nil
+}
+
+// present returns v, or nil for an absent or null member.
+func present(v jsontext.Value) jsontext.Value {
+	if len(v) == 0 || v.Kind() == 'n' {
+		return nil
+	}
+	return v
+}

@@ -1,0 +1,235 @@
+package openai
+
+import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"strconv"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+// transcript is the state of reading messages from front to back.
+type transcript struct {
+	out *chat.Request
+	// called holds the identifiers of the tool calls so far; functions the
+	// identifiers given to deprecated function calls that wait for a result.
+	called    map[string]bool
+	functions map[string][]string
+}
+
+func parseMessages(in *chatRequest, out *chat.Request) error {
+	if len(in.Messages) == 0 {
+		return chat.Invalid("messages", "must not be empty")
+	}
+	t := transcript{out: out, called: map[string]bool{}, functions: map[string][]string{}}
+	for i := range in.Messages {
+		at := "messages[" + strconv.Itoa(i) + "]"
+		if err := t.message(at, &in.Messages[i]); err != nil {
+			return err
+		}
+	}
+	if len(out.System) == 0 && len(out.Turns) == 0 {
+		return chat.Invalid("messages", "hold no content")
+	}
+	return nil
+}
+
+func (t *transcript) message(at string, m *message) error {
+	var blocks []chat.Block
+	var err error
+	switch m.Role {
+	case "system", "developer":
+		blocks, err = textBlocks(at, m.Content)
+		t.out.System = append(t.out.System, cached(blocks, m.CacheControl)...)
+	case "user":
+		blocks, err = contentBlocks(at, m.Content)
+		t.out.Say(chat.User, cached(blocks, m.CacheControl)...)
+	case "assistant":
+		blocks, err = t.assistant(at, m)
+		t.out.Say(chat.Assistant, cached(blocks, m.CacheControl)...)
+	case "tool":
+		if !t.called[m.ToolCallID] {
+			return chat.Invalid(at+".tool_call_id", "%q is the id of no tool call before it", m.ToolCallID)
+		}
+		err = t.result(at, m, m.ToolCallID)
+	case "function":
+		waiting := t.functions[m.Name]
+		if len(waiting) == 0 {
+			return chat.Invalid(at+".name", "%q is the name of no function call before it", m.Name)
+		}
+		t.functions[m.Name] = waiting[1:]
+		err = t.result(at, m, waiting[0])
+	default:
+		return chat.Invalid(at+".role", "%q is not one of system, developer, user, assistant, tool", m.Role)
+	}
+	return err
+}
+
+// cached puts a message's own cache mark on its last block.
+func cached(blocks []chat.Block, mark jsontext.Value) []chat.Block {
+	if mark = present(mark); mark != nil && len(blocks) > 0 {
+		blocks[len(blocks)-1].Cache = mark
+	}
+	return blocks
+}
+
+func (t *transcript) result(at string, m *message, id string) error {
+	content, err := contentBlocks(at, m.Content)
+	if err != nil {
+		return err
+	}
+	result := chat.Block{Kind: chat.ToolResult, ID: id, Content: content, Failed: m.IsError, Cache: present(m.CacheControl)}
+	for i := range content {
+		if result.Cache == nil {
+			result.Cache = content[i].Cache
+		}
+		content[i].Cache = nil
+	}
+	t.out.Say(chat.User, result)
+	return nil
+}
+
+func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
+	blocks := reasoningBlocks(m)
+	content, err := textBlocks(at, m.Content)
+	if err != nil {
+		return nil, err
+	}
+	blocks = append(blocks, content...)
+	if m.Refusal != nil && strings.TrimSpace(*m.Refusal) != "" {
+		blocks = append(blocks, chat.Block{Kind: chat.Text, Text: *m.Refusal})
+	}
+	for i, c := range m.ToolCalls {
+		here := at + ".tool_calls[" + strconv.Itoa(i) + "]"
+		if c.Function == nil || c.Type != "" && c.Type != "function" {
+			return nil, chat.Unsupported(here+".type", "only function is possible with this provider")
+		}
+		if c.ID == "" {
+			return nil, chat.Invalid(here+".id", "is required")
+		}
+		input, err := arguments(here, c.Function.Arguments)
+		if err != nil {
+			return nil, err
+		}
+		t.called[c.ID] = true
+		blocks = append(blocks, chat.Block{Kind: chat.ToolUse, ID: c.ID, Name: c.Function.Name, Input: input, Cache: present(c.CacheControl)})
+	}
+	if f := m.FunctionCall; f != nil {
+		input, err := arguments(at+".function_call", f.Arguments)
+		if err != nil {
+			return nil, err
+		}
+		id := "call_" + strings.Trim(strings.TrimPrefix(at, "messages"), "[]")
+		t.functions[f.Name] = append(t.functions[f.Name], id)
+		blocks = append(blocks, chat.Block{Kind: chat.ToolUse, ID: id, Name: f.Name, Input: input})
+	}
+	return blocks, nil
+}
+
+// reasoningBlocks prefers the details, which prove what they say, to the text
+// alone, which a provider will not take back.
+func reasoningBlocks(m *message) []chat.Block {
+	var blocks []chat.Block
+	for _, r := range m.ReasoningDetails {
+		switch r.Type {
+		case reasoningText:
+			text := r.Text
+			if text == "" && len(m.ReasoningDetails) == 1 && m.ReasoningContent != nil {
+				text = *m.ReasoningContent // a stream gives text and signature apart
+			}
+			blocks = append(blocks, chat.Block{Kind: chat.Thinking, Text: text, Signature: r.Signature})
+		case reasoningEncrypted:
+			blocks = append(blocks, chat.Block{Kind: chat.RedactedThinking, Text: r.Data})
+		}
+	}
+	if blocks == nil && m.ReasoningContent != nil && *m.ReasoningContent != "" {
+		blocks = []chat.Block{{Kind: chat.Thinking, Text: *m.ReasoningContent}}
+	}
+	return blocks
+}
+
+// arguments returns the argument object of a tool call, its bytes unchanged.
+func arguments(at, s string) (jsontext.Value, error) {
+	if strings.TrimSpace(s) == "" {
+		return chat.EmptyObject(), nil
+	}
+	v := jsontext.Value(strings.TrimSpace(s))
+	if v.Kind() != '{' || !v.IsValid(jsontext.AllowDuplicateNames(true)) {
+		return nil, chat.Invalid(at+".function.arguments", "must be a JSON object")
+	}
+	return v, nil
+}
+
+func parts(at string, content jsontext.Value) ([]part, error) {
+	content = present(content)
+	if content == nil {
+		return nil, nil
+	}
+	if content.Kind() == '"' {
+		var s string
+		if err := json.Unmarshal(content, &s); err != nil {
+			return nil, syntax(err)
+		}
+		return []part{{Type: "text", Text: s}}, nil
+	}
+	var list []part
+	if err := json.Unmarshal(content, &list); err != nil {
+		return nil, chat.Invalid(at+".content", "must be a string or a list of content parts")
+	}
+	return list, nil
+}
+
+// textBlocks is the content of a role that can only speak text. Blank text is
+// dropped: providers refuse it.
+func textBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
+	blocks, err := contentBlocks(at, content)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range blocks {
+		if b.Kind != chat.Text {
+			return nil, chat.Invalid(at+".content", "only text is possible for this role")
+		}
+	}
+	return blocks, nil
+}
+
+func contentBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
+	list, err := parts(at, content)
+	if err != nil {
+		return nil, err
+	}
+	var blocks []chat.Block
+	for i := range list {
+		b, err := block(at+".content["+strconv.Itoa(i)+"]", &list[i])
+		if err != nil {
+			return nil, err
+		}
+		if b.Kind == chat.Text && strings.TrimSpace(b.Text) == "" {
+			continue
+		}
+		b.Cache = present(list[i].CacheControl)
+		blocks = append(blocks, b)
+	}
+	return blocks, nil
+}
+
+func block(at string, p *part) (chat.Block, error) {
+	switch p.Type {
+	case "text", "input_text", "output_text":
+		return chat.Block{Kind: chat.Text, Text: p.Text}, nil
+	case "refusal":
+		return chat.Block{Kind: chat.Text, Text: p.Refusal}, nil
+	case "image_url":
+		if p.ImageURL == nil {
+			return chat.Block{}, chat.Invalid(at+".image_url", "is required")
+		}
+		return Media(at+".image_url.url", p.ImageURL.URL, "")
+	case "file":
+		return fileBlock(at+".file", p.File)
+	case "input_audio":
+		return chat.Block{}, chat.Unsupported(at, "audio is not possible with this provider")
+	}
+	return chat.Block{}, chat.Invalid(at+".type", "%q is not one of text, image_url, file", p.Type)
+}

@@ -1,0 +1,120 @@
+package openai
+
+import (
+	json "encoding/json/v2"
+	"slices"
+	"strconv"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+func parseTools(in *chatRequest, out *chat.Request) error {
+	for i, t := range in.Tools {
+		at := "tools[" + strconv.Itoa(i) + "]"
+		if t.Type != "function" {
+			return chat.Unsupported(at+".type", "%q is not possible with this provider, only function is", t.Type)
+		}
+		if t.Function == nil {
+			return chat.Invalid(at+".function", "is required")
+		}
+		parsed, err := parseFunction(at+".function", t.Function)
+		if err != nil {
+			return err
+		}
+		parsed.Cache = present(t.CacheControl)
+		out.Tools = append(out.Tools, parsed)
+	}
+	for i := range in.Functions {
+		parsed, err := parseFunction("functions["+strconv.Itoa(i)+"]", &in.Functions[i])
+		if err != nil {
+			return err
+		}
+		out.Tools = append(out.Tools, parsed)
+	}
+	if in.ParallelToolCalls != nil && len(out.Tools) > 0 {
+		out.ParallelTools = in.ParallelToolCalls
+	}
+	return parseToolChoice(in, out)
+}
+
+func parseFunction(at string, f *function) (chat.Tool, error) {
+	if f.Name == "" {
+		return chat.Tool{}, chat.Invalid(at+".name", "is required")
+	}
+	schema := present(f.Parameters)
+	if schema != nil && schema.Kind() != '{' {
+		return chat.Tool{}, chat.Invalid(at+".parameters", "must be a JSON schema object")
+	}
+	return chat.Tool{Name: f.Name, Description: f.Description, Schema: schema, Strict: f.Strict}, nil
+}
+
+func parseToolChoice(in *chatRequest, out *chat.Request) error {
+	name, raw := "tool_choice", present(in.ToolChoice)
+	if raw == nil {
+		name, raw = "function_call", present(in.FunctionCall)
+	}
+	if raw == nil {
+		return nil
+	}
+	if len(out.Tools) == 0 {
+		return chat.Invalid(name, "is only allowed when tools are given")
+	}
+	if raw.Kind() == '"' {
+		var mode string
+		if err := json.Unmarshal(raw, &mode); err != nil {
+			return syntax(err)
+		}
+		return namedMode(name, mode, out)
+	}
+	var choice struct {
+		Type     string `json:"type"`
+		Name     string `json:"name"`
+		Function struct {
+			Name string `json:"name"`
+		} `json:"function"`
+		AllowedTools *struct {
+			Mode  string `json:"mode"`
+			Tools []tool `json:"tools"`
+		} `json:"allowed_tools"`
+	}
+	if err := json.Unmarshal(raw, &choice); err != nil {
+		return chat.Invalid(name, "must be a mode, a function or a list of allowed tools")
+	}
+	if allowed := choice.AllowedTools; allowed != nil {
+		out.ToolChoice.Allowed = []string{}
+		for _, t := range allowed.Tools {
+			if t.Function == nil || !has(out.Tools, t.Function.Name) {
+				return chat.Invalid(name+".allowed_tools.tools", "names a tool that is not among the tools")
+			}
+			out.ToolChoice.Allowed = append(out.ToolChoice.Allowed, t.Function.Name)
+		}
+		return namedMode(name+".allowed_tools.mode", allowed.Mode, out)
+	}
+	called := choice.Function.Name
+	if name == "function_call" {
+		called = choice.Name
+	}
+	if !has(out.Tools, called) {
+		return chat.Invalid(name, "names the tool %q, which is not among the tools", called)
+	}
+	out.ToolChoice.Mode, out.ToolChoice.Name = chat.ToolsNamed, called
+	return nil
+}
+
+func namedMode(at, mode string, out *chat.Request) error {
+	switch mode {
+	case "auto":
+		out.ToolChoice.Mode = chat.ToolsAuto
+	case "none":
+		out.ToolChoice.Mode = chat.ToolsNone
+	case "required":
+		out.ToolChoice.Mode = chat.ToolsRequired
+	default:
+		return chat.Invalid(at, "%q is not one of none, auto, required", mode)
+	}
+	return nil
+}
+
+func has(tools []chat.Tool, name string) bool {
+	return slices.ContainsFunc(tools, func(t chat.Tool) bool { return t.Name == name })
+}

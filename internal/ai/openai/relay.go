@@ -1,0 +1,90 @@
+package openai
+
+import (
+	json "encoding/json/v2"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/sse"
+)
+
+// Relay forwards OpenAI's own stream to a client of the same protocol. The
+// data of every event is passed on byte for byte; the usage that only we asked
+// for is taken out.
+type Relay struct {
+	includeUsage bool
+
+	sse   sse.Decoder
+	usage chat.Usage
+	ended bool
+}
+
+// NewRelay returns a Relay; includeUsage says that the client asked for the
+// usage itself.
+func NewRelay(includeUsage bool) *Relay { return &Relay{includeUsage: includeUsage} }
+
+// Write appends to dst what the client is to get for p. content says that some
+// of it is of the answer, so that the request can no longer be tried
+// elsewhere. The error is a *chat.Error.
+func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
+	err = r.sse.Write(p, func(e sse.Event) error {
+		if string(e.Data) == "[DONE]" {
+			r.ended = true
+			dst = sse.Append(dst, "", e.Data)
+			return nil
+		}
+		var in chunk
+		if err := json.Unmarshal(e.Data, &in); err != nil {
+			return chat.BadUpstream("an event of the provider's stream is not valid")
+		}
+		if in.Error != nil {
+			return readError(errorStatus(in.Error), in.Error)
+		}
+		if in.Usage != nil {
+			r.usage = readUsage(in.Usage)
+			if !r.includeUsage && len(in.Choices) == 0 {
+				return nil
+			}
+		}
+		content = content || says(&in)
+		dst = sse.Append(dst, string(e.Name), e.Data)
+		return nil
+	})
+	return dst, content, err
+}
+
+// says whether a chunk holds part of the answer, rather than announcing it.
+func says(in *chunk) bool {
+	for i := range in.Choices {
+		c := &in.Choices[i]
+		d := &c.Delta
+		if c.FinishReason != nil || value(d.Content) != "" || value(d.Refusal) != "" ||
+			value(d.ReasoningContent) != "" || len(d.ReasoningDetails) > 0 || len(d.ToolCalls) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Close is called at the end of the stream; it returns an error for one that
+// broke off.
+func (r *Relay) Close() error {
+	if !r.ended {
+		return chat.Truncated()
+	}
+	return nil
+}
+
+// Usage is what the provider has reported so far.
+func (r *Relay) Usage() chat.Usage { return r.usage }
+
+// ReadUsage reads the usage out of a whole answer, and nothing else of it.
+func ReadUsage(body []byte) (u chat.Usage, model string, ok bool) {
+	var in struct {
+		Model string `json:"model"`
+		Usage *usage `json:"usage"`
+	}
+	if json.Unmarshal(body, &in) != nil || in.Usage == nil {
+		return chat.Usage{}, in.Model, false
+	}
+	return readUsage(in.Usage), in.Model, true
+}

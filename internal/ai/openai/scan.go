@@ -1,0 +1,158 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"errors"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+// MaxDepth is how deeply arrays and objects of a request may nest.
+const MaxDepth = 256
+
+// Head is what must be known of a request before a backend is chosen, and
+// where it stands in the body.
+type Head struct {
+	Model        string
+	Stream       bool
+	IncludeUsage bool
+
+	model, streamOptions span // values; zero where absent
+	object               int  // offset behind the opening brace
+	empty                bool
+}
+
+type span struct{ start, end int }
+
+// Scan reads the head of a request body and checks the whole of it: one JSON
+// object, valid UTF-8, no member twice, not too deep. "model" and "stream"
+// must be what the provider, too, will read: a member whose name differs from
+// them in case alone is refused.
+func Scan(body []byte) (*Head, error) {
+	if err := checkDepth(body); err != nil {
+		return nil, err
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if d.PeekKind() != '{' {
+		return nil, chat.Invalid("", "the body is not a JSON object")
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil, syntax(err)
+	}
+	h := &Head{object: int(d.InputOffset()), empty: true}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, syntax(err)
+		}
+		key := name.String()
+		value, err := d.ReadValue()
+		if err != nil {
+			return nil, syntax(err)
+		}
+		h.empty = false
+		end := int(d.InputOffset())
+		if err := h.member(key, value, span{end - len(value), end}); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil, syntax(err)
+	}
+	if rest := bytes.TrimLeft(body[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return nil, chat.Invalid("", "the body goes on after its JSON object")
+	}
+	return h, nil
+}
+
+func (h *Head) member(key string, value jsontext.Value, at span) error {
+	switch key {
+	case "model":
+		if value.Kind() != '"' {
+			return chat.Invalid("model", "must be a string")
+		}
+		h.model = at
+		return json.Unmarshal(value, &h.Model)
+	case "stream":
+		switch value.Kind() {
+		case 't', 'f', 'n':
+			h.Stream = value.Kind() == 't'
+			return nil
+		}
+		return chat.Invalid("stream", "must be true or false")
+	case "stream_options":
+		if value.Kind() == 'n' {
+			return nil
+		}
+		h.streamOptions = at
+		var o streamOptions
+		if err := json.Unmarshal(value, &o); err != nil {
+			return chat.Invalid("stream_options", "must be an object whose include_usage is true or false")
+		}
+		h.IncludeUsage = o.IncludeUsage
+		return nil
+	}
+	if strings.EqualFold(key, "model") || strings.EqualFold(key, "stream") {
+		return chat.Invalid("", "unknown parameter %q: parameter names are lower case", key)
+	}
+	return nil
+}
+
+// checkDepth refuses a body that nests too deeply, before anything recursive
+// reads it.
+func checkDepth(body []byte) error {
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > MaxDepth {
+				return chat.Invalid("", "the body nests more than %d levels deep", MaxDepth)
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
+}
+
+// syntax turns an error of the JSON decoder into one for the client, naming
+// the place.
+func syntax(err error) error {
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		return chat.Invalid(param(semantic.JSONPointer), "the value has the wrong type")
+	}
+	var syntactic *jsontext.SyntacticError
+	if errors.As(err, &syntactic) {
+		if errors.Is(err, jsontext.ErrDuplicateName) {
+			return chat.Invalid(param(syntactic.JSONPointer), "the member stands there twice")
+		}
+		return chat.Invalid(param(syntactic.JSONPointer), "the body is not valid JSON (at byte %d)", syntactic.ByteOffset)
+	}
+	return chat.Invalid("", "the body is not valid JSON")
+}
+
+// param writes a JSON pointer the way OpenAI names parameters:
+// /messages/2/content is messages[2].content.
+func param(p jsontext.Pointer) string {
+	var b strings.Builder
+	for token := range p.Tokens() {
+		if token != "" && strings.Trim(token, "0123456789") == "" {
+			b.WriteString("[" + token + "]")
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('.')
+		}
+		b.WriteString(token)
+	}
+	return b.String()
+}

@@ -1,0 +1,115 @@
+package ai
+
+import (
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/openai"
+)
+
+// Stream turns the bytes of a provider's streamed answer into the client's.
+//
+// What comes before the first content is held back: a failure until then is an
+// error that may be answered with its own status, or tried elsewhere. After
+// it, the client is told inside the stream; no finish and no end is invented.
+type Stream struct {
+	relay   *openai.Relay // set where both sides speak the same protocol
+	decoder decoder
+	encoder encoder
+
+	held    []byte
+	started bool
+	failed  bool
+	usage   chat.Usage
+	counted bool
+}
+
+// Stream returns the translation of a's streamed answer; created is in Unix
+// seconds.
+func (a *Attempt) Stream(created int64) *Stream {
+	includeUsage := a.call.head.IncludeUsage
+	s := &Stream{encoder: openai.NewChatEncoder(created, includeUsage)}
+	if a.relayed {
+		s.relay = openai.NewRelay(includeUsage)
+	} else {
+		s.decoder = a.provider.stream(a.Wire)
+	}
+	return s
+}
+
+// Started says that content has gone to the client.
+func (s *Stream) Started() bool { return s.started }
+
+// Usage is what the provider has reported so far; ok is false where it has
+// reported nothing.
+func (s *Stream) Usage() (u chat.Usage, ok bool) { return s.usage, s.counted }
+
+// Write appends to dst what the client is to get now for p. An error is a
+// *chat.Error and ends the stream: where Started is false nothing of dst is
+// for the client, else dst holds the event that tells it.
+func (s *Stream) Write(dst, p []byte) ([]byte, error) {
+	if s.relay != nil {
+		out, content, err := s.relay.Write(s.held, p)
+		s.usage = s.relay.Usage()
+		s.counted = s.usage != chat.Usage{}
+		return s.settle(dst, out, content, err)
+	}
+	out, content := s.held, false
+	err := s.decoder.Write(p, func(e chat.Event) error {
+		out, content = s.event(out, e), content || e.Content()
+		return nil
+	})
+	return s.settle(dst, out, content, err)
+}
+
+// Close is called when the provider has ended its stream; it returns like
+// Write. A stream that broke off is an error.
+func (s *Stream) Close(dst []byte) ([]byte, error) {
+	if s.failed {
+		return dst, nil
+	}
+	if s.relay != nil {
+		err := s.relay.Close()
+		return s.settle(dst, s.held, err == nil, err)
+	}
+	out := s.held
+	err := s.decoder.Close(func(e chat.Event) error {
+		out = s.event(out, e)
+		return nil
+	})
+	return s.settle(dst, out, err == nil, err)
+}
+
+// Abort appends the event that tells the client that the provider's stream
+// failed for a reason that the stream itself does not show, like a timeout.
+func (s *Stream) Abort(dst []byte, e *chat.Error) []byte {
+	if s.failed || !s.started {
+		return dst
+	}
+	s.failed = true
+	return s.encoder.AppendError(dst, e)
+}
+
+func (s *Stream) event(out []byte, e chat.Event) []byte {
+	if e.Kind == chat.UsageEvent {
+		s.usage, s.counted = e.Usage, true
+	}
+	return s.encoder.Append(out, e)
+}
+
+// settle decides what of out goes to the client.
+func (s *Stream) settle(dst, out []byte, content bool, err error) ([]byte, error) {
+	if content || s.started {
+		s.started = true
+		dst, s.held = append(dst, out...), out[:0]
+	} else {
+		s.held = out
+	}
+	if err == nil {
+		return dst, nil
+	}
+	s.failed = true
+	e := asError(err)
+	if s.started {
+		dst = s.encoder.AppendError(dst, e)
+	}
+	return dst, e
+}
