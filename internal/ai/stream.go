@@ -1,9 +1,6 @@
 package ai
 
-import (
-	"github.com/citoroute/citoroute/internal/ai/chat"
-	"github.com/citoroute/citoroute/internal/ai/openai"
-)
+import "github.com/citoroute/citoroute/internal/ai/chat"
 
 // Stream turns the bytes of a provider's streamed answer into the client's.
 //
@@ -11,7 +8,7 @@ import (
 // error that may be answered with its own status, or tried elsewhere. After
 // it, the client is told inside the stream; no finish and no end is invented.
 type Stream struct {
-	relay   *openai.Relay // set where both sides speak the same protocol
+	relay   relay // set where both sides speak the same protocol
 	decoder decoder
 	encoder encoder
 
@@ -26,9 +23,9 @@ type Stream struct {
 // seconds.
 func (a *Attempt) Stream(created int64) *Stream {
 	includeUsage := a.call.head.IncludeUsage
-	s := &Stream{encoder: openai.NewChatEncoder(created, includeUsage)}
+	s := &Stream{encoder: a.call.client.encoder(created, includeUsage)}
 	if a.relayed {
-		s.relay = openai.NewRelay(includeUsage)
+		s.relay = a.call.client.relay(includeUsage)
 	} else {
 		s.decoder = a.provider.stream(a.Wire)
 	}

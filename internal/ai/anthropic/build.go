@@ -12,12 +12,21 @@ import (
 // defaultMaxTokens is the limit where nobody sets one: Anthropic needs one.
 const defaultMaxTokens = 4096
 
+// Path is where messages are asked for, below the base URL
+// (https://api.anthropic.com).
+const Path = "/v1/messages"
+
+// Header returns the fields of every request to Anthropic, credentials apart.
+func Header() []chat.Field {
+	return []chat.Field{{Name: "anthropic-version", Value: Version}, {Name: "content-type", Value: "application/json"}}
+}
+
 // Build writes the request for Anthropic. The error is a *chat.Error for what
 // Anthropic cannot express and must not be dropped.
 func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	w := &chat.Wire{
-		Path:    "/v1/messages",
-		Header:  []chat.Field{{Name: "anthropic-version", Value: Version}, {Name: "content-type", Value: "application/json"}},
+		Path:    Path,
+		Header:  Header(),
 		Dropped: append([]string(nil), r.Ignored...),
 	}
 	out := &request{Model: o.ModelFor(r), Stream: r.Stream}

@@ -7,13 +7,20 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
+// ChatPath is where chat completions are asked for, below the base URL
+// (https://api.openai.com/v1).
+const ChatPath = "/chat/completions"
+
+// Header returns the fields of every request to OpenAI, credentials apart.
+func Header() []chat.Field { return []chat.Field{{Name: "content-type", Value: "application/json"}} }
+
 // BuildChat writes the request for OpenAI, for a client that speaks another
 // protocol. The error is a *chat.Error for what OpenAI cannot express.
 func BuildChat(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	w := &chat.Wire{
-		Path:    "/chat/completions",
+		Path:    ChatPath,
 		Model:   o.ModelFor(r),
-		Header:  []chat.Field{{Name: "content-type", Value: "application/json"}},
+		Header:  Header(),
 		Dropped: append([]string(nil), r.Ignored...),
 	}
 	out := &chatRequest{Model: w.Model, Temperature: r.Temperature, TopP: r.TopP, User: r.User}
@@ -81,13 +88,13 @@ func buildTools(r *chat.Request, out *chatRequest, w *chat.Wire) {
 	case chat.ToolsRequired:
 		out.ToolChoice = jsontext.Value(`"required"`)
 	case chat.ToolsNamed:
-		out.ToolChoice = jsontext.Value(`{"type":"function","function":{"name":` + quote(w.Names.Wire(r.ToolChoice.Name)) + `}}`)
+		out.ToolChoice = jsontext.Value(`{"type":"function","function":{"name":` + chat.Quote(w.Names.Wire(r.ToolChoice.Name)) + `}}`)
 	}
 }
 
 func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
 	for _, s := range r.System {
-		out.Messages = append(out.Messages, message{Role: "system", Content: jsontext.Value(quote(s.Text))})
+		out.Messages = append(out.Messages, message{Role: "system", Content: jsontext.Value(chat.Quote(s.Text))})
 	}
 	for _, t := range r.Turns {
 		var err error
@@ -115,7 +122,7 @@ func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
 		}
 	}
 	if text != "" || len(m.ToolCalls) == 0 {
-		m.Content = jsontext.Value(quote(text))
+		m.Content = jsontext.Value(chat.Quote(text))
 	}
 	return m
 }
@@ -163,7 +170,7 @@ func userMessages(list []message, blocks []chat.Block) ([]message, error) {
 		return nil, err
 	}
 	if len(rest) == 1 && rest[0].Type == "text" {
-		raw = jsontext.Value(quote(rest[0].Text))
+		raw = jsontext.Value(chat.Quote(rest[0].Text))
 	}
 	return append(list, message{Role: "user", Content: raw}), nil
 }

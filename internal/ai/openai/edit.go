@@ -5,9 +5,9 @@ import (
 )
 
 // Edit returns body with model in place of the model that the client named
-// (where model is not empty), and so that a stream ends with the usage. All
-// other bytes stay as they are. h must be the Head of that body.
-func (h *Head) Edit(body []byte, model string) ([]byte, error) {
+// (where model is not empty) and, with meter, so that a stream ends with the
+// usage. All other bytes stay as they are. h must be the Head of that body.
+func (h *Head) Edit(body []byte, model string, meter bool) ([]byte, error) {
 	var edits []edit
 	if model != "" && model != h.Model {
 		quoted, err := json.Marshal(model)
@@ -20,7 +20,7 @@ func (h *Head) Edit(body []byte, model string) ([]byte, error) {
 			edits = append(edits, h.insert(`"model":`+string(quoted)))
 		}
 	}
-	if h.Stream && !h.IncludeUsage {
+	if meter && h.Stream && !h.IncludeUsage {
 		if h.streamOptions.end > 0 {
 			o := streamOptions{}
 			if err := json.Unmarshal(body[h.streamOptions.start:h.streamOptions.end], &o); err != nil {

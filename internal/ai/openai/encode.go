@@ -139,7 +139,7 @@ func (c *ChatEncoder) Append(dst []byte, e chat.Event) []byte {
 	case chat.ThinkHidden:
 		return c.delta(dst, `"reasoning_details":[{"type":"`+reasoningEncrypted+`","data":`, e.Text, "}]")
 	case chat.ToolStart:
-		head := `"tool_calls":[{"index":` + strconv.Itoa(e.Tool) + `,"id":` + quote(e.ID) + `,"type":"function","function":{"name":`
+		head := `"tool_calls":[{"index":` + strconv.Itoa(e.Tool) + `,"id":` + chat.Quote(e.ID) + `,"type":"function","function":{"name":`
 		return c.delta(dst, head, e.Name, `,"arguments":""}}]`)
 	case chat.ToolDelta:
 		return c.delta(dst, `"tool_calls":[{"index":`+strconv.Itoa(e.Tool)+`,"function":{"arguments":`, e.Text, "}}]")
@@ -166,11 +166,11 @@ func (c *ChatEncoder) start(dst []byte, e chat.Event) []byte {
 		return dst // the role is said once
 	}
 	p := []byte(`data: {"id":`)
-	p = append(p, quote(e.ID)...)
+	p = append(p, chat.Quote(e.ID)...)
 	p = append(p, `,"object":"chat.completion.chunk","created":`...)
 	p = strconv.AppendInt(p, c.created, 10)
 	p = append(p, `,"model":`...)
-	p = append(p, quote(e.Model)...)
+	p = append(p, chat.Quote(e.Model)...)
 	c.prefix = append(p, `,"choices":[`...)
 	dst = append(dst, c.prefix...)
 	dst = append(dst, `{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]`...)
@@ -182,7 +182,7 @@ func (c *ChatEncoder) delta(dst []byte, head, text, tail string) []byte {
 	dst = c.open(dst)
 	dst = append(dst, `{"index":0,"delta":{`...)
 	dst = append(dst, head...)
-	dst = appendQuote(dst, text)
+	dst = chat.AppendQuote(dst, text)
 	dst = append(dst, tail...)
 	dst = append(dst, `},"finish_reason":null}]`...)
 	return c.close(dst)
@@ -226,23 +226,11 @@ func (c *ChatEncoder) close(dst []byte) []byte {
 	return append(dst, "}\n\n"...)
 }
 
-func quote(s string) string { return string(appendQuote(nil, s)) }
-
-// appendQuote appends s as a JSON string; bytes that are not UTF-8 become the
-// replacement character.
-func appendQuote(dst []byte, s string) []byte {
-	out, err := jsontext.AppendQuote(dst, s)
-	if err != nil {
-		out, _ = jsontext.AppendQuote(dst, strings.ToValidUTF8(s, "\uFFFD"))
-	}
-	return out
-}
-
 // EncodeError writes an error as OpenAI does.
 func EncodeError(e *chat.Error) []byte {
-	dst := append([]byte(`{"error":{"message":`), quote(e.Message)...)
+	dst := append([]byte(`{"error":{"message":`), chat.Quote(e.Message)...)
 	dst = append(dst, `,"type":`...)
-	dst = appendQuote(dst, e.Type)
+	dst = chat.AppendQuote(dst, e.Type)
 	dst = append(dst, `,"param":`...)
 	dst = appendOptional(dst, e.Param)
 	dst = append(dst, `,"code":`...)
@@ -254,5 +242,5 @@ func appendOptional(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, "null"...)
 	}
-	return appendQuote(dst, s)
+	return chat.AppendQuote(dst, s)
 }

@@ -17,7 +17,7 @@ func ParseChat(body []byte) (*chat.Request, error) {
 	}
 	var in chatRequest
 	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, syntax(err)
+		return nil, chat.BadJSON(err)
 	}
 	out := &chat.Request{Model: in.Model, TopK: in.TopK, Thinking: present(in.Thinking), User: in.User}
 	if out.User == "" {
@@ -72,7 +72,7 @@ func parseSampling(in *chatRequest, out *chat.Request) error {
 	case stop.Kind() == '"':
 		var s string
 		if err := json.Unmarshal(stop, &s); err != nil {
-			return syntax(err)
+			return chat.BadJSON(err)
 		}
 		out.Stop = []string{s}
 	default:
@@ -161,7 +161,7 @@ func names(rest jsontext.Value) (map[string]jsontext.Value, error) {
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(rest, &members); err != nil {
-		return nil, syntax(err)
+		return nil, chat.BadJSON(err)
 	}
 	return members, nil
 }

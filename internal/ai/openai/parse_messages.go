@@ -169,7 +169,7 @@ func parts(at string, content jsontext.Value) ([]part, error) {
 	if content.Kind() == '"' {
 		var s string
 		if err := json.Unmarshal(content, &s); err != nil {
-			return nil, syntax(err)
+			return nil, chat.BadJSON(err)
 		}
 		return []part{{Type: "text", Text: s}}, nil
 	}

@@ -62,7 +62,7 @@ func parseToolChoice(in *chatRequest, out *chat.Request) error {
 	if raw.Kind() == '"' {
 		var mode string
 		if err := json.Unmarshal(raw, &mode); err != nil {
-			return syntax(err)
+			return chat.BadJSON(err)
 		}
 		return namedMode(name, mode, out)
 	}

@@ -78,13 +78,12 @@ func (r *Relay) Close() error {
 func (r *Relay) Usage() chat.Usage { return r.usage }
 
 // ReadUsage reads the usage out of a whole answer, and nothing else of it.
-func ReadUsage(body []byte) (u chat.Usage, model string, ok bool) {
+func ReadUsage(body []byte) (chat.Usage, bool) {
 	var in struct {
-		Model string `json:"model"`
 		Usage *usage `json:"usage"`
 	}
 	if json.Unmarshal(body, &in) != nil || in.Usage == nil {
-		return chat.Usage{}, in.Model, false
+		return chat.Usage{}, false
 	}
-	return readUsage(in.Usage), in.Model, true
+	return readUsage(in.Usage), true
 }

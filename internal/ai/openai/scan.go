@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
-	"errors"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
@@ -40,18 +39,18 @@ func Scan(body []byte) (*Head, error) {
 		return nil, chat.Invalid("", "the body is not a JSON object")
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return nil, syntax(err)
+		return nil, chat.BadJSON(err)
 	}
 	h := &Head{object: int(d.InputOffset()), empty: true}
 	for d.PeekKind() != '}' {
 		name, err := d.ReadToken()
 		if err != nil {
-			return nil, syntax(err)
+			return nil, chat.BadJSON(err)
 		}
 		key := name.String()
 		value, err := d.ReadValue()
 		if err != nil {
-			return nil, syntax(err)
+			return nil, chat.BadJSON(err)
 		}
 		h.empty = false
 		end := int(d.InputOffset())
@@ -60,7 +59,7 @@ func Scan(body []byte) (*Head, error) {
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return nil, syntax(err)
+		return nil, chat.BadJSON(err)
 	}
 	if rest := bytes.TrimLeft(body[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
 		return nil, chat.Invalid("", "the body goes on after its JSON object")
@@ -121,38 +120,4 @@ func checkDepth(body []byte) error {
 		}
 	}
 	return nil
-}
-
-// syntax turns an error of the JSON decoder into one for the client, naming
-// the place.
-func syntax(err error) error {
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) {
-		return chat.Invalid(param(semantic.JSONPointer), "the value has the wrong type")
-	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
-		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return chat.Invalid(param(syntactic.JSONPointer), "the member stands there twice")
-		}
-		return chat.Invalid(param(syntactic.JSONPointer), "the body is not valid JSON (at byte %d)", syntactic.ByteOffset)
-	}
-	return chat.Invalid("", "the body is not valid JSON")
-}
-
-// param writes a JSON pointer the way OpenAI names parameters:
-// /messages/2/content is messages[2].content.
-func param(p jsontext.Pointer) string {
-	var b strings.Builder
-	for token := range p.Tokens() {
-		if token != "" && strings.Trim(token, "0123456789") == "" {
-			b.WriteString("[" + token + "]")
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte('.')
-		}
-		b.WriteString(token)
-	}
-	return b.String()
 }

@@ -1,0 +1,255 @@
+package anthropic
+
+import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+// clientRequest is the body of POST /v1/messages as a client may send it:
+// system and content may be strings.
+type clientRequest struct {
+	Model         string          `json:"model"`
+	MaxTokens     *int64          `json:"max_tokens"`
+	System        jsontext.Value  `json:"system"`
+	Messages      []clientMessage `json:"messages"`
+	Tools         []tool          `json:"tools"`
+	ToolChoice    *toolChoice     `json:"tool_choice"`
+	Temperature   *float64        `json:"temperature"`
+	TopP          *float64        `json:"top_p"`
+	TopK          *int64          `json:"top_k"`
+	StopSequences []string        `json:"stop_sequences"`
+	Thinking      jsontext.Value  `json:"thinking"`
+	OutputConfig  *outputConfig   `json:"output_config"`
+	Metadata      *metadata       `json:"metadata"`
+	ServiceTier   string          `json:"service_tier"`
+	Stream        bool            `json:"stream"`
+	Rest          jsontext.Value  `json:",embed"`
+}
+
+type clientMessage struct {
+	Role    string         `json:"role"`
+	Content jsontext.Value `json:"content"`
+}
+
+// Parse reads a client's request for a provider that speaks another protocol.
+// The error is a *chat.Error that names the parameter.
+func Parse(body []byte) (*chat.Request, error) {
+	var in clientRequest
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, chat.BadJSON(err)
+	}
+	out := &chat.Request{
+		Model: in.Model, Temperature: in.Temperature, TopP: in.TopP, TopK: in.TopK, Stop: in.StopSequences,
+		Stream: in.Stream, IncludeUsage: true, Effort: effortOf(in.Thinking),
+	}
+	if in.MaxTokens == nil || *in.MaxTokens < 1 {
+		return nil, chat.Invalid("max_tokens", "is required and must be 1 or more")
+	}
+	out.MaxTokens = *in.MaxTokens
+	if t := in.Temperature; t != nil && (*t < 0 || *t > 1) {
+		return nil, chat.Invalid("temperature", "must be from 0 to 1, not %v", *t)
+	}
+	if c := in.OutputConfig; c != nil {
+		if c.Effort != "" {
+			out.Effort = c.Effort
+		}
+		if c.Format != nil {
+			out.Format = chat.Format{Kind: chat.FormatSchema, Name: "answer", Schema: c.Format.Schema}
+		}
+	}
+	if in.Thinking.Kind() == '{' {
+		out.Thinking = in.Thinking
+	}
+	if in.Metadata != nil {
+		out.User = in.Metadata.UserID
+	}
+	switch in.ServiceTier {
+	case "auto":
+		out.ServiceTier = "auto"
+	case "standard_only":
+		out.ServiceTier = "default"
+	}
+	if err := parseTools(&in, out); err != nil {
+		return nil, err
+	}
+	if err := parseMessages(&in, out); err != nil {
+		return nil, err
+	}
+	return out, parseRest(in.Rest, out)
+}
+
+// effortOf says in words how much a thinking object lets the model think, for
+// providers that know only words.
+func effortOf(thinking jsontext.Value) string {
+	var t struct {
+		Type   string `json:"type"`
+		Budget int64  `json:"budget_tokens"`
+	}
+	if thinking.Kind() != '{' || json.Unmarshal(thinking, &t) != nil || t.Type != "enabled" {
+		return ""
+	}
+	switch {
+	case t.Budget <= 1024:
+		return "low"
+	case t.Budget <= 4096:
+		return "medium"
+	}
+	return "high"
+}
+
+func parseRest(rest jsontext.Value, out *chat.Request) error {
+	if len(rest) == 0 {
+		return nil
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(rest, &members); err != nil {
+		return chat.BadJSON(err)
+	}
+	for name := range members {
+		out.Ignored = append(out.Ignored, name)
+	}
+	slices.Sort(out.Ignored)
+	return nil
+}
+
+func parseTools(in *clientRequest, out *chat.Request) error {
+	for i, t := range in.Tools {
+		if t.Type != "" && t.Type != "custom" {
+			return chat.Unsupported("tools["+strconv.Itoa(i)+"].type", "%q is not possible with this provider, only custom is", t.Type)
+		}
+		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: t.InputSchema, Strict: t.Strict, Cache: t.CacheControl})
+	}
+	c := in.ToolChoice
+	if c == nil {
+		return nil
+	}
+	if c.DisableParallelToolUse {
+		off := false
+		out.ParallelTools = &off
+	}
+	switch c.Type {
+	case "auto":
+		out.ToolChoice.Mode = chat.ToolsAuto
+	case "any":
+		out.ToolChoice.Mode = chat.ToolsRequired
+	case "none":
+		out.ToolChoice.Mode = chat.ToolsNone
+	case "tool":
+		out.ToolChoice.Mode, out.ToolChoice.Name = chat.ToolsNamed, c.Name
+	default:
+		return chat.Invalid("tool_choice.type", "%q is not one of auto, any, tool, none", c.Type)
+	}
+	return nil
+}
+
+func parseMessages(in *clientRequest, out *chat.Request) error {
+	system, err := contentOf("system", in.System)
+	if err != nil {
+		return err
+	}
+	out.System = system
+	if len(in.Messages) == 0 {
+		return chat.Invalid("messages", "must not be empty")
+	}
+	for i, m := range in.Messages {
+		at := "messages[" + strconv.Itoa(i) + "]"
+		role := chat.User
+		switch m.Role {
+		case "user":
+		case "assistant":
+			role = chat.Assistant
+		default:
+			return chat.Invalid(at+".role", "%q is not one of user, assistant", m.Role)
+		}
+		blocks, err := contentOf(at+".content", m.Content)
+		if err != nil {
+			return err
+		}
+		out.Say(role, blocks...)
+	}
+	return nil
+}
+
+// contentOf reads a string or a list of blocks.
+func contentOf(at string, v jsontext.Value) ([]chat.Block, error) {
+	switch {
+	case len(v) == 0 || v.Kind() == 'n':
+		return nil, nil
+	case v.Kind() == '"':
+		var s string
+		if err := json.Unmarshal(v, &s); err != nil {
+			return nil, chat.BadJSON(err)
+		}
+		if strings.TrimSpace(s) == "" {
+			return nil, nil
+		}
+		return []chat.Block{{Kind: chat.Text, Text: s}}, nil
+	}
+	var list []block
+	if err := json.Unmarshal(v, &list); err != nil {
+		return nil, chat.Invalid(at, "must be a string or a list of content blocks")
+	}
+	var out []chat.Block
+	for i := range list {
+		b, err := parseBlock(at+"["+strconv.Itoa(i)+"]", &list[i])
+		if err != nil {
+			return nil, err
+		}
+		if b.Kind == chat.Text && strings.TrimSpace(b.Text) == "" {
+			continue
+		}
+		b.Cache = list[i].CacheControl
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+func parseBlock(at string, in *block) (chat.Block, error) {
+	switch in.Type {
+	case typeText:
+		return chat.Block{Kind: chat.Text, Text: value(in.Text)}, nil
+	case typeThinking:
+		return chat.Block{Kind: chat.Thinking, Text: value(in.Thinking), Signature: in.Signature}, nil
+	case typeRedactedThinking:
+		return chat.Block{Kind: chat.RedactedThinking, Text: in.Data}, nil
+	case typeToolUse:
+		input := in.Input
+		if input.Kind() != '{' {
+			return chat.Block{}, chat.Invalid(at+".input", "must be an object")
+		}
+		return chat.Block{Kind: chat.ToolUse, ID: in.ID, Name: in.Name, Input: input}, nil
+	case typeToolResult:
+		content, err := contentOf(at+".content", in.Content)
+		return chat.Block{Kind: chat.ToolResult, ID: in.ToolUseID, Content: content, Failed: in.IsError}, err
+	case typeImage, typeDocument:
+		return parseMedia(at, in)
+	}
+	return chat.Block{}, chat.Unsupported(at+".type", "%q is not possible with this provider", in.Type)
+}
+
+func parseMedia(at string, in *block) (chat.Block, error) {
+	out := chat.Block{Kind: chat.Image}
+	if in.Type == typeDocument {
+		out.Kind = chat.Document
+	}
+	if in.Source == nil {
+		return out, chat.Invalid(at+".source", "is required")
+	}
+	out.Media = chat.Media{Type: strings.ToLower(in.Source.MediaType), Data: in.Source.Data, Name: in.Title}
+	switch in.Source.Type {
+	case "base64":
+		return out, nil
+	case "url":
+		out.Media.URL = in.Source.URL
+		return out, nil
+	case "text":
+		out.Media.Data = encodeText(in.Source.Data)
+		return out, nil
+	}
+	return out, chat.Unsupported(at+".source.type", "%q is not possible with this provider", in.Source.Type)
+}

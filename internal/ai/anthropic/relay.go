@@ -1,0 +1,74 @@
+package anthropic
+
+import (
+	json "encoding/json/v2"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/sse"
+)
+
+// Relay forwards Anthropic's own stream to a client of the same protocol. The
+// data of every event is passed on byte for byte.
+type Relay struct {
+	sse   sse.Decoder
+	usage usage
+	ended bool
+}
+
+// NewRelay returns a Relay.
+func NewRelay() *Relay { return &Relay{} }
+
+// Write appends to dst what the client is to get for p. content says that some
+// of it is of the answer, so that the request can no longer be tried
+// elsewhere. The error is a *chat.Error.
+func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
+	err = r.sse.Write(p, func(e sse.Event) error {
+		var in event
+		if err := json.Unmarshal(e.Data, &in); err != nil {
+			return chat.BadUpstream("an event of the provider's stream is not valid")
+		}
+		if in.Usage != nil {
+			r.usage.take(in.Usage)
+		}
+		switch in.Type {
+		case "message_start":
+			if in.Message != nil {
+				r.usage.take(&in.Message.Usage)
+			}
+		case "content_block_start", "content_block_delta", "message_delta":
+			content = true
+		case "message_stop":
+			r.ended = true
+		case "error":
+			return streamError(in.Error)
+		}
+		dst = sse.Append(dst, string(e.Name), e.Data)
+		return nil
+	})
+	return dst, content, err
+}
+
+// Close is called at the end of the stream; it returns an error for one that
+// broke off.
+func (r *Relay) Close() error {
+	if !r.ended {
+		return chat.Truncated()
+	}
+	return nil
+}
+
+// Usage is what the provider has reported so far.
+func (r *Relay) Usage() chat.Usage { return r.usage.sum() }
+
+// ReadUsage reads the usage out of a whole answer, and nothing else of it.
+func ReadUsage(body []byte) (chat.Usage, bool) {
+	var in struct {
+		Usage *usage `json:"usage"`
+	}
+	if json.Unmarshal(body, &in) != nil || in.Usage == nil {
+		return chat.Usage{}, false
+	}
+	var total usage
+	total.take(in.Usage)
+	return total.sum(), true
+}

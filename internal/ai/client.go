@@ -1,0 +1,79 @@
+package ai
+
+import (
+	"github.com/citoroute/citoroute/internal/ai/anthropic"
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/openai"
+)
+
+// Protocol is what a client speaks.
+type Protocol string
+
+// The client protocols.
+const (
+	Chat     Protocol = "chat"     // OpenAI POST /v1/chat/completions
+	Messages Protocol = "messages" // Anthropic POST /v1/messages
+)
+
+// client is what a client protocol's package offers.
+type client struct {
+	parse   func(body []byte) (*chat.Request, error)
+	encode  func(r *chat.Response, created int64) ([]byte, error)
+	encoder func(created int64, includeUsage bool) encoder
+	fail    func(*chat.Error) []byte
+
+	// native is the provider that speaks the same protocol: its bytes are
+	// relayed. path is where it is asked; meter says that a stream must be asked
+	// for its usage.
+	native Provider
+	path   string
+	header []chat.Field
+	meter  bool
+	relay  func(includeUsage bool) relay
+	usage  func(body []byte) (chat.Usage, bool)
+}
+
+// encoder writes a client's stream.
+type encoder interface {
+	Append(dst []byte, e chat.Event) []byte
+	AppendError(dst []byte, err *chat.Error) []byte
+}
+
+// relay forwards a stream between two sides of the same protocol.
+type relay interface {
+	Write(dst, p []byte) (out []byte, content bool, err error)
+	Close() error
+	Usage() chat.Usage
+}
+
+// clientOf is the one place that knows every client protocol.
+func clientOf(p Protocol) client {
+	if p == Messages {
+		return client{
+			parse:   anthropic.Parse,
+			encode:  func(r *chat.Response, _ int64) ([]byte, error) { return anthropic.Encode(r) },
+			encoder: func(int64, bool) encoder { return anthropic.NewEncoder() },
+			fail:    anthropic.EncodeError,
+			native:  Anthropic,
+			path:    anthropic.Path,
+			header:  anthropic.Header(),
+			relay:   func(bool) relay { return anthropic.NewRelay() },
+			usage:   anthropic.ReadUsage,
+		}
+	}
+	return client{
+		parse:   openai.ParseChat,
+		encode:  openai.EncodeChat,
+		encoder: func(created int64, usage bool) encoder { return openai.NewChatEncoder(created, usage) },
+		fail:    openai.EncodeError,
+		native:  OpenAI,
+		path:    openai.ChatPath,
+		header:  openai.Header(),
+		meter:   true,
+		relay:   func(usage bool) relay { return openai.NewRelay(usage) },
+		usage:   openai.ReadUsage,
+	}
+}
+
+// EncodeError writes an error the way a client's protocol does.
+func EncodeError(p Protocol, e *chat.Error) []byte { return clientOf(p).fail(e) }
