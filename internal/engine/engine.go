@@ -1,6 +1,12 @@
 package engine
 
 import (
+	"maps"
+	"reflect"
+	"slices"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/translate"
 )
@@ -36,26 +42,235 @@ type Result struct {
 // safe for concurrent use.
 type Engine struct {
 	options Options
+	store   store
+	units   map[unitID]*unit
+	readers map[read]map[*unit]struct{}
+	queue   [stages][]*unit
+	// parents are what Gateways and ListenerSets offer to routes.
+	parents map[translate.Key]*translate.Parent
+	nodes   map[translate.Key]*node
+	// reports are what units have to say about objects.
+	reports map[translate.Key]map[unitID]translate.Report
+	// attached counts the routes of a listener.
+	attached map[translate.ListenerKey]int32
+
+	// What follows is empty between calls of Apply.
+	touched map[*node]struct{}
+	unused  []unitID
+	status  map[translate.Key]struct{}
+	infra   map[translate.Key]struct{}
 }
 
 // New returns an Engine that holds nothing.
-func New(options Options) *Engine { return &Engine{options: options} }
+func New(options Options) *Engine {
+	return &Engine{
+		options:  options,
+		store:    newStore(),
+		units:    map[unitID]*unit{},
+		readers:  map[read]map[*unit]struct{}{},
+		parents:  map[translate.Key]*translate.Parent{},
+		nodes:    map[translate.Key]*node{},
+		reports:  map[translate.Key]map[unitID]translate.Report{},
+		attached: map[translate.ListenerKey]int32{},
+		touched:  map[*node]struct{}{},
+		status:   map[translate.Key]struct{}{},
+		infra:    map[translate.Key]struct{}{},
+	}
+}
 
-// Apply takes changes in and returns what follows from them.
-func (e *Engine) Apply(changes ...Change) Result { return Result{} }
+// Apply takes changes in and returns what follows from them. Of two changes of
+// one object the last counts.
+func (e *Engine) Apply(changes ...Change) Result {
+	for _, c := range changes {
+		e.change(c)
+	}
+	for stage := range stages {
+		for len(e.queue[stage]) > 0 {
+			u := e.queue[stage][0]
+			e.queue[stage] = e.queue[stage][1:]
+			u.dirty = false
+			if e.units[u.id] == u {
+				e.settle(u, e.run(u))
+			}
+		}
+	}
+	e.collect()
+	return e.result()
+}
 
-// Snapshot returns the whole configuration of a node, as a complete update; it
-// is empty for a node that does not exist.
-func (e *Engine) Snapshot(node string) ir.Update { return ir.Update{Complete: true} }
+// change stores an object and marks the units that have read it.
+func (e *Engine) change(c Change) {
+	before := e.store.set(c.Key, c.Object)
+	e.invalidate(read{key: c.Key})
+	for _, o := range []translate.Object{before, c.Object} {
+		if o == nil {
+			continue
+		}
+		for _, b := range translate.Buckets(o) {
+			e.invalidate(read{bucket: b})
+		}
+	}
+	if c.Key.Kind == translate.KindGateway && infraChanged(before, c.Object) {
+		e.infra[c.Key] = struct{}{}
+	}
+	if hasStatus(c.Key.Kind) {
+		e.status[c.Key] = struct{}{}
+	}
+	stage, ok := stageOf(c.Key.Kind)
+	if !ok {
+		return
+	}
+	id := unitID{key: c.Key}
+	if e.units[id] == nil {
+		e.units[id] = &unit{id: id, stage: stage}
+	}
+	e.enqueue(e.units[id])
+}
 
-// Nodes returns the names of all nodes, sorted.
-func (e *Engine) Nodes() []string { return nil }
+// hasStatus says whether we may have to write a status of a kind: also to take
+// back what an earlier configuration made us write.
+func hasStatus(kind translate.Kind) bool {
+	_, translated := stageOf(kind)
+	return translated || kind == translate.KindListenerSet || kind == translate.KindBackendTLSPolicy
+}
 
-// Report returns what there is to say about an object.
-func (e *Engine) Report(key translate.Key) translate.Report { return translate.Report{} }
+// infraChanged says whether a Gateway changed in what its infrastructure is
+// made from. A change of the status alone is none.
+func infraChanged(before, after translate.Object) bool {
+	a, ok1 := before.(*gatewayv1.Gateway)
+	b, ok2 := after.(*gatewayv1.Gateway)
+	if !ok1 || !ok2 {
+		return true
+	}
+	return a.UID != b.UID || !reflect.DeepEqual(a.Spec, b.Spec) || !maps.Equal(a.Labels, b.Labels) || !maps.Equal(a.Annotations, b.Annotations)
+}
 
-// Object returns the object as it was last applied, or nil.
-func (e *Engine) Object(key translate.Key) translate.Object { return nil }
+// settle replaces the outcome of u and passes on what differs.
+func (e *Engine) settle(u *unit, out translate.Output) {
+	old := u.output
+	u.output = out
+	e.settleParents(old.Parents, out.Parents)
+	if u.id.key.Kind == translate.KindGateway && u.id.ref == (ir.Ref{}) {
+		e.settleGateway(u, old)
+	}
+	e.settleReports(u.id, old.Reports, out.Reports)
+	e.settleAttached(old.Attached, out.Attached)
+	now := make(map[translate.Key]map[ir.Ref]bool, 1)
+	for _, r := range out.Resources {
+		if now[r.Gateway] == nil {
+			now[r.Gateway] = map[ir.Ref]bool{}
+		}
+		ref := ir.RefOf(r.Resource)
+		now[r.Gateway][ref] = true
+		e.put(e.node(r.Gateway), ref, r.Resource)
+	}
+	for _, r := range old.Resources {
+		if ref := ir.RefOf(r.Resource); !now[r.Gateway][ref] {
+			e.put(e.node(r.Gateway), ref, nil)
+		}
+	}
+	if u.id.ref == (ir.Ref{}) && e.store.objects[u.id.key] == nil {
+		e.subscribe(u, nil)
+		delete(e.units, u.id)
+	}
+}
 
-// NodeOf returns the name of the node that serves a Gateway.
-func NodeOf(gateway translate.Key) string { return "gateway/" + gateway.Namespace + "/" + gateway.Name }
+// settleGateway creates or removes the node of a Gateway, and asks for a look
+// at its infrastructure if the ports that it needs may have changed.
+func (e *Engine) settleGateway(u *unit, old translate.Output) {
+	n := e.node(u.id.key)
+	exists := len(u.output.Parents) > 0
+	if n.exists != exists || !reflect.DeepEqual(old.Resources, u.output.Resources) {
+		e.infra[u.id.key] = struct{}{}
+	}
+	n.exists = exists
+}
+
+func (e *Engine) settleParents(old, now []*translate.Parent) {
+	kept := map[translate.Key]bool{}
+	for _, p := range now {
+		kept[p.Key] = true
+		if !reflect.DeepEqual(e.parents[p.Key], p) {
+			e.parents[p.Key] = p
+			e.invalidate(read{parent: p.Key})
+		}
+	}
+	for _, p := range old {
+		// A ListenerSet may have moved to another Gateway in the meantime.
+		if !kept[p.Key] && e.parents[p.Key] == p {
+			delete(e.parents, p.Key)
+			e.invalidate(read{parent: p.Key})
+		}
+	}
+}
+
+func (e *Engine) settleReports(id unitID, old, now []translate.ObjectReport) {
+	kept := map[translate.Key]bool{}
+	for _, r := range now {
+		kept[r.Key] = true
+		if e.reports[r.Key] == nil {
+			e.reports[r.Key] = map[unitID]translate.Report{}
+		}
+		if before, ok := e.reports[r.Key][id]; !ok || !reflect.DeepEqual(before, r.Report) {
+			e.reports[r.Key][id] = r.Report
+			e.status[r.Key] = struct{}{}
+		}
+	}
+	for _, r := range old {
+		if !kept[r.Key] {
+			delete(e.reports[r.Key], id)
+			if len(e.reports[r.Key]) == 0 {
+				delete(e.reports, r.Key)
+			}
+			e.status[r.Key] = struct{}{}
+		}
+	}
+}
+
+func (e *Engine) settleAttached(old, now []translate.ListenerKey) {
+	if slices.Equal(old, now) {
+		return
+	}
+	for _, l := range old {
+		e.attached[l]--
+		if e.attached[l] == 0 {
+			delete(e.attached, l)
+		}
+		e.status[l.Owner] = struct{}{}
+	}
+	for _, l := range now {
+		e.attached[l]++
+		e.status[l.Owner] = struct{}{}
+	}
+}
+
+// result collects what the Apply changed, and forgets it.
+func (e *Engine) result() Result {
+	r := Result{Nodes: map[string]ir.Update{}}
+	for n := range e.touched {
+		update, gone := n.update()
+		if gone {
+			r.RemovedNodes = append(r.RemovedNodes, NodeOf(n.gateway))
+		}
+		if !n.exists {
+			delete(e.nodes, n.gateway)
+		} else if !update.Empty() {
+			r.Nodes[NodeOf(n.gateway)] = update
+		}
+	}
+	slices.Sort(r.RemovedNodes)
+	for key := range e.status {
+		if e.store.objects[key] != nil {
+			r.Status = append(r.Status, key)
+		}
+	}
+	slices.SortFunc(r.Status, translate.Key.Compare)
+	for key := range e.infra {
+		r.Infra = append(r.Infra, key)
+	}
+	slices.SortFunc(r.Infra, translate.Key.Compare)
+	clear(e.touched)
+	clear(e.status)
+	clear(e.infra)
+	return r
+}

@@ -10,6 +10,11 @@ type Route struct {
 	Listener string `json:"listener"`
 	// Hostnames is empty for any host; entries are exact or "*.suffix", lower case.
 	Hostnames []string `json:"hostnames,omitempty"`
+	// Declared, where set, holds for each of Hostnames the hostname that the
+	// route itself asked for ("" for any). Of two routes with the same entry in
+	// Hostnames the one that asked for the more specific hostname wins, before
+	// any other rule of precedence. Unset: the same as Hostnames.
+	Declared []string `json:"declared,omitempty"`
 	// Created is the creation time in Unix seconds; the older of two otherwise
 	// equal routes wins, then the alphabetically first namespace/name.
 	Created int64  `json:"created,omitempty"`

@@ -1,9 +1,63 @@
 package status
 
-import gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+import (
+	"slices"
+
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
 
 // SupportedFeatures lists the Gateway API features that CitoRoute supports and
-// tests, sorted by name, as GatewayClass.status.supportedFeatures shows them.
+// tests, sorted by name, as GatewayClass.status.supportedFeatures shows them. A
+// feature is here only if it works from manifest to response.
 func SupportedFeatures() []gatewayv1.SupportedFeature {
-	return nil
+	names := []string{
+		"BackendTLSPolicy",
+		"BackendTLSPolicySANValidation",
+		"Gateway",
+		"GatewayAddressEmpty",
+		"GatewayBackendClientCertificate",
+		"GatewayFrontendClientCertificateValidation",
+		"GatewayFrontendClientCertificateValidationInsecureFallback",
+		"GatewayHTTPListenerIsolation",
+		"GatewayHTTPSListenerDetectMisdirectedRequests",
+		"GatewayInfrastructure",
+		"GatewayPort8080",
+		"GatewayRouteHostnameIntersectionPrecedence",
+		"GatewayStaticAddresses",
+		"HTTPRoute",
+		"HTTPRoute303RedirectStatusCode",
+		"HTTPRoute307RedirectStatusCode",
+		"HTTPRoute308RedirectStatusCode",
+		"HTTPRouteBackendProtocolH2C",
+		"HTTPRouteBackendProtocolWebSocket",
+		"HTTPRouteBackendRequestHeaderModification",
+		"HTTPRouteBackendTimeout",
+		"HTTPRouteBackendURLRewrite",
+		"HTTPRouteCORS",
+		"HTTPRouteDestinationPortMatching",
+		"HTTPRouteHostRewrite",
+		"HTTPRouteMethodMatching",
+		"HTTPRouteNamedRouteRule",
+		"HTTPRouteParentRefPort",
+		"HTTPRoutePathRedirect",
+		"HTTPRoutePathRewrite",
+		"HTTPRoutePortRedirect",
+		"HTTPRouteQueryParamMatching",
+		"HTTPRouteRequestMirror",
+		"HTTPRouteRequestMultipleMirrors",
+		"HTTPRouteRequestPercentageMirror",
+		"HTTPRouteRequestTimeout",
+		"HTTPRouteResponseHeaderModification",
+		"HTTPRouteRetryCodes",
+		"HTTPRouteRetryConnectionError",
+		"HTTPRouteSchemeRedirect",
+		"ListenerSet",
+		"ReferenceGrant",
+	}
+	slices.Sort(names)
+	out := make([]gatewayv1.SupportedFeature, 0, len(names))
+	for _, name := range names {
+		out = append(out, gatewayv1.SupportedFeature{Name: gatewayv1.FeatureName(name)})
+	}
+	return out
 }

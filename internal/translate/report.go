@@ -1,6 +1,9 @@
 package translate
 
 import (
+	"reflect"
+	"slices"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -42,4 +45,29 @@ type Report struct {
 	// AttachedListenerSets counts the ListenerSets that a Gateway accepted.
 	AttachedListenerSets int32
 	Findings             []Finding
+}
+
+// Merge returns a report that says what both say. The receiver is not changed.
+func (r Report) Merge(o Report) Report {
+	out := Report{
+		ControllerName:       r.ControllerName,
+		Managed:              r.Managed || o.Managed,
+		Parents:              slices.Clone(r.Parents),
+		Listeners:            slices.Concat(r.Listeners, o.Listeners),
+		AttachedListenerSets: r.AttachedListenerSets + o.AttachedListenerSets,
+		Findings:             slices.Concat(r.Findings, o.Findings),
+	}
+	for _, p := range o.Parents {
+		if !slices.ContainsFunc(out.Parents, func(q gatewayv1.ParentReference) bool { return reflect.DeepEqual(p, q) }) {
+			out.Parents = append(out.Parents, p)
+		}
+	}
+	return out
+}
+
+func (r *Report) add(f Finding) { r.Findings = append(r.Findings, f) }
+
+func (r *Report) addListener(l *listener) {
+	r.Listeners = append(r.Listeners, ListenerReport{Name: l.spec.Name, SupportedKinds: l.kinds})
+	r.Findings = append(r.Findings, l.findings...)
 }

@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// node is the configuration of one Gateway's proxies: the listeners, the routes
+// bound to them and, by reference, all that those need.
+type node struct {
+	gateway   translate.Key
+	exists    bool // the Gateway is ours
+	resources map[ir.Ref]ir.Resource
+	// uses counts the references to a resource.
+	uses map[ir.Ref]int
+	// before holds the resources that changed in this Apply, as they were.
+	before map[ir.Ref]ir.Resource
+	// isNew says that no update was made for the node yet.
+	isNew bool
+}
+
+func (e *Engine) node(gateway translate.Key) *node {
+	n := e.nodes[gateway]
+	if n == nil {
+		n = &node{gateway: gateway, resources: map[ir.Ref]ir.Resource{}, uses: map[ir.Ref]int{}, before: map[ir.Ref]ir.Resource{}, isNew: true}
+		e.nodes[gateway] = n
+	}
+	e.touched[n] = struct{}{}
+	return n
+}
+
+// put makes resource what is at ref, nil for nothing, and moves references
+// along. New ones are counted first, so that what stays in use stays.
+func (e *Engine) put(n *node, ref ir.Ref, resource ir.Resource) {
+	old := n.resources[ref]
+	if _, noted := n.before[ref]; !noted {
+		n.before[ref] = old
+	}
+	if resource == nil {
+		delete(n.resources, ref)
+	} else {
+		n.resources[ref] = resource
+		for _, target := range translate.References(resource) {
+			e.use(n, target)
+		}
+	}
+	if old != nil {
+		for _, target := range translate.References(old) {
+			e.release(n, target)
+		}
+	}
+}
+
+// use counts a reference, and brings its target to life with the first.
+func (e *Engine) use(n *node, ref ir.Ref) {
+	n.uses[ref]++
+	if n.uses[ref] > 1 {
+		return
+	}
+	id := unitID{key: n.gateway, ref: ref}
+	u := e.units[id]
+	if u == nil {
+		u = &unit{id: id, stage: stageLeaf}
+		if ref.Type == ir.TypeBackend {
+			u.stage = stageBackend
+		}
+		e.units[id] = u
+	}
+	e.enqueue(u)
+}
+
+// release drops a reference; what is left without is collected at the end.
+func (e *Engine) release(n *node, ref ir.Ref) {
+	n.uses[ref]--
+	if n.uses[ref] == 0 {
+		delete(n.uses, ref)
+		e.unused = append(e.unused, unitID{key: n.gateway, ref: ref})
+	}
+}
+
+// collect removes the resources that nothing refers to any more.
+func (e *Engine) collect() {
+	for len(e.unused) > 0 {
+		id := e.unused[0]
+		e.unused = e.unused[1:]
+		u := e.units[id]
+		if u == nil || e.nodes[id.key].uses[id.ref] > 0 {
+			continue
+		}
+		e.subscribe(u, nil)
+		e.settle(u, translate.Output{})
+		delete(e.units, id)
+	}
+}
+
+// update returns what changed of the node since the last call, and whether the
+// node is gone.
+func (n *node) update() (update ir.Update, gone bool) {
+	defer clear(n.before)
+	if !n.exists {
+		return ir.Update{}, !n.isNew
+	}
+	if n.isNew {
+		n.isNew = false
+		return n.snapshot(), false
+	}
+	for ref, old := range n.before {
+		switch now := n.resources[ref]; {
+		case now == nil && old != nil:
+			update.Removed = append(update.Removed, ref)
+		case now != nil && !reflect.DeepEqual(old, now):
+			update.Upserts = append(update.Upserts, now)
+		}
+	}
+	sortUpdate(&update)
+	return update, false
+}
+
+// snapshot returns the whole configuration of the node.
+func (n *node) snapshot() ir.Update {
+	update := ir.Update{Complete: true}
+	for _, resource := range n.resources {
+		update.Upserts = append(update.Upserts, resource)
+	}
+	sortUpdate(&update)
+	return update
+}
+
+// sortUpdate puts additions in an order in which nothing comes before what it
+// refers to, and removals in the reverse one.
+func sortUpdate(update *ir.Update) {
+	rank := map[ir.Type]int{}
+	for i, t := range ir.Types() {
+		rank[t] = i
+	}
+	compare := func(a, b ir.Ref) int {
+		return cmp.Or(cmp.Compare(rank[a.Type], rank[b.Type]), cmp.Compare(a.Name, b.Name))
+	}
+	slices.SortFunc(update.Upserts, func(a, b ir.Resource) int { return compare(ir.RefOf(a), ir.RefOf(b)) })
+	slices.SortFunc(update.Removed, func(a, b ir.Ref) int { return compare(b, a) })
+}

@@ -1,0 +1,136 @@
+package engine
+
+import (
+	"cmp"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// stage orders the functions: a function reads only what functions of earlier
+// stages made, so that running the stages once in order is enough.
+type stage int
+
+const (
+	stageGateway stage = iota // classes and Gateways: what routes attach to
+	stageObject               // routes and policies
+	stageBackend              // what routes refer to
+	stageLeaf                 // what backends and listeners refer to
+	stages
+)
+
+// unitID names one run of a translation function: for an object, or for a
+// resource of a Gateway's node.
+type unitID struct {
+	key translate.Key // the object, or the Gateway
+	ref ir.Ref        // zero: the function for the object
+}
+
+func (id unitID) compare(o unitID) int {
+	return cmp.Or(id.key.Compare(o.key), cmp.Compare(id.ref.Type, o.ref.Type), cmp.Compare(id.ref.Name, o.ref.Name))
+}
+
+// unit is a translation function with its latest outcome and what it read.
+type unit struct {
+	id     unitID
+	stage  stage
+	dirty  bool
+	reads  map[read]struct{}
+	output translate.Output
+}
+
+// read is something that a unit has asked for. One of the fields is set.
+type read struct {
+	key    translate.Key    // an object
+	bucket translate.Bucket // a list of objects
+	parent translate.Key    // what a Gateway or ListenerSet offers to routes
+}
+
+// recorder is the world as one unit sees it.
+type recorder struct {
+	engine *Engine
+	reads  map[read]struct{}
+}
+
+// Get implements [translate.Reader].
+func (r *recorder) Get(key translate.Key) translate.Object {
+	r.reads[read{key: key}] = struct{}{}
+	return r.engine.store.objects[key]
+}
+
+// List implements [translate.Reader].
+func (r *recorder) List(b translate.Bucket) []translate.Object {
+	r.reads[read{bucket: b}] = struct{}{}
+	return r.engine.store.list(b)
+}
+
+// Parent implements [translate.Reader].
+func (r *recorder) Parent(key translate.Key) *translate.Parent {
+	r.reads[read{parent: key}] = struct{}{}
+	return r.engine.parents[key]
+}
+
+// stageOf returns when the function for objects of a kind runs, and false if
+// there is none.
+func stageOf(kind translate.Kind) (stage, bool) {
+	switch kind {
+	case translate.KindGatewayClass, translate.KindGateway:
+		return stageGateway, true
+	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindLLMRoute,
+		translate.KindLLMBackend, translate.KindConsumer, translate.KindJWTPolicy:
+		return stageObject, true
+	}
+	return 0, false
+}
+
+// run calls the translation function of u.
+func (e *Engine) run(u *unit) translate.Output {
+	r := &recorder{engine: e, reads: map[read]struct{}{}}
+	var out translate.Output
+	controller := e.options.ControllerName
+	switch {
+	case u.id.ref != ir.Ref{}:
+		out = translate.Resource(r, u.id.ref, u.id.key, controller)
+	case u.id.key.Kind == translate.KindGatewayClass:
+		out = translate.GatewayClass(r, u.id.key, controller)
+	case u.id.key.Kind == translate.KindGateway:
+		out = translate.Gateway(r, u.id.key, controller)
+	default:
+		out = translate.Route(r, u.id.key, controller)
+	}
+	e.subscribe(u, r.reads)
+	return out
+}
+
+// subscribe makes reads what u depends on.
+func (e *Engine) subscribe(u *unit, reads map[read]struct{}) {
+	for old := range u.reads {
+		if _, still := reads[old]; !still {
+			delete(e.readers[old], u)
+			if len(e.readers[old]) == 0 {
+				delete(e.readers, old)
+			}
+		}
+	}
+	for now := range reads {
+		if e.readers[now] == nil {
+			e.readers[now] = map[*unit]struct{}{}
+		}
+		e.readers[now][u] = struct{}{}
+	}
+	u.reads = reads
+}
+
+// invalidate marks the units that depend on what was read.
+func (e *Engine) invalidate(what read) {
+	for u := range e.readers[what] {
+		e.enqueue(u)
+	}
+}
+
+func (e *Engine) enqueue(u *unit) {
+	if !u.dirty {
+		u.dirty = true
+		e.queue[u.stage] = append(e.queue[u.stage], u)
+	}
+}

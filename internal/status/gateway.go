@@ -1,0 +1,116 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// gateway computes the status of a Gateway of ours.
+func (c clock) gateway(o *gatewayv1.Gateway, report translate.Report, facts Facts) {
+	if !report.Managed {
+		return
+	}
+	defaults := []condition{
+		isTrue(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted), ""),
+		programmed(facts),
+		isTrue(string(gatewayv1.GatewayConditionResolvedRefs), string(gatewayv1.GatewayReasonResolvedRefs), ""),
+	}
+	own := about(report.Findings, "")
+	extra := []string{string(gatewayv1.GatewayConditionInsecureFrontendValidationMode)}
+	o.Status.Conditions = c.conditions(o.Status.Conditions, defaults, extra, own)
+	o.Status.AttachedListenerSets = &report.AttachedListenerSets
+	o.Status.Addresses = facts.Addresses
+	old := o.Status.Listeners
+	o.Status.Listeners = make([]gatewayv1.ListenerStatus, 0, len(report.Listeners))
+	for _, l := range report.Listeners {
+		var before []metav1.Condition
+		if i := slices.IndexFunc(old, func(s gatewayv1.ListenerStatus) bool { return s.Name == l.Name }); i >= 0 {
+			before = old[i].Conditions
+		}
+		o.Status.Listeners = append(o.Status.Listeners, gatewayv1.ListenerStatus{
+			Name: l.Name, SupportedKinds: kinds(l), AttachedRoutes: l.AttachedRoutes,
+			Conditions: c.listener(before, report, l, facts),
+		})
+	}
+}
+
+// kinds returns the supported kinds of a listener; the API wants a list even if
+// it is empty.
+func kinds(l translate.ListenerReport) []gatewayv1.RouteGroupKind {
+	if l.SupportedKinds == nil {
+		return []gatewayv1.RouteGroupKind{}
+	}
+	return l.SupportedKinds
+}
+
+// listenerSet computes the status of a ListenerSet of a Gateway of ours.
+func (c clock) listenerSet(o *gatewayv1.ListenerSet, report translate.Report, facts Facts) {
+	if !report.Managed {
+		return
+	}
+	serving := served(facts)
+	serving.kind = string(gatewayv1.ListenerSetConditionProgrammed)
+	defaults := []condition{isTrue(string(gatewayv1.ListenerSetConditionAccepted), string(gatewayv1.ListenerSetReasonAccepted), ""), serving}
+	o.Status.Conditions = c.conditions(o.Status.Conditions, defaults, nil, about(report.Findings, ""))
+	old := o.Status.Listeners
+	o.Status.Listeners = make([]gatewayv1.ListenerEntryStatus, 0, len(report.Listeners))
+	for _, l := range report.Listeners {
+		var before []metav1.Condition
+		if i := slices.IndexFunc(old, func(s gatewayv1.ListenerEntryStatus) bool { return s.Name == l.Name }); i >= 0 {
+			before = old[i].Conditions
+		}
+		o.Status.Listeners = append(o.Status.Listeners, gatewayv1.ListenerEntryStatus{
+			Name: l.Name, SupportedKinds: kinds(l), AttachedRoutes: l.AttachedRoutes,
+			Conditions: c.listener(before, report, l, facts),
+		})
+	}
+}
+
+func (c clock) listener(old []metav1.Condition, report translate.Report, l translate.ListenerReport, facts Facts) []metav1.Condition {
+	defaults := []condition{
+		isTrue(string(gatewayv1.ListenerConditionAccepted), string(gatewayv1.ListenerReasonAccepted), ""),
+		{kind: string(gatewayv1.ListenerConditionConflicted), status: metav1.ConditionFalse, reason: string(gatewayv1.ListenerReasonNoConflicts)},
+		served(facts),
+		isTrue(string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerReasonResolvedRefs), ""),
+	}
+	extra := []string{string(gatewayv1.ListenerConditionOverlappingTLSConfig)}
+	return c.conditions(old, defaults, extra, about(report.Findings, string(l.Name)))
+}
+
+// served is condition Programmed as far as proxies go.
+func served(facts Facts) condition {
+	out := condition{kind: string(gatewayv1.ListenerConditionProgrammed), status: metav1.ConditionFalse}
+	switch {
+	case facts.Rejected != "":
+		out.reason = string(gatewayv1.ListenerReasonInvalid)
+		out.message = "a proxy refused the configuration and keeps the one before: " + facts.Rejected
+	case !facts.Serving:
+		out.reason = string(gatewayv1.ListenerReasonPending)
+		out.message = "waiting for a proxy to serve the configuration"
+	default:
+		return isTrue(string(gatewayv1.ListenerConditionProgrammed), string(gatewayv1.ListenerReasonProgrammed), "")
+	}
+	return out
+}
+
+// programmed is condition Programmed of a Gateway: it needs addresses too.
+func programmed(facts Facts) condition {
+	out := condition{kind: string(gatewayv1.GatewayConditionProgrammed), status: metav1.ConditionFalse}
+	switch {
+	case len(facts.UnusableAddresses) > 0:
+		out.reason = string(gatewayv1.GatewayReasonAddressNotUsable)
+		out.message = fmt.Sprintf("spec.addresses: the cluster cannot assign %s; remove or replace", strings.Join(facts.UnusableAddresses, ", "))
+	case facts.Rejected == "" && len(facts.Addresses) == 0:
+		out.reason = string(gatewayv1.GatewayReasonAddressNotAssigned)
+		out.message = "waiting for an address; see the Gateway's Service"
+	default:
+		return served(facts)
+	}
+	return out
+}

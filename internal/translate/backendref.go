@@ -1,0 +1,83 @@
+package translate
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Values of a Service port's appProtocol (KEP-3726).
+const (
+	appProtocolH2C       = "kubernetes.io/h2c"
+	appProtocolWebSocket = "kubernetes.io/ws"
+	appProtocolTLSSocket = "kubernetes.io/wss"
+	appProtocolDomain    = "kubernetes.io/"
+)
+
+// resolveBackend resolves a reference to a Service port to the name of a
+// Backend resource. A route that needs HTTP/2 sets h2c.
+func resolveBackend(r Reader, from Key, ref gatewayv1.BackendObjectReference, field string, h2c bool) (string, *problem) {
+	if deref(ref.Group, corev1.GroupName) != corev1.GroupName || deref(ref.Kind, gatewayv1.Kind(KindService)) != gatewayv1.Kind(KindService) {
+		return "", &problem{string(gatewayv1.RouteReasonInvalidKind), fmt.Sprintf(
+			"%s: %s in group %q is not supported; use a Service", field, short(string(deref(ref.Kind, gatewayv1.Kind(KindService)))), short(string(deref(ref.Group, ""))))}
+	}
+	key := Key{KindService, string(deref(ref.Namespace, gatewayv1.Namespace(from.Namespace))), string(ref.Name)}
+	if !permitted(r, from, key) {
+		return "", &problem{string(gatewayv1.RouteReasonRefNotPermitted), notPermitted(field, from, key)}
+	}
+	notFound := func(format string, args ...any) *problem {
+		return &problem{string(gatewayv1.RouteReasonBackendNotFound), field + ": " + fmt.Sprintf(format, args...)}
+	}
+	service := get[corev1.Service](r, key)
+	if service == nil {
+		return "", notFound("Service %s/%s does not exist", key.Namespace, key.Name)
+	}
+	if ref.Port == nil {
+		return "", notFound("port: a reference to a Service needs a port")
+	}
+	port := findPort(service, *ref.Port)
+	if port == nil {
+		return "", notFound("Service %s/%s has no TCP port %d", key.Namespace, key.Name, *ref.Port)
+	}
+	if service.Spec.Type == corev1.ServiceTypeExternalName && !safeExternalName(service.Spec.ExternalName) {
+		return "", notFound("Service %s/%s: externalName %q is not a DNS name outside of this cluster and machine", key.Namespace, key.Name, short(service.Spec.ExternalName))
+	}
+	if app := deref(port.AppProtocol, ""); strings.HasPrefix(app, appProtocolDomain) && app != appProtocolH2C && app != appProtocolWebSocket && app != appProtocolTLSSocket {
+		return "", &problem{string(gatewayv1.RouteReasonUnsupportedProtocol), fmt.Sprintf(
+			"%s: Service %s/%s port %d has appProtocol %q, which is not supported", field, key.Namespace, key.Name, *ref.Port, short(app))}
+	}
+	return servicePort{service: key, port: *ref.Port, h2c: h2c}.backend(), nil
+}
+
+// findPort returns the TCP port of a Service with a number, or nil.
+func findPort(service *corev1.Service, number int32) *corev1.ServicePort {
+	for i, port := range service.Spec.Ports {
+		if port.Port == number && (port.Protocol == "" || port.Protocol == corev1.ProtocolTCP) {
+			return &service.Spec.Ports[i]
+		}
+	}
+	return nil
+}
+
+// safeExternalName refuses names that lead back into the cluster or into the
+// machine of the proxy: they would go around ReferenceGrants and network
+// policies.
+func safeExternalName(name string) bool {
+	host, ok := normalizeHost(strings.TrimSuffix(name, "."))
+	if !ok || strings.HasPrefix(host, "*") {
+		return false
+	}
+	labels := strings.Split(host, ".")
+	last := labels[len(labels)-1]
+	if last == "localhost" || last == "svc" || last == "local" || last == "internal" {
+		return false
+	}
+	for _, label := range labels {
+		if label == "svc" {
+			return false
+		}
+	}
+	return len(labels) > 1
+}

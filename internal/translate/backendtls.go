@@ -1,0 +1,133 @@
+package translate
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// tlsToBackend is how TLS to a Service port is done. One that is not usable
+// must not be replaced by plain text: the backend must not be reached.
+type tlsToBackend struct {
+	client ir.ClientTLS
+	usable bool
+}
+
+// backendTLS finds the BackendTLSPolicy that is in force for a port of a
+// Service, nil if there is none, and reports on all that target it. The policy
+// for the port itself wins over one for the whole Service, and of two for the
+// same the older wins; the other is in conflict.
+func backendTLS(r Reader, service Key, portName string, gateway Key, controller string) (*tlsToBackend, []ObjectReport) {
+	policies := policiesFor(r, service)
+	winners := map[string]*gatewayv1.BackendTLSPolicy{}
+	var out *tlsToBackend
+	var reports []ObjectReport
+	for _, policy := range policies {
+		sections := targetedSections(policy, service.Name)
+		if !slices.Contains(sections, "") && !slices.Contains(sections, portName) {
+			continue
+		}
+		key := Key{KindBackendTLSPolicy, policy.Namespace, policy.Name}
+		report := Report{ControllerName: gatewayv1.GatewayController(controller), Managed: true, Parents: []gatewayv1.ParentReference{ancestor(gateway)}}
+		tls := checkPolicy(r, key, policy, &report)
+		for _, section := range sections {
+			if section != "" && section != portName {
+				continue
+			}
+			if first := winners[section]; first != nil {
+				report.add(Finding{
+					Condition: string(gatewayv1.PolicyConditionAccepted), Status: metav1.ConditionFalse, Reason: string(gatewayv1.PolicyReasonConflicted),
+					Message: fmt.Sprintf("spec.targetRefs: BackendTLSPolicy %s/%s is older and targets the same port of Service %s; delete one", first.Namespace, first.Name, service.Name),
+				})
+				continue
+			}
+			winners[section] = policy
+			if out == nil || section != "" {
+				out = tls
+			}
+		}
+		for i := range report.Findings {
+			report.Findings[i].Parent = &report.Parents[0]
+		}
+		reports = append(reports, ObjectReport{key, report})
+	}
+	return out, reports
+}
+
+// policiesFor returns the policies that target a Service, the oldest first.
+func policiesFor(r Reader, service Key) []*gatewayv1.BackendTLSPolicy {
+	var out []*gatewayv1.BackendTLSPolicy
+	for _, o := range r.List(Bucket{Relation: BackendTLSPoliciesFor, Namespace: service.Namespace, Name: service.Name}) {
+		if policy, ok := o.(*gatewayv1.BackendTLSPolicy); ok {
+			out = append(out, policy)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *gatewayv1.BackendTLSPolicy) int { return older(a, b) })
+	return out
+}
+
+// targetedSections returns the port names of a Service that a policy targets;
+// "" is the whole Service.
+func targetedSections(policy *gatewayv1.BackendTLSPolicy, service string) []string {
+	var out []string
+	for _, ref := range policy.Spec.TargetRefs {
+		if ref.Group == corev1.GroupName && ref.Kind == gatewayv1.Kind(KindService) && string(ref.Name) == service {
+			out = append(out, string(deref(ref.SectionName, "")))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// ancestor returns the reference to a Gateway that policies report on.
+func ancestor(gateway Key) gatewayv1.ParentReference {
+	group, kind, namespace := gatewayv1.Group(gatewayv1.GroupName), gatewayv1.Kind(KindGateway), gatewayv1.Namespace(gateway.Namespace)
+	return gatewayv1.ParentReference{Group: &group, Kind: &kind, Namespace: &namespace, Name: gatewayv1.ObjectName(gateway.Name)}
+}
+
+// checkPolicy resolves what a policy refers to.
+func checkPolicy(r Reader, key Key, policy *gatewayv1.BackendTLSPolicy, report *Report) *tlsToBackend {
+	v := policy.Spec.Validation
+	host, hostOK := normalizeHost(string(v.Hostname))
+	out := &tlsToBackend{client: ir.ClientTLS{ServerName: host}}
+	refuse := func(reason gatewayv1.PolicyConditionReason, message string) {
+		report.add(Finding{Condition: string(gatewayv1.PolicyConditionAccepted), Status: metav1.ConditionFalse, Reason: string(reason), Message: message})
+	}
+	for i, ref := range v.CACertificateRefs {
+		name, p := resolveCA(r, key, gatewayv1.ObjectReference{Group: ref.Group, Kind: ref.Kind, Name: ref.Name}, fmt.Sprintf("spec.validation.caCertificateRefs[%d]", i))
+		if p == nil {
+			out.client.CAs = append(out.client.CAs, name)
+			continue
+		}
+		reason := gatewayv1.BackendTLSPolicyReasonInvalidCACertificateRef
+		if p.reason == string(gatewayv1.ListenerReasonInvalidCACertificateKind) {
+			reason = gatewayv1.BackendTLSPolicyReasonInvalidKind
+		}
+		report.add(Finding{
+			Condition: string(gatewayv1.BackendTLSPolicyConditionResolvedRefs), Status: metav1.ConditionFalse,
+			Reason: string(reason), Message: p.message,
+		})
+	}
+	for _, san := range v.SubjectAltNames {
+		out.client.SubjectAltNames = append(out.client.SubjectAltNames, ir.SANMatch{Hostname: string(san.Hostname), URI: string(san.URI)})
+	}
+	wellKnown := v.WellKnownCACertificates
+	switch {
+	case !hostOK:
+		refuse(gatewayv1.PolicyReasonInvalid, fmt.Sprintf("spec.validation.hostname: %q is not a DNS name", short(string(v.Hostname))))
+	case wellKnown != nil && *wellKnown != gatewayv1.WellKnownCACertificatesSystem:
+		refuse(gatewayv1.PolicyReasonInvalid, fmt.Sprintf("spec.validation.wellKnownCACertificates: %q is not supported; use %q", short(string(*wellKnown)), gatewayv1.WellKnownCACertificatesSystem))
+	case wellKnown != nil && len(v.CACertificateRefs) == 0:
+		out.client.SystemCAs, out.usable = true, true
+	case len(out.client.CAs) == 0:
+		refuse(gatewayv1.BackendTLSPolicyReasonNoValidCACertificate, "spec.validation: no CA certificate can be used, so the backend is not reached; see condition ResolvedRefs")
+	default:
+		out.usable = true
+	}
+	return out
+}

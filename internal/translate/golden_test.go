@@ -1,0 +1,61 @@
+package translate_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/citoroute/citoroute/internal/engine"
+)
+
+var update = flag.Bool("update", false, "write the outcomes into the golden files")
+
+// TestGolden runs every case of testdata through translation, engine and
+// status: manifests in, the resources of every node and the status of every
+// object out. Each case runs twice, all objects at once and one after another
+// in reverse; both must give the same bytes.
+func TestGolden(t *testing.T) {
+	base := readFile(t, "testdata/base.yaml")
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive := txtar.Parse(readFile(t, file))
+			own := decode(t, section(archive, "in.yaml"))
+			changes := slices.Concat(decode(t, base), own)
+			atOnce := engine.New(engine.Options{ControllerName: controllerName})
+			atOnce.Apply(changes...)
+			oneByOne := engine.New(engine.Options{ControllerName: controllerName})
+			for _, c := range slices.Backward(changes) {
+				oneByOne.Apply(c)
+			}
+			for _, view := range []struct {
+				name   string
+				render func(*testing.T, *engine.Engine, []engine.Change) []byte
+			}{{"resources.yaml", renderResources}, {"status.yaml", renderStatus}} {
+				got := view.render(t, atOnce, own)
+				if diff := cmp.Diff(string(got), string(view.render(t, oneByOne, own))); diff != "" {
+					t.Errorf("%s depends on the order of events (-at once +one by one):\n%s", view.name, diff)
+				}
+				if *update {
+					setSection(archive, view.name, got)
+				} else if diff := cmp.Diff(string(section(archive, view.name)), string(got)); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", view.name, diff)
+				}
+			}
+			if *update {
+				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,162 @@
+package translate_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	"sigs.k8s.io/yaml"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/citoroute/citoroute/api/v1alpha1"
+	"github.com/citoroute/citoroute/internal/engine"
+	"github.com/citoroute/citoroute/internal/status"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+const controllerName = "citoroute.io/gateway-controller"
+
+func readFile(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func section(archive *txtar.Archive, name string) []byte {
+	for _, f := range archive.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
+func setSection(archive *txtar.Archive, name string, data []byte) {
+	for i, f := range archive.Files {
+		if f.Name == name {
+			archive.Files[i].Data = data
+			return
+		}
+	}
+	archive.Files = append(archive.Files, txtar.File{Name: name, Data: data})
+}
+
+// decode reads manifests of the kinds that are translated.
+func decode(t testing.TB, manifests []byte) []engine.Change {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{gatewayv1.Install, corev1.AddToScheme, discoveryv1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+	var out []engine.Change
+	for _, document := range bytes.Split(manifests, []byte("\n---\n")) {
+		if len(bytes.TrimSpace(document)) == 0 {
+			continue
+		}
+		o, _, err := decoder.Decode(document, nil, nil)
+		if err != nil {
+			t.Fatalf("%v in:\n%s", err, document)
+		}
+		object, ok := o.(translate.Object)
+		if !ok {
+			t.Fatalf("%T is not translated", o)
+		}
+		key, ok := translate.KeyOf(object)
+		if !ok {
+			t.Fatalf("%T is not translated", o)
+		}
+		out = append(out, engine.Change{Key: key, Object: object})
+	}
+	return out
+}
+
+// renderResources prints the configuration of all nodes, secrets redacted.
+func renderResources(t *testing.T, e *engine.Engine, _ []engine.Change) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	for _, node := range e.Nodes() {
+		fmt.Fprintf(&out, "# %s\n", node)
+		for _, resource := range e.Snapshot(node).Upserts {
+			out.Write(toYAML(t, map[string]any{string(resource.ResourceType()): resource}))
+		}
+	}
+	return out.Bytes()
+}
+
+// renderStatus prints the status of the case's objects, a line per condition.
+func renderStatus(t *testing.T, e *engine.Engine, own []engine.Change) []byte {
+	t.Helper()
+	ipAddress := gatewayv1.IPAddressType
+	facts := status.Facts{Addresses: []gatewayv1.GatewayStatusAddress{{Type: &ipAddress, Value: "203.0.113.1"}}, Serving: true}
+	now := metav1.NewTime(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
+	var out bytes.Buffer
+	for _, c := range own {
+		updated, changed := status.Compute(c.Object, e.Report(c.Key), facts, now)
+		if _, again := status.Compute(updated, e.Report(c.Key), facts, metav1.NewTime(now.Add(time.Hour))); again {
+			t.Errorf("%s: the same facts change the status twice", c.Key)
+		}
+		if !changed {
+			continue
+		}
+		var fields map[string]any
+		if err := yaml.Unmarshal(toYAML(t, updated), &fields); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "# %s\n", c.Key)
+		out.Write(toYAML(t, compact(fields["status"])))
+	}
+	return out.Bytes()
+}
+
+// compact writes each condition as one line.
+func compact(v any) any {
+	switch v := v.(type) {
+	case []any:
+		for i := range v {
+			v[i] = compact(v[i])
+		}
+	case map[string]any:
+		if _, ok := v["lastTransitionTime"]; ok {
+			line := fmt.Sprintf("%v=%v %v", v["type"], v["status"], v["reason"])
+			if g, ok := v["observedGeneration"]; ok {
+				line += fmt.Sprintf(" @%v", g)
+			}
+			if m := v["message"]; m != "" {
+				line += fmt.Sprintf(": %v", m)
+			}
+			return line
+		}
+		for k := range v {
+			v[k] = compact(v[k])
+		}
+	}
+	return v
+}
+
+func toYAML(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err == nil {
+		b, err = yaml.JSONToYAML(b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}

@@ -1,0 +1,73 @@
+package translate
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Prefixes of resource names. A name says all that is needed to translate the
+// resource: see [Resource].
+const (
+	prefixService   = "service/"
+	prefixLLM       = "llm/"
+	prefixSecret    = "secret/"
+	prefixConfigMap = "configmap/"
+	// suffixH2C marks a Service port that is spoken to in HTTP/2 because of the
+	// route that uses it, whatever its appProtocol says.
+	suffixH2C = "+h2c"
+	// noEndpoints names the Endpoints of a backend that must not be reached.
+	noEndpoints = "none"
+)
+
+// servicePort names a port of a Service, and how it is spoken to.
+type servicePort struct {
+	service Key
+	port    int32
+	h2c     bool
+}
+
+// endpoints returns the name of the port's Endpoints resource.
+func (p servicePort) endpoints() string {
+	return fmt.Sprintf("%s%s/%s:%d", prefixService, p.service.Namespace, p.service.Name, p.port)
+}
+
+// backend returns the name of the port's Backend resource.
+func (p servicePort) backend() string {
+	if p.h2c {
+		return p.endpoints() + suffixH2C
+	}
+	return p.endpoints()
+}
+
+// parseServicePort is the inverse of backend and of endpoints.
+func parseServicePort(name string) (servicePort, bool) {
+	rest, ok := strings.CutPrefix(name, prefixService)
+	if !ok {
+		return servicePort{}, false
+	}
+	rest, h2c := strings.CutSuffix(rest, suffixH2C)
+	namespace, rest, ok1 := strings.Cut(rest, "/")
+	service, port, ok2 := strings.Cut(rest, ":")
+	n, err := strconv.ParseInt(port, 10, 32)
+	if !ok1 || !ok2 || err != nil {
+		return servicePort{}, false
+	}
+	return servicePort{service: Key{KindService, namespace, service}, port: int32(n), h2c: h2c}, true
+}
+
+// objectName returns the resource name that stands for an object, such as
+// secret/<namespace>/<name>.
+func objectName(prefix string, key Key) string {
+	return prefix + key.Namespace + "/" + key.Name
+}
+
+// parseObjectName is the inverse of objectName.
+func parseObjectName(prefix string, kind Kind, name string) (Key, bool) {
+	rest, ok := strings.CutPrefix(name, prefix)
+	if !ok {
+		return Key{}, false
+	}
+	namespace, object, ok := strings.Cut(rest, "/")
+	return Key{kind, namespace, object}, ok
+}

@@ -1,0 +1,73 @@
+package translate
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// Output is what one translation function made of what it read.
+type Output struct {
+	Resources []NodeResource
+	// Reports are about the objects that the function looked at, in a fixed order.
+	Reports []ObjectReport
+	// Parents are what Gateways and ListenerSets offer to routes.
+	Parents []*Parent
+	// Attached lists the listeners that a route is bound to, without repetition.
+	Attached []ListenerKey
+}
+
+// NodeResource is a resource of one Gateway's node.
+type NodeResource struct {
+	Gateway  Key
+	Resource ir.Resource
+}
+
+// ObjectReport is a report and the object that it is about.
+type ObjectReport struct {
+	Key    Key
+	Report Report
+}
+
+// ListenerKey names a listener of a Gateway or ListenerSet.
+type ListenerKey struct {
+	Owner   Key
+	Section string
+}
+
+// Parent is what a route needs to know of a Gateway or ListenerSet. It leaves
+// out all else, so that a change of all else re-translates no route.
+type Parent struct {
+	Key Key
+	// Gateway is the Gateway that serves the listeners: Key itself, or a
+	// ListenerSet's parent.
+	Gateway   Key
+	Listeners []ParentListener
+	// ClientCertificate names the Secret resource that proxies present to
+	// backends; empty: none.
+	ClientCertificate string
+}
+
+// ParentListener is one listener of a Parent.
+type ParentListener struct {
+	Section  string
+	Resource string // name of the ir.Listener
+	Port     int32
+	// Hostname is empty, exact or "*.suffix", in lower case.
+	Hostname string
+	Kinds    []Kind
+	// From and Selector say which namespaces routes may come from.
+	From     gatewayv1.FromNamespaces
+	Selector *metav1.LabelSelector
+	// Accepted is false for a listener that no route can be bound to.
+	Accepted bool
+	// Served is false for a listener that exists in status only.
+	Served bool
+}
+
+// problem is why a part of an object cannot be used, in the words of a status.
+type problem struct {
+	reason  string
+	message string
+}

@@ -1,0 +1,70 @@
+package translate
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+)
+
+// Reader is the world as a translation function sees it. What is read is
+// recorded, also what turned out not to exist.
+type Reader interface {
+	// Get returns an object, or nil if there is none.
+	Get(Key) Object
+	// List returns the objects in a bucket, sorted by key.
+	List(Bucket) []Object
+	// Parent returns what a Gateway or ListenerSet offers to routes, or nil if
+	// it is not ours.
+	Parent(Key) *Parent
+}
+
+// Relation is a question that buckets answer: which objects of one kind refer
+// to, or live in, another.
+type Relation string
+
+// The relations that are indexed.
+const (
+	ReferenceGrantsIn     Relation = "ReferenceGrantsIn"     // a namespace
+	ListenerSetsOf        Relation = "ListenerSetsOf"        // a Gateway
+	EndpointSlicesOf      Relation = "EndpointSlicesOf"      // a Service
+	BackendTLSPoliciesFor Relation = "BackendTLSPoliciesFor" // a Service
+)
+
+// Bucket is a set of objects: those in Relation to the object Namespace/Name.
+type Bucket struct {
+	Relation  Relation
+	Namespace string
+	Name      string
+}
+
+// Buckets returns the buckets that o is in.
+func Buckets(o Object) []Bucket {
+	ns := o.GetNamespace()
+	switch o := o.(type) {
+	case *gatewayv1.ReferenceGrant:
+		return []Bucket{{Relation: ReferenceGrantsIn, Namespace: ns}}
+	case *gatewayv1.ListenerSet:
+		parent := gatewayOf(o)
+		return []Bucket{{Relation: ListenerSetsOf, Namespace: parent.Namespace, Name: parent.Name}}
+	case *discoveryv1.EndpointSlice:
+		return []Bucket{{Relation: EndpointSlicesOf, Namespace: ns, Name: o.Labels[discoveryv1.LabelServiceName]}}
+	case *gatewayv1.BackendTLSPolicy:
+		var out []Bucket
+		for _, ref := range o.Spec.TargetRefs {
+			if ref.Group == corev1.GroupName && ref.Kind == gatewayv1.Kind(KindService) {
+				out = append(out, Bucket{Relation: BackendTLSPoliciesFor, Namespace: ns, Name: string(ref.Name)})
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// get returns the object of kind T at key, or nil.
+func get[T any, P interface {
+	*T
+	Object
+}](r Reader, key Key) P {
+	p, _ := r.Get(key).(P)
+	return p
+}
