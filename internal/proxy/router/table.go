@@ -265,3 +265,8 @@ func (e *pathsEdit[V]) done() *paths[V] {
 func (p *paths[V]) empty() bool {
 	return p.exact.size+p.prefix.size+len(p.regex)+len(p.root) == 0
 }
+
+// Empty says that the table has no route.
+func (t *Table[V]) Empty() bool {
+	return t.hosts.exact.size+t.hosts.suffix.size == 0 && !t.hosts.hasAny
+}

@@ -46,6 +46,6 @@ type BackendShare struct {
 
 // Explain says which way a request would take through the current snapshot. It
 // counts nothing and sends nothing.
-func (r *Runtime) Explain(q Question) Explanation {
+func (rt *Runtime) Explain(q Question) Explanation {
 	return Explanation{}
 }

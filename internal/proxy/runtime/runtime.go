@@ -1,6 +1,11 @@
 package runtime
 
 import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -10,7 +15,8 @@ import (
 
 // Options are the surroundings of a Runtime.
 type Options struct {
-	// HTTP1 speaks to backends of protocol HTTP, HTTP2 to those of H2C.
+	// HTTP1 speaks HTTP/1.1 to backends. HTTP2 speaks HTTP/2 with prior
+	// knowledge where the target has no TLS, else what ALPN chooses.
 	HTTP1, HTTP2 exchange.Transport
 	// Observer is told of every exchange; nil: nobody is.
 	Observer Observer
@@ -23,46 +29,76 @@ type Options struct {
 }
 
 // Runtime is the live configuration. Its methods are safe for concurrent use.
-type Runtime struct{}
+type Runtime struct {
+	opts   Options
+	refuse *refusals
+	snap   atomic.Pointer[snapshot]
+	states sync.Pool
+	// copies limits the mirrored requests in flight.
+	copies chan struct{}
+
+	mu       sync.Mutex // guards what follows; requests never take it
+	store    store
+	registry *upstream.Registry
+	routes   map[string]*route
+	tables   tables
+}
 
 // New returns a Runtime with no configuration: every request gets 404.
-func New(o Options) *Runtime { return &Runtime{} }
-
-// Apply makes u live: wholly, or not at all. The error names the resource that
-// is at fault; what served before keeps serving then.
-func (r *Runtime) Apply(u ir.Update) error { return nil }
+func New(o Options) *Runtime {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Uint64
+	}
+	rt := &Runtime{
+		opts:     o,
+		refuse:   newRefusals(),
+		copies:   make(chan struct{}, maxCopies),
+		store:    make(store),
+		registry: upstream.NewRegistry(),
+		routes:   make(map[string]*route),
+		tables:   make(tables),
+	}
+	rt.states.New = func() any { return new(state) }
+	rt.snap.Store(&snapshot{ports: make(map[uint16]*port), listeners: make(map[string]*listener)})
+	return rt
+}
 
 // Listeners returns the listeners to bind, sorted by name.
-func (r *Runtime) Listeners() []*ir.Listener { return nil }
+func (rt *Runtime) Listeners() []*ir.Listener {
+	s := rt.snap.Load()
+	out := make([]*ir.Listener, 0, len(s.listeners))
+	for _, l := range s.listeners {
+		out = append(out, l.ir)
+	}
+	slices.SortFunc(out, func(a, b *ir.Listener) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
 
 // Secret returns the Secret of that name, or nil.
-func (r *Runtime) Secret(name string) *ir.Secret { return nil }
+func (rt *Runtime) Secret(name string) *ir.Secret {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.store.secret(name)
+}
 
 // Resources returns every resource, in the order of ir.Types and then by name.
 // Secrets are included: print them through encoding/json, never ir.Encode.
-func (r *Runtime) Resources() []ir.Resource { return nil }
-
-// Handler answers the requests of one port. serverName is the SNI of the TLS
-// connection; "" on a cleartext port, and on a TLS connection without SNI. The
-// handler follows later snapshots by itself: keep it as long as the socket or
-// connection.
-func (r *Runtime) Handler(port uint16, serverName string) exchange.Handler { return nil }
-
-// Stream chooses where a connection of a TCP, TLS or UDP listener goes.
-// serverName is the SNI of a TLS listener, else "". The error says why there
-// is none: close the connection then.
-func (r *Runtime) Stream(listener, serverName string) (*Stream, error) { return nil, nil }
-
-// Stream is the way of one L4 connection.
-type Stream struct {
-	Route    *ir.Route
-	Backend  string
-	Protocol ir.Protocol
-	// Target is where to connect; with TLS where the backend wants TLS.
-	Target exchange.Target
-	lease  upstream.Lease
+func (rt *Runtime) Resources() []ir.Resource {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	var out []ir.Resource
+	for _, t := range ir.Types() {
+		var part []ir.Resource
+		for ref, r := range rt.store {
+			if ref.Type == t {
+				part = append(part, r)
+			}
+		}
+		slices.SortFunc(part, func(a, b ir.Resource) int { return strings.Compare(a.ResourceName(), b.ResourceName()) })
+		out = append(out, part...)
+	}
+	return out
 }
-
-// Done gives the endpoint back; failed says that connecting to it failed, so
-// that others are preferred for a while. It is called exactly once.
-func (s *Stream) Done(failed bool) {}

@@ -1,0 +1,119 @@
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/balance"
+	"github.com/citoroute/citoroute/internal/proxy/router"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// rule is a compiled rule: all that a request needs once it is found.
+type rule struct {
+	ir       *ir.Rule
+	err      error // why the rule can not be run; nil where it can
+	policies bool
+	chain    chain
+	targets  []target
+	weights  *balance.Weighted
+	retry    *retry // nil: only failures to connect are tried again
+	series   any    // of exchanges that reach no backend
+}
+
+func (r *rule) isLLM() bool { return r.ir.LLM != nil }
+
+// target is one choice among the backends of a rule.
+type target struct {
+	cluster *upstream.Cluster // nil: status is the answer
+	status  *refusal
+	chain   chain
+	series  any
+}
+
+// retry is a compiled ir.Retry.
+type retry struct {
+	*ir.Retry
+	codes [600]bool
+}
+
+// route is a compiled route.
+type route struct {
+	ir       *ir.Route
+	entries  *router.Route[*rule]
+	clusters []*upstream.Cluster // every cluster that its rules point at
+}
+
+// compiler compiles one route.
+type compiler struct {
+	rt       *Runtime
+	clusters []*upstream.Cluster
+}
+
+// compileRoute compiles r. What is wrong with a filter makes its rule answer
+// 500, so that a mistake in one namespace stops no other one's changes; what
+// is wrong with a match is an error, because leaving it out would let another
+// rule take its requests.
+func (rt *Runtime) compileRoute(r *ir.Route) (*route, error) {
+	c := &compiler{rt: rt}
+	rules := make([]*rule, len(r.Rules))
+	for i := range r.Rules {
+		rules[i] = c.rule(r, &r.Rules[i])
+	}
+	entries, err := router.Compile(r, func(i int) *rule { return rules[i] })
+	if err != nil {
+		rt.registry.Sweep(c.clusters)
+		return nil, fmt.Errorf("%s %s (%s): %w", r.ResourceType(), r.Name, r.Source, err)
+	}
+	return &route{ir: r, entries: entries, clusters: c.clusters}, nil
+}
+
+func (c *compiler) rule(r *ir.Route, in *ir.Rule) *rule {
+	out := &rule{ir: in, policies: len(in.Policies) > 0, series: c.series(r, in, "")}
+	if in.Retry != nil {
+		out.retry = &retry{Retry: in.Retry}
+		for _, code := range in.Retry.Codes {
+			if code >= 0 && code < len(out.retry.codes) {
+				out.retry.codes[code] = true
+			}
+		}
+	}
+	var err error
+	if out.chain, err = c.newChain(in.Filters); err != nil {
+		out.err = fmt.Errorf("%w: %w", c.rt.refuse.brokenRule, err)
+		return out
+	}
+	weights := make([]uint32, 0, len(in.Backends))
+	for i := range in.Backends {
+		b := &in.Backends[i]
+		t := target{series: c.series(r, in, b.Backend)}
+		switch {
+		case b.Status != 0:
+			t.status = newRefusal(b.Status, c.rt.refuse.noAction.text)
+		case b.Backend == "":
+			t.status = c.rt.refuse.noAction
+		default:
+			t.cluster = c.cluster(b.Backend)
+		}
+		if t.chain, err = c.newChain(b.Filters); err != nil {
+			out.err = fmt.Errorf("%w: backend %d: %w", c.rt.refuse.brokenRule, i, err)
+			return out
+		}
+		out.targets, weights = append(out.targets, t), append(weights, b.Weight)
+	}
+	out.weights = balance.NewWeighted(weights, c.rt.opts.Rand())
+	return out
+}
+
+func (c *compiler) cluster(backend string) *upstream.Cluster {
+	cluster := c.rt.registry.Get(backend)
+	c.clusters = append(c.clusters, cluster)
+	return cluster
+}
+
+func (c *compiler) series(r *ir.Route, in *ir.Rule, backend string) any {
+	if c.rt.opts.Observer == nil {
+		return nil
+	}
+	return c.rt.opts.Observer.Series(r, in, backend)
+}

@@ -1,0 +1,113 @@
+package runtime
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/llm"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// refusal is the proxy's own decision to answer with a status. The text is
+// fixed: nothing of the request is ever repeated.
+type refusal struct {
+	status int
+	text   string
+}
+
+// Error implements error.
+func (r *refusal) Error() string { return r.text }
+
+func newRefusal(status int, text string) *refusal { return &refusal{status, text} }
+
+// refusals are the answers that need no backend.
+type refusals struct {
+	badPath, noListener, noRoute, misdirected, noAction, badHost, unauthorized, brokenRule *refusal
+}
+
+func newRefusals() *refusals {
+	return &refusals{
+		badPath:      newRefusal(400, "the request path is ambiguous"),
+		badHost:      newRefusal(400, "the request host is not valid"),
+		noListener:   newRefusal(404, "no listener for this host"),
+		noRoute:      newRefusal(404, "no route matches"),
+		misdirected:  newRefusal(421, "this host is not served on this connection"),
+		noAction:     newRefusal(500, "the route has no usable backend"),
+		brokenRule:   newRefusal(500, "the route can not be run as configured"),
+		unauthorized: newRefusal(401, "authentication is required"),
+	}
+}
+
+// statusOf says what a client gets for err, and the text that goes with it.
+func statusOf(err error) (status int, text string) {
+	if own, ok := errors.AsType[*refusal](err); ok {
+		return own.status, own.text
+	}
+	if bad, ok := errors.AsType[*llm.Error](err); ok {
+		return bad.Status, bad.Message
+	}
+	if failed, ok := errors.AsType[*exchange.Failure](err); ok {
+		return failed.Status(), failureText(failed.Status())
+	}
+	switch {
+	case errors.Is(err, upstream.ErrUnknown):
+		return 500, "the backend is not known"
+	case errors.Is(err, upstream.ErrEmpty):
+		return 503, "the backend has no ready endpoint"
+	}
+	return 500, "internal error"
+}
+
+func failureText(status int) string {
+	switch status {
+	case 400:
+		return "the request body is not valid"
+	case 503:
+		return "the backend can not be reached"
+	case 504:
+		return "the backend did not answer in time"
+	}
+	return "the backend gave no valid answer"
+}
+
+// fail makes err the response: the only place where an error becomes one.
+func (st *state) fail(ex *exchange.Exchange, err error) {
+	st.Err = err
+	status, text := statusOf(err)
+	resp := &ex.Response
+	resp.Header.Reset()
+	resp.Trailer.Reset()
+	resp.Status, resp.Tunnel = status, nil
+	if st.rule != nil && st.rule.isLLM() {
+		resp.Header.Add("Content-Type", "application/json")
+		st.write(ex, llm.ErrorBody(status, text))
+		return
+	}
+	resp.Header.Add("Content-Type", "text/plain; charset=utf-8")
+	st.write(ex, st.scratch.Join(text, "\n"))
+}
+
+// write makes text the body of the response.
+func (st *state) write(ex *exchange.Exchange, text string) {
+	ex.Response.ContentLength = int64(len(text))
+	ex.Response.Body = nil
+	if ex.Request.Method != "HEAD" && text != "" {
+		st.body.reader.Reset(text)
+		ex.Response.Body = &st.body
+	}
+}
+
+// textBody is a response body out of memory.
+type textBody struct{ reader strings.Reader }
+
+// Read implements io.Reader.
+func (b *textBody) Read(p []byte) (int, error) {
+	return b.reader.Read(p) //nolint:wrapcheck // io.EOF must stay io.EOF.
+}
+
+// Buffered implements exchange.Body.
+func (b *textBody) Buffered() int { return b.reader.Len() }
+
+// Close implements exchange.Body.
+func (b *textBody) Close() error { return nil }

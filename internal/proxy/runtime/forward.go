@@ -1,0 +1,247 @@
+package runtime
+
+import (
+	"errors"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+const (
+	// maxReplay is the largest request body that is kept to be sent again.
+	maxReplay = 64 << 10
+	// connectTries is how many endpoints are tried where no rule says more.
+	connectTries = 3
+	// firstWait is the wait before a second attempt where no rule says so; the
+	// wait doubles up to maxWait times.
+	firstWait = 25 * time.Millisecond
+	maxWaits  = 16
+)
+
+// forward sends a request to one of the backends of its rule.
+func (st *state) forward(ex *exchange.Exchange) error {
+	i := st.rule.weights.Pick()
+	if i < 0 {
+		return st.rt.refuse.noAction
+	}
+	t := &st.rule.targets[i]
+	st.Series = t.series
+	if t.status != nil {
+		return t.status
+	}
+	st.target, st.Backend = t, t.cluster.Name()
+	if answered, err := t.chain.onRequest(st, ex); answered || err != nil {
+		return err
+	}
+	return st.attempts(ex, t.cluster)
+}
+
+// attempts tries until a backend answers or trying again is no use.
+func (st *state) attempts(ex *exchange.Exchange, c *upstream.Cluster) error {
+	if d := st.rule.ir.Timeouts.Request; d > 0 {
+		st.deadline = st.Start.Add(d)
+	}
+	if err := st.keepBody(ex); err != nil {
+		return err
+	}
+	for {
+		err := st.attempt(ex, c)
+		wait, again := st.again(ex, c, err)
+		if !again {
+			st.limitBody(ex)
+			return err
+		}
+		st.lease.Done()
+		discard(&ex.Response)
+		if !st.wait(ex, wait) {
+			return &exchange.Failure{Stage: exchange.StageTimeout, Err: errWait}
+		}
+		if st.replay != nil {
+			st.replay.Rewind()
+		}
+	}
+}
+
+var errWait = errors.New("no time was left for another attempt")
+
+// keepBody reads the body of a request that may be sent again, if it is short.
+func (st *state) keepBody(ex *exchange.Exchange) error {
+	req := &ex.Request
+	r := st.rule.retry
+	if r == nil || r.Attempts == 0 || req.Body == nil || req.Upgrade != "" || req.ContentLength > maxReplay || st.replay != nil {
+		return nil
+	}
+	return st.buffer(req, maxReplay)
+}
+
+// buffer puts the body of req into memory, up to limit bytes.
+func (st *state) buffer(req *exchange.Request, limit int) error {
+	replay, err := upstream.NewReplay(req.Body, req.ContentLength, limit)
+	if err != nil {
+		return err
+	}
+	req.Body = replay
+	if replay.Whole() {
+		st.replay = replay
+	}
+	return nil
+}
+
+// attempt sends the request to one endpoint.
+func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
+	now := st.Start
+	if st.Attempts > 0 {
+		now = st.rt.opts.Now()
+	}
+	var err error
+	if st.lease, err = c.Pick(st.rt.opts.Rand(), now, st.tried[:st.triedTo]); err != nil {
+		return err
+	}
+	st.Attempts++
+	config, e := st.lease.Config, st.lease.Endpoint
+	st.Endpoint = e.Addr
+	st.to = exchange.Target{Addr: e.Addr, TLS: config.TLS, ConnectTimeout: config.ConnectTimeout, Deadline: st.deadline}
+	if d := st.rule.ir.Timeouts.Backend; d > 0 {
+		if limit := now.Add(d); st.deadline.IsZero() || limit.Before(st.deadline) {
+			st.to.Deadline = limit
+		}
+	}
+	transport := st.rt.opts.HTTP1
+	if config.HTTP2 && ex.Request.Upgrade == "" {
+		transport = st.rt.opts.HTTP2
+	}
+	err = transport.RoundTrip(ex, &st.to)
+	if failed, ok := errors.AsType[*exchange.Failure](err); ok && failed.Stage == exchange.StageConnect {
+		st.lease.Unreachable(st.rt.opts.Now())
+		if st.triedTo < len(st.tried) {
+			st.tried[st.triedTo] = e
+			st.triedTo++
+		}
+		return err
+	}
+	st.lease.Reached()
+	return err
+}
+
+// again says whether to try once more, and after which wait.
+func (st *state) again(ex *exchange.Exchange, c *upstream.Cluster, err error) (wait time.Duration, again bool) {
+	r := st.rule.retry
+	if r != nil && r.Attempts == 0 {
+		return 0, false
+	}
+	if err == nil && (r == nil || !r.hasCode(ex.Response.Status)) {
+		return 0, false
+	}
+	limit := connectTries
+	if r != nil {
+		limit = max(limit, 1+r.Attempts)
+	}
+	failed, _ := errors.AsType[*exchange.Failure](err)
+	connect := failed != nil && failed.Stage == exchange.StageConnect
+	switch {
+	case err != nil && failed == nil, failed != nil && failed.Stage == exchange.StageClient:
+		return 0, false
+	case st.Attempts >= limit:
+		return 0, false
+	case connect:
+		// Nothing was sent, so any request may go elsewhere; there is no point
+		// in waiting while others are left.
+		if st.triedTo < c.Endpoints().Len() {
+			return 0, true
+		}
+		return st.backoff(), r != nil
+	case r == nil || st.Attempts > r.Attempts:
+		return 0, false
+	case ex.Request.Body != nil && st.replay == nil:
+		return 0, false
+	}
+	return st.backoff(), err == nil || r.hasCode(failed.Status()) || failed.Stage == exchange.StageTimeout
+}
+
+func (r *retry) hasCode(status int) bool {
+	return status >= 0 && status < len(r.codes) && r.codes[status]
+}
+
+// backoff is the wait before the next attempt: it doubles, and is up to a half
+// longer by chance, so that clients do not come in step.
+func (st *state) backoff() time.Duration {
+	base := firstWait
+	if st.rule.retry != nil && st.rule.retry.Backoff > 0 {
+		base = st.rule.retry.Backoff
+	}
+	d := base * time.Duration(min(1<<min(st.Attempts-1, 10), maxWaits))
+	return d + time.Duration(st.rt.opts.Rand()%uint64(d/2+1))
+}
+
+// wait lets time pass, unless the deadline comes first or the client leaves.
+func (st *state) wait(ex *exchange.Exchange, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	if st.deadline.IsZero() {
+		return st.pause(ex, d)
+	}
+	left := st.deadline.Sub(st.rt.opts.Now())
+	return st.pause(ex, min(d, left)) && d < left
+}
+
+// pause says false where the client left.
+func (st *state) pause(ex *exchange.Exchange, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	gone := make(chan struct{})
+	if ex.Client != nil {
+		stop := ex.Client.OnCancel(func() { close(gone) })
+		defer stop()
+	}
+	select {
+	case <-timer.C:
+		return true
+	case <-gone:
+		return false
+	}
+}
+
+// discard gives up a response that will not be used.
+func discard(resp *exchange.Response) {
+	if resp.Body != nil {
+		_ = resp.Body.Close()
+	}
+	if resp.Tunnel != nil {
+		_ = resp.Tunnel.Close()
+	}
+	resp.Status, resp.Body, resp.ContentLength, resp.Tunnel, resp.Close = 0, nil, 0, nil, false
+	resp.Header.Reset()
+	resp.Trailer.Reset()
+}
+
+// limitBody ends a response that is still arriving at the deadline of the
+// request.
+func (st *state) limitBody(ex *exchange.Exchange) {
+	if st.deadline.IsZero() || ex.Response.Body == nil {
+		return
+	}
+	st.limited = limitedBody{Body: ex.Response.Body, st: st}
+	ex.Response.Body = &st.limited
+}
+
+// limitedBody breaks off at the deadline.
+type limitedBody struct {
+	exchange.Body
+	st *state
+}
+
+// Read implements io.Reader.
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.Body.Read(p)
+	if err == nil && b.st.rt.opts.Now().After(b.st.deadline) {
+		return n, errDeadline
+	}
+	return n, err
+}
+
+var errDeadline = errors.New("the time for the request has passed")

@@ -1,0 +1,87 @@
+package runtime
+
+import (
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/filter/headers"
+)
+
+// What happens to fields by which a backend learns about the client:
+//
+//	X-Forwarded-For     the client's address is appended
+//	X-Forwarded-Proto   http or https, by the connection
+//	X-Forwarded-Host    the host that the client asked for
+//	Forwarded, X-Forwarded-Port, X-Forwarded-Prefix, X-Forwarded-Server,
+//	X-Real-Ip, True-Client-Ip, X-Original-Url, X-Rewrite-Url
+//	                    removed: a client must not tell them
+//
+// Spellings of these with _ for - are removed, because many servers read both
+// as the same. Mesh listeners leave all of them alone.
+func (st *state) forwarded(req *exchange.Request) {
+	start := st.scratch.Start()
+	b := st.scratch.Bytes()
+	req.Header.Filter(func(f exchange.Field) bool {
+		switch fate(f.Name) {
+		case appended:
+			b = append(append(b, f.Value...), ", "...)
+			return false
+		case dropped:
+			return false
+		}
+		return true
+	})
+	if req.Remote.IsValid() {
+		b = req.Remote.Addr().Unmap().WithZone("").AppendTo(b)
+	}
+	st.scratch.Keep(b)
+	if chain := strings.TrimSuffix(st.scratch.End(start), ", "); chain != "" {
+		req.Header.Add("X-Forwarded-For", chain)
+	}
+	req.Header.Add("X-Forwarded-Proto", req.Scheme)
+	if req.Authority != "" {
+		req.Header.Add("X-Forwarded-Host", req.Authority)
+	}
+}
+
+type fieldFate uint8
+
+const (
+	kept fieldFate = iota
+	appended
+	dropped
+)
+
+// fate says what becomes of a field that a client sent. It is called for every
+// field, so it looks at the length first.
+func fate(name string) fieldFate {
+	const forwardedFor = "X-Forwarded-For"
+	var candidates [2]string
+	switch len(name) {
+	case len("Forwarded"): // and X-Real-Ip
+		candidates = [2]string{"Forwarded", "X-Real-Ip"}
+	case len("X-Original-Url"):
+		candidates = [2]string{"X-Original-Url", "True-Client-Ip"}
+	case len("X-Rewrite-Url"):
+		candidates = [2]string{"X-Rewrite-Url"}
+	case len(forwardedFor):
+		if exchange.EqualFold(name, forwardedFor) {
+			return appended
+		}
+		candidates = [2]string{forwardedFor}
+	case len("X-Forwarded-Host"):
+		candidates = [2]string{"X-Forwarded-Host", "X-Forwarded-Port"}
+	case len("X-Forwarded-Proto"):
+		candidates = [2]string{"X-Forwarded-Proto"}
+	case len("X-Forwarded-Prefix"):
+		candidates = [2]string{"X-Forwarded-Prefix", "X-Forwarded-Server"}
+	default:
+		return kept
+	}
+	for _, c := range candidates {
+		if c != "" && (exchange.EqualFold(name, c) || headers.IsAlias(name, c)) {
+			return dropped
+		}
+	}
+	return kept
+}

@@ -1,0 +1,129 @@
+package runtime
+
+import (
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/router"
+)
+
+// handler answers the requests of one port, on a connection with one SNI.
+type handler struct {
+	rt         *Runtime
+	port       uint16
+	serverName string
+}
+
+// Handler answers the requests of one port. serverName is the SNI of the TLS
+// connection; "" on a cleartext port, and on a TLS connection without SNI. The
+// handler follows later snapshots by itself: keep it as long as the socket or
+// connection.
+func (rt *Runtime) Handler(port uint16, serverName string) exchange.Handler {
+	return &handler{rt: rt, port: port, serverName: serverName}
+}
+
+// Serve implements exchange.Handler.
+func (h *handler) Serve(ex *exchange.Exchange) {
+	st := h.rt.begin(ex)
+	if err := h.serve(st, ex); err != nil {
+		st.fail(ex, err)
+	}
+	st.respond(ex)
+}
+
+func (h *handler) serve(st *state, ex *exchange.Exchange) error {
+	req := &ex.Request
+	var err error
+	if req.Path, err = router.CleanPath(req.Path); err != nil {
+		return h.rt.refuse.badPath
+	}
+	if st.listener, err = h.listener(h.rt.snap.Load(), req); err != nil {
+		return err
+	}
+	st.Listener = st.listener.ir
+	if len(st.Listener.Addresses) == 0 {
+		st.forwarded(req)
+	}
+	leaf := st.listener.table.Match(req)
+	if leaf == nil {
+		return h.rt.refuse.noRoute
+	}
+	st.rule, st.prefix = leaf.Value, leaf.Prefix()
+	st.Route, st.Rule, st.Series = leaf.Route, st.rule.ir, st.rule.series
+	return st.run(ex)
+}
+
+// listener returns the listener that a request belongs to. Over TLS the server
+// name has already chosen one; a host of another one is a misdirected request
+// (RFC 9110 section 15.5.20), and a host of none finds nothing.
+func (h *handler) listener(s *snapshot, req *exchange.Request) (*listener, error) {
+	p := s.ports[h.port]
+	if p == nil {
+		return nil, h.rt.refuse.noListener
+	}
+	byHost := p.find(req.Authority)
+	if byHost == nil {
+		return nil, h.rt.refuse.noListener
+	}
+	if byHost.ir.Protocol != ir.ProtocolHTTP && p.find(h.serverName) != byHost {
+		return nil, h.rt.refuse.misdirected
+	}
+	return byHost, nil
+}
+
+// run takes a request through its rule.
+func (st *state) run(ex *exchange.Exchange) error {
+	r := st.rule
+	if r.err != nil {
+		return r.err
+	}
+	if r.policies || st.listener.policies {
+		return st.rt.refuse.unauthorized
+	}
+	if answered, err := r.chain.onRequest(st, ex); answered || err != nil {
+		return err
+	}
+	switch {
+	case r.ir.Direct != nil:
+		st.direct(ex, r.ir.Direct)
+		return nil
+	case r.ir.LLM != nil:
+		return st.forwardLLM(ex)
+	}
+	return st.forward(ex)
+}
+
+func (st *state) direct(ex *exchange.Exchange, d *ir.Direct) {
+	ex.Response.Status = d.Status
+	if d.Body != "" {
+		ex.Response.Header.Add("Content-Type", "text/plain; charset=utf-8")
+	}
+	st.write(ex, d.Body)
+}
+
+// respond runs what a rule does to every response, also to those that the
+// proxy makes.
+func (st *state) respond(ex *exchange.Exchange) {
+	if st.target != nil {
+		st.target.chain.onResponse(st, ex)
+	}
+	if st.rule != nil {
+		st.rule.chain.onResponse(st, ex)
+	}
+	st.Status = ex.Response.Status
+	st.Head = st.rt.opts.Now().Sub(st.Start)
+}
+
+// Finish implements exchange.Handler.
+func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
+	st, ok := ex.State.(*state)
+	if !ok {
+		return
+	}
+	ex.State = nil
+	if h.rt.opts.Observer != nil {
+		st.End = end
+		st.Duration = h.rt.opts.Now().Sub(st.Start)
+		h.rt.opts.Observer.Done(&st.Record)
+	}
+	st.end()
+}

@@ -1,0 +1,65 @@
+package runtime
+
+import (
+	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/balance"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/filter/scratch"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// state is all that one exchange needs; it is pooled.
+type state struct {
+	Record
+	rt        *Runtime
+	listener  *listener
+	rule      *rule
+	target    *target
+	prefix    string // the part of the path that the rule matched
+	origin    string // the Origin of the client, where the rule has CORS
+	preflight bool
+	deadline  time.Time
+	scratch   scratch.Buffer
+	body      textBody
+	limited   limitedBody
+
+	to     exchange.Target
+	lease  upstream.Lease
+	replay *upstream.Replay
+	// tried are the endpoints that could not be reached, the first few.
+	tried   [8]*balance.Endpoint
+	triedTo int
+}
+
+// begin takes a state for ex and notes what the client sent.
+func (rt *Runtime) begin(ex *exchange.Exchange) *state {
+	st := rt.states.Get().(*state) //nolint:forcetypeassert // the pool holds nothing else.
+	req := &ex.Request
+	st.rt, st.Start = rt, rt.opts.Now()
+	st.Method, st.Scheme, st.Authority = req.Method, req.Scheme, req.Authority
+	st.Path, st.Query, st.Proto, st.Remote = req.Path, req.Query, req.Proto, req.Remote
+	for i := range req.Header.Len() {
+		switch f := req.Header.At(i); len(f.Name) {
+		case len("User-Agent"):
+			if exchange.EqualFold(f.Name, "User-Agent") {
+				st.UserAgent = f.Value
+			}
+		case len("X-Request-Id"):
+			if exchange.EqualFold(f.Name, "X-Request-Id") {
+				st.RequestID = f.Value
+			}
+		}
+	}
+	ex.State = st
+	return st
+}
+
+// end gives the state back. Nothing of it may be used afterwards.
+func (st *state) end() {
+	st.lease.Done()
+	rt, buffer := st.rt, st.scratch
+	buffer.Reset()
+	*st = state{scratch: buffer}
+	rt.states.Put(st)
+}
