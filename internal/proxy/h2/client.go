@@ -40,6 +40,9 @@ func (c *streamClient) OnCancel(f func()) (stop func()) {
 	}
 }
 
+// StopBody implements exchange.BodyStopper.
+func (c *streamClient) StopBody() { _ = c.r.Body.Close() }
+
 // errFinished is what a reader gets that comes after its exchange.
 var errFinished = errors.New("the exchange has ended")
 
@@ -81,7 +84,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 // holds.
 func (b *requestBody) Buffered() int { return 0 }
 
-// Close implements exchange.Body. It ends a Read that is waiting.
+// Close implements exchange.Body.
 func (b *requestBody) Close() error {
 	return b.stream.r.Body.Close() //nolint:wrapcheck // it never fails.
 }

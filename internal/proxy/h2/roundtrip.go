@@ -310,7 +310,10 @@ func (u *upload) Close() error {
 		u.mu.Unlock()
 		return nil
 	}
-	return u.ex.Request.Body.Close() //nolint:wrapcheck // nothing to add.
+	if stopper, ok := u.ex.Client.(exchange.BodyStopper); ok {
+		stopper.StopBody()
+	}
+	return nil
 }
 
 // finish ends every Read, now and later. u may be nil.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
@@ -63,6 +65,9 @@ func (st *stream) readRequest(conn *serverConn) int {
 	r, req := st.r, &st.ex.Request
 	if r.Method == http.MethodConnect {
 		return http.StatusNotImplemented
+	}
+	if !httpguts.ValidHeaderFieldName(r.Method) { // a token, both of them
+		return http.StatusBadRequest
 	}
 	path, query, hasQuery := strings.Cut(r.RequestURI, "?")
 	if !validTarget(r.RequestURI) || path == "*" && r.Method != http.MethodOptions {

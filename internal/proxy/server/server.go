@@ -3,10 +3,8 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,8 +80,8 @@ func New(opts Options) *Server {
 // Apply makes u live: routes first, then certificates and sockets. No open
 // connection is closed by it unless its listener is gone, and then only after
 // its requests. Where the runtime refuses u, nothing has changed. Otherwise u
-// is live even if an error is returned; that names each listener that could
-// not be served. It is safe for concurrent use.
+// is live even if an error is returned: it holds an [ir.ResourceError] for each
+// listener that could not be served. It is safe for concurrent use.
 func (s *Server) Apply(u ir.Update) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,7 +147,7 @@ func (s *Server) reconcile() error {
 		if err := s.serve(port, p); err != nil {
 			failed = true
 			for _, l := range p.listeners {
-				errs = append(errs, fmt.Errorf("listener %s (%s): %w", l.Name, l.Source, err))
+				errs = append(errs, &ir.ResourceError{Resource: ir.RefOf(l), Err: err})
 			}
 		}
 	}
@@ -249,16 +247,4 @@ func (s *Server) plan() (map[uint16]*plan, error) {
 	}
 	s.identity = next
 	return plans, errors.Join(errs...)
-}
-
-// ports returns the listener ports that are bound, in order.
-func (s *Server) ports() []uint16 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]uint16, 0, len(s.sockets))
-	for port := range s.sockets {
-		out = append(out, port)
-	}
-	slices.Sort(out)
-	return out
 }

@@ -47,7 +47,7 @@ func newServerNames(listeners []*ir.Listener, secret func(string) *ir.Secret, ol
 		} else {
 			config, err := identity(l, secret, old, next)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("listener %s (%s): %w", l.Name, l.Source, err))
+				errs = append(errs, &ir.ResourceError{Resource: ir.RefOf(l), Err: err})
 				config = refusal()
 			}
 			tl.config = config

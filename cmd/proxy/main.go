@@ -1,0 +1,109 @@
+// Command proxy is the data plane: it serves what a controller, or a mounted
+// file, tells it to. It links no Kubernetes package.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/citoroute/citoroute/internal/bootstrap"
+)
+
+// Modes of the program.
+const (
+	modeGateway      = "gateway"
+	modeSidecar      = "sidecar"
+	modeRedirectInit = "redirect-init"
+)
+
+// exitUsage is the status for a command line that cannot be served.
+const exitUsage = 2
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("proxy", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	file := flags.String("bootstrap", "", "TOML `file` to start from (required)")
+	mode := flags.String("mode", modeGateway, "what to be: gateway, sidecar or redirect-init")
+	version := flags.Bool("version", false, "print the version and exit")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return exitUsage
+	}
+	if *version {
+		_, _ = fmt.Fprintln(stdout, buildVersion())
+		return 0
+	}
+	switch *mode {
+	case modeGateway:
+	case modeSidecar, modeRedirectInit:
+		_, _ = fmt.Fprintf(stderr, "proxy: --mode=%s is not built yet\n", *mode)
+		return exitUsage
+	default:
+		_, _ = fmt.Fprintf(stderr, "proxy: --mode=%s: want gateway, sidecar or redirect-init\n", *mode)
+		return exitUsage
+	}
+	config, level, err := readBootstrap(*file)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "proxy: --bootstrap: %v\n", err)
+		return exitUsage
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
+	tuneMemory(log)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := serve(ctx, &config, level, stdout, log); err != nil {
+		log.Error("The proxy cannot go on", "error", err)
+		return 1
+	}
+	return 0
+}
+
+func readBootstrap(path string) (bootstrap.Config, *slog.LevelVar, error) {
+	if path == "" {
+		return bootstrap.Config{}, nil, errors.New("required")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return bootstrap.Config{}, nil, err //nolint:wrapcheck // it names the file.
+	}
+	config, err := bootstrap.Parse(b)
+	if err != nil {
+		return bootstrap.Config{}, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	level := new(slog.LevelVar)
+	if err := level.UnmarshalText([]byte(config.Log.Level)); err != nil {
+		return bootstrap.Config{}, nil, fmt.Errorf("%s: log.level: %w", path, err)
+	}
+	return config, level, nil
+}
+
+// buildVersion is the module's version, or the revision that was built.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/citoroute/citoroute/internal/bootstrap"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/admin"
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/server"
+	"github.com/citoroute/citoroute/internal/proxy/source"
+	"github.com/citoroute/citoroute/internal/push"
+)
+
+// grace is how long a proxy that was told to stop goes on accepting, at most:
+// until then load balancers have seen that it is not ready.
+const grace = 5 * time.Second
+
+// serve runs a proxy until ctx is done, and then drains it.
+func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, stdout io.Writer, log *slog.Logger) error {
+	version := buildVersion()
+	options := observe.Options{Version: version}
+	if config.Log.Access {
+		options.AccessLog = stdout
+	}
+	observer := observe.New(options)
+	defer observer.Close()
+	live := server.NewRuntime(observer)
+	srv := server.New(server.Options{
+		Runtime: live, Observe: observer, Log: log,
+		HeaderTimeout: time.Duration(config.Timeouts.Header),
+		IdleTimeout:   time.Duration(config.Timeouts.Idle),
+		DrainTimeout:  time.Duration(config.Timeouts.Drain),
+		Grace:         min(grace, time.Duration(config.Timeouts.Drain)),
+	})
+	questions := admin.New(admin.Options{
+		Ready: srv.Ready, Resources: live.Resources, Metrics: observer.Registry(), Level: level,
+	})
+	log.Info("Starting", "version", version, "node", config.Node, "source", config.Source)
+
+	// Everything but the server ends only when it has drained: its metrics and
+	// its readiness are wanted until then.
+	after, finish := context.WithCancel(context.WithoutCancel(ctx))
+	defer finish()
+	group, after := errgroup.WithContext(after)
+	group.Go(func() error { return admin.Serve(after, config.Admin, questions.Handler()) })
+	if config.Metrics != "" {
+		group.Go(func() error { return admin.Serve(after, config.Metrics, questions.PublicHandler()) })
+	}
+	stopServing, stop := context.WithCancel(ctx)
+	defer stop()
+	context.AfterFunc(after, stop) // a part has failed
+	group.Go(func() error { return follow(stopServing, config, srv, live.Resources, log) })
+	srv.Run(stopServing)
+	finish()
+	log.Info("Drained")
+	return group.Wait() //nolint:wrapcheck // each part says what it was doing.
+}
+
+// follow keeps sink up to date until ctx is done.
+func follow(ctx context.Context, config *bootstrap.Config, sink push.Sink, live func() []ir.Resource, log *slog.Logger) error {
+	var have []ir.Resource
+	if config.StateDir != "" && config.Source == bootstrap.SourceStream {
+		snapshot := source.NewSnapshot(config.StateDir, sink, live, log)
+		var err error
+		if have, err = snapshot.Restore(); err != nil {
+			log.Warn("Starting without the last good configuration", "error", err)
+		} else if have != nil {
+			log.Info("Serving the last good configuration until a controller answers", "resources", len(have))
+		}
+		sink = snapshot
+		done := make(chan struct{})
+		defer func() { <-done }()
+		go func() {
+			defer close(done)
+			snapshot.Run(ctx)
+		}()
+	}
+	var err error
+	if config.Source == bootstrap.SourceFile {
+		err = (&source.File{Path: config.File.Path, Sink: sink, Log: log}).Run(ctx)
+	} else {
+		err = source.Stream(config, sink, have, buildVersion(), log).Run(ctx)
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return fmt.Errorf("follow the configuration: %w", err)
+}
+
+// Memory settings for a process whose live heap is small and whose garbage is
+// not: fewer collections, and a limit below that of the container.
+const (
+	gcPercent   = 400
+	memoryShare = 0.9
+	memoryMax   = "/sys/fs/cgroup/memory.max"
+)
+
+// tuneMemory sets the garbage collector, unless GOGC or GOMEMLIMIT do.
+func tuneMemory(log *slog.Logger) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	b, err := os.ReadFile(memoryMax)
+	if err != nil {
+		return // no cgroup v2: no limit is known
+	}
+	limit, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+	if err != nil {
+		return // "max"
+	}
+	debug.SetMemoryLimit(int64(float64(limit) * memoryShare))
+	log.Debug("Memory limit", "container", limit, "share", memoryShare)
+}

@@ -1,0 +1,16 @@
+package server
+
+import (
+	"github.com/citoroute/citoroute/internal/proxy/h1"
+	"github.com/citoroute/citoroute/internal/proxy/h2"
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
+)
+
+// NewRuntime returns an empty runtime that reaches backends over this
+// repository's codecs and tells o of every exchange: what Options.Runtime is
+// in a program.
+func NewRuntime(o *observe.Observer) *runtime.Runtime {
+	http1 := h1.NewTransport(h1.Options{})
+	return runtime.New(runtime.Options{HTTP1: http1, HTTP2: h2.NewTransport(http1), Observer: o})
+}
