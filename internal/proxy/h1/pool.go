@@ -1,0 +1,140 @@
+package h1
+
+import (
+	"crypto/tls"
+	"sync"
+	"time"
+)
+
+// poolKey is what connections are shared by.
+type poolKey struct {
+	addr string
+	tls  *tls.Config
+}
+
+// pool keeps idle connections per target; the one that was used last is used
+// first, so that the others can age and be closed.
+type pool struct {
+	mu      sync.Mutex
+	targets map[poolKey]*target
+	max     int
+	timeout time.Duration
+	timer   *time.Timer // closes what has aged; nil while nothing is idle
+}
+
+// target is the pool's entry for one key. Connections in use refer to it too.
+type target struct {
+	idle []*upstream
+	// busy counts the connections in use and those being made.
+	busy    int
+	retired bool
+	// http10 says that the backend's last response was HTTP/1.0: no chunked
+	// body may be sent to it (RFC 9112 section 6.1).
+	http10 bool
+}
+
+func (p *pool) init(maxIdle int, timeout time.Duration) {
+	p.targets, p.max, p.timeout = make(map[poolKey]*target), maxIdle, timeout
+}
+
+// get returns the target's entry and an idle connection, or nil if there is
+// none or a fresh one is wanted. Each get is followed by one put.
+func (p *pool) get(key poolKey, fresh bool) (u *upstream, t *target, http10 bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t = p.targets[key]; t == nil {
+		t = new(target)
+		p.targets[key] = t
+	}
+	t.busy++
+	n := len(t.idle)
+	if n == 0 || fresh {
+		return nil, t, t.http10
+	}
+	u = t.idle[n-1]
+	t.idle[n-1] = nil
+	t.idle = t.idle[:n-1]
+	return u, t, t.http10
+}
+
+// put ends what get began; it keeps u, if that is not nil, for later, or says
+// that it is to be closed.
+func (p *pool) put(t *target, u *upstream) (kept bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.busy--
+	if u == nil || t.retired || len(t.idle) >= p.max {
+		return false
+	}
+	u.idleSince = now()
+	t.idle = append(t.idle, u)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(p.timeout, p.expire)
+	}
+	return true
+}
+
+// learn remembers the version that a backend speaks.
+func (p *pool) learn(t *target, http10 bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.http10 = http10
+}
+
+// expire closes the connections that were idle for too long, which are the
+// first of each target, and forgets targets that have none.
+func (p *pool) expire() {
+	limit := now() - instant(p.timeout)
+	var old []*upstream
+	p.mu.Lock()
+	left := false
+	for key, t := range p.targets {
+		n := 0
+		for n < len(t.idle) && t.idle[n].idleSince <= limit {
+			n++
+		}
+		old = append(old, t.idle[:n]...)
+		rest := copy(t.idle, t.idle[n:])
+		clear(t.idle[rest:])
+		t.idle = t.idle[:rest]
+		left = left || rest > 0
+		if rest == 0 && t.busy == 0 {
+			delete(p.targets, key)
+		}
+	}
+	p.timer = nil
+	if left {
+		p.timer = time.AfterFunc(p.timeout/4, p.expire)
+	}
+	p.mu.Unlock()
+	closeAll(old)
+}
+
+func (p *pool) closeIdle() {
+	var idle []*upstream
+	p.mu.Lock()
+	for _, t := range p.targets {
+		idle = append(idle, t.idle...)
+		clear(t.idle)
+		t.idle = t.idle[:0]
+	}
+	p.mu.Unlock()
+	closeAll(idle)
+}
+
+func (p *pool) retire(key poolKey) {
+	p.mu.Lock()
+	var idle []*upstream
+	if t := p.targets[key]; t != nil {
+		idle, t.idle, t.retired = t.idle, nil, true
+		delete(p.targets, key)
+	}
+	p.mu.Unlock()
+	closeAll(idle)
+}
+
+func closeAll(conns []*upstream) {
+	for _, u := range conns {
+		_ = u.link.conn.Close()
+	}
+}
