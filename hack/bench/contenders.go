@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/bootstrap"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/source"
+)
+
+// contender is a proxy under test.
+type contender struct {
+	name    string
+	address string
+	*process
+}
+
+const (
+	nameNginx = "nginx"
+	nameAgain = "nginx again"
+	nameGo    = "httputil.ReverseProxy"
+	nameOurs  = "citoroute"
+
+	adminAddress = "127.0.0.1:18090"
+)
+
+func startContenders(ctx context.Context, dir, self, proxy string) ([]contender, error) {
+	var started []contender
+	add := func(name, address string, command ...string) error {
+		p, err := start(ctx, proxyCore, address, command...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		started = append(started, contender{name, address, p})
+		return nil
+	}
+	for i, name := range []string{nameNginx, nameAgain} {
+		address := fmt.Sprintf("127.0.0.1:1808%d", i+1)
+		config := filepath.Join(dir, fmt.Sprintf("nginx-%d.conf", i))
+		if err := os.WriteFile(config, []byte(nginxConfig(address, dir, i)), 0o600); err != nil {
+			return started, err
+		}
+		if err := add(name, address, "nginx", "-c", config, "-e", filepath.Join(dir, "nginx-error.log")); err != nil {
+			return started, err
+		}
+	}
+	if err := add(nameGo, "127.0.0.1:18083", self, "reverseproxy", "127.0.0.1:18083", backendAddress); err != nil {
+		return started, err
+	}
+	config, err := writeConfig(dir, 18084)
+	if err != nil {
+		return started, err
+	}
+	return started, add(nameOurs, "127.0.0.1:18084", proxy, "--bootstrap", config)
+}
+
+func nginxConfig(address, dir string, i int) string {
+	return fmt.Sprintf(`
+daemon off;
+worker_processes 1;
+pid %[2]s/nginx-%[3]d.pid;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  keepalive_requests 10000000;
+  client_body_temp_path %[2]s/body-%[3]d;
+  proxy_temp_path %[2]s/proxy-%[3]d;
+  fastcgi_temp_path %[2]s/fastcgi-%[3]d;
+  uwsgi_temp_path %[2]s/uwsgi-%[3]d;
+  scgi_temp_path %[2]s/scgi-%[3]d;
+  upstream backend {
+    server %[4]s;
+    keepalive 256;
+    keepalive_requests 10000000;
+  }
+  server {
+    listen %[1]s;
+    location / {
+      proxy_pass http://backend;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header X-Bench 1;
+      proxy_connect_timeout 5s;
+      proxy_read_timeout 30s;
+      add_header X-Served-By bench;
+    }
+  }
+}
+`, address, dir, i, backendAddress)
+}
+
+// writeConfig writes our proxy's bootstrap and configuration: the route under
+// load among 200 on the same port, with filters and timeouts.
+func writeConfig(dir string, port uint16) (string, error) {
+	content, err := source.Marshal(resources(port))
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		return "", err
+	}
+	b := bootstrap.Default()
+	b.Node, b.Source, b.File.Path, b.Admin = "gateway/bench/bench", bootstrap.SourceFile, file, adminAddress
+	toml, err := b.Marshal()
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "proxy.toml")
+	return name, os.WriteFile(name, toml, 0o600)
+}
+
+func resources(port uint16) []ir.Resource {
+	backendHost, backendPort, _ := strings.Cut(backendAddress, ":")
+	number, _ := strconv.ParseUint(backendPort, 10, 16)
+	all := []ir.Resource{
+		&ir.Endpoints{Name: "backend", Addresses: []ir.Endpoint{{Host: backendHost, Port: uint16(number)}}},
+		&ir.Backend{Name: "backend", Protocol: ir.ProtocolHTTP, Endpoints: "backend"},
+		&ir.Listener{Name: "bench/bench/http", Port: port, Protocol: ir.ProtocolHTTP},
+	}
+	for i := range 20 {
+		route := &ir.Route{
+			Name:      fmt.Sprintf("HTTPRoute/bench/shop-%d@bench/bench/http", i),
+			Source:    ir.Source{Kind: "HTTPRoute", Namespace: "bench", Name: fmt.Sprintf("shop-%d", i)},
+			Listener:  "bench/bench/http",
+			Hostnames: []string{fmt.Sprintf("shop-%d.bench.example.com", i)},
+		}
+		for _, prefix := range []string{
+			"/", "/api", "/api/v1", "/api/v1/orders", "/api/v2", "/static", "/img", "/cart", "/login", "/admin",
+		} {
+			route.Rules = append(route.Rules, rule(prefix))
+		}
+		all = append(all, route)
+	}
+	return all
+}
+
+func rule(prefix string) ir.Rule {
+	return ir.Rule{
+		Matches: []ir.Match{{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: prefix}}},
+		Filters: []ir.Filter{
+			{RequestHeaders: &ir.HeaderModifier{Set: []ir.NameValue{{Name: "X-Bench", Value: "1"}}}},
+			{ResponseHeaders: &ir.HeaderModifier{Set: []ir.NameValue{{Name: "X-Served-By", Value: "bench"}}}},
+		},
+		Backends: []ir.WeightedBackend{{Backend: "backend", Weight: 1}},
+		Timeouts: ir.Timeouts{Request: 30 * time.Second, Backend: 10 * time.Second},
+	}
+}
+
+// listening says whether something accepts connections at the address.
+func listening(address string) bool {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
+}

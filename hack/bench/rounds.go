@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// result is what one proxy did, by round.
+type result struct {
+	name    string
+	rate    []float64 // requests a second
+	cpu     []float64 // microseconds of processor time per request
+	latency []string  // at the 99th percentile, as wrk writes it
+	errors  int
+}
+
+const warmUp = time.Second
+
+func runRounds(ctx context.Context, o options, contenders []contender) ([]result, error) {
+	results := make([]result, len(contenders))
+	for i, c := range contenders {
+		results[i] = result{name: c.name}
+		if _, err := runLoad(ctx, o, c.address, warmUp); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	for round := range o.rounds {
+		for _, i := range rand.Perm(len(contenders)) {
+			if err := results[i].run(ctx, o, contenders[i], round); err != nil {
+				return nil, fmt.Errorf("%s: %w", contenders[i].name, err)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d:", round+1, o.rounds)
+		for _, r := range results {
+			fmt.Fprintf(os.Stderr, "  %s %.0f/s", r.name, r.rate[round])
+		}
+		fmt.Fprintln(os.Stderr)
+	}
+	return results, nil
+}
+
+func (r *result) run(ctx context.Context, o options, c contender, round int) error {
+	if o.profile != "" && c.name == nameOurs {
+		go profile(ctx, o, round)
+	}
+	before := c.cpu()
+	l, err := runLoad(ctx, o, c.address, o.duration)
+	if err != nil {
+		return err
+	}
+	r.rate = append(r.rate, l.rate)
+	r.cpu = append(r.cpu, float64((c.cpu()-before).Microseconds())/float64(max(l.requests, 1)))
+	r.latency = append(r.latency, l.p99)
+	r.errors += l.errors
+	return nil
+}
+
+// profile keeps a CPU profile of our proxy under load.
+func profile(ctx context.Context, o options, round int) {
+	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", adminAddress, max(int(o.duration.Seconds())-1, 1))
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "profile:", err)
+		return
+	}
+	defer response.Body.Close()
+	file, err := os.Create(filepath.Join(o.profile, fmt.Sprintf("proxy-%d.pprof", round)))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "profile:", err)
+		return
+	}
+	_, _ = io.Copy(file, response.Body)
+	_ = file.Close()
+}
+
+type loadResult struct {
+	rate     float64
+	requests int
+	p99      string
+	errors   int
+}
+
+// Lines of wrk's output.
+var (
+	rateLine     = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
+	requestsLine = regexp.MustCompile(`(\d+) requests in`)
+	p99Line      = regexp.MustCompile(`99%\s+(\S+)`)
+	statusLine   = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
+	socketLine   = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
+)
+
+func runLoad(ctx context.Context, o options, address string, d time.Duration) (loadResult, error) {
+	out, err := exec.CommandContext(ctx, "taskset", "-c", otherCore, "wrk", "-t1", "--latency",
+		"-c"+strconv.Itoa(o.connections), "-d"+strconv.Itoa(max(int(d.Seconds()), 1))+"s",
+		"-H", "Host: "+host, "-H", "Accept: application/json", "-H", "User-Agent: bench/1",
+		"-H", "X-Request-Id: 3b6f7a52-6d3e-4f6e-9f2b-0c3a1d2e4f5a", "http://"+address+path).CombinedOutput()
+	if err != nil {
+		return loadResult{}, fmt.Errorf("wrk: %w: %s", err, out)
+	}
+	var l loadResult
+	l.rate, _ = strconv.ParseFloat(group(rateLine, out, 1), 64)
+	l.requests, _ = strconv.Atoi(group(requestsLine, out, 1))
+	l.p99 = group(p99Line, out, 1)
+	l.errors, _ = strconv.Atoi(group(statusLine, out, 1))
+	for i := range 4 {
+		n, _ := strconv.Atoi(group(socketLine, out, i+1))
+		l.errors += n
+	}
+	if l.rate == 0 {
+		return l, fmt.Errorf("wrk got no answer: %s", out)
+	}
+	return l, nil
+}
+
+func group(expression *regexp.Regexp, b []byte, n int) string {
+	if found := expression.FindSubmatch(b); found != nil {
+		return string(found[n])
+	}
+	return ""
+}
+
+// report prints the ratios to nginx and to httputil.ReverseProxy within each
+// round, and the processor time per request.
+func report(w io.Writer, results []result, o options) {
+	byName := map[string]result{}
+	for _, r := range results {
+		byName[r.name] = r
+	}
+	fmt.Fprintf(w, "\n%d rounds of %s, %d connections, %d-byte bodies, one core for the proxy\n",
+		o.rounds, o.duration, o.connections, bodySize)
+	fmt.Fprintf(w, "%-24s %10s %8s %14s\n", "", "requests/s", "p99", "CPU/request")
+	for _, r := range results {
+		fmt.Fprintf(w, "%-24s %10.0f %8s %11.2f us\n", r.name, median(r.rate), r.latency[len(r.latency)/2], median(r.cpu))
+	}
+	fmt.Fprintf(w, "\n%-48s %7s %7s %7s\n", "ratio within a round", "median", "min", "max")
+	for _, pair := range [][2]string{{nameOurs, nameNginx}, {nameOurs, nameGo}, {nameAgain, nameNginx}} {
+		a, b := byName[pair[0]], byName[pair[1]]
+		line(w, pair[0]+" / "+pair[1]+", throughput", a.rate, b.rate)
+		line(w, pair[0]+" / "+pair[1]+", CPU per request", a.cpu, b.cpu)
+	}
+}
+
+func line(w io.Writer, what string, a, b []float64) {
+	ratios := make([]float64, len(a))
+	for i := range a {
+		ratios[i] = a[i] / b[i]
+	}
+	fmt.Fprintf(w, "%-48s %7.2f %7.2f %7.2f\n", what, median(ratios), slices.Min(ratios), slices.Max(ratios))
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	if n%2 == 0 {
+		return (sorted[n/2-1] + sorted[n/2]) / 2
+	}
+	return sorted[n/2]
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Measures our proxy against nginx and httputil.ReverseProxy on this machine,
+# which should do nothing else meanwhile. Arguments go to the program: see main.go.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export GOTOOLCHAIN=auto PATH=/usr/sbin:$PATH
+missing=()
+command -v nginx >/dev/null || missing+=(nginx-light)
+command -v wrk >/dev/null || missing+=(wrk)
+command -v taskset >/dev/null || missing+=(util-linux)
+if ((${#missing[@]})); then
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+CGO_ENABLED=0 go build -trimpath -o "$dir/" ./cmd/proxy ./hack/bench
+"$dir/bench" -proxy "$dir/proxy" "$@"
