@@ -2,7 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // JWTValidationPolicy demands a valid JSON Web Token (RFC 7519) of every
@@ -29,7 +29,7 @@ type JWTValidationPolicy struct {
 
 	// Status says for each Gateway whether the policy is in force there.
 	// +optional
-	Status gwv1.PolicyStatus `json:"status,omitzero"`
+	Status gatewayv1.PolicyStatus `json:"status,omitzero"`
 }
 
 // JWTValidationPolicyList is a list of JWTValidationPolicies.
@@ -52,7 +52,7 @@ type JWTValidationPolicySpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:XValidation:rule="self.all(t, t.group == 'gateway.networking.k8s.io' && t.kind == 'Gateway')",message="spec.targetRefs must name a Gateway of the group gateway.networking.k8s.io: other kinds are not protected by this policy"
 	// +kubebuilder:validation:XValidation:rule="self.all(t, self.exists_one(u, t == u))",message="spec.targetRefs names the same target twice: remove one"
-	TargetRefs []gwv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
+	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
 
 	// Providers are the issuers of valid tokens. The token of a request must
 	// be valid for one of them.
@@ -163,7 +163,7 @@ type RemoteJWKS struct {
 type JWKSConfigMapReference struct {
 	// Name is the name of the ConfigMap.
 	// +required
-	Name gwv1.ObjectName `json:"name"`
+	Name gatewayv1.ObjectName `json:"name"`
 
 	// Key is the key of the ConfigMap under which the key set is.
 	// +optional

@@ -2,7 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // Provider names the protocol that an LLM provider speaks.
@@ -105,13 +105,13 @@ type LLMBackendSpec struct {
 	// credentials, except to Bedrock, where the proxy's own AWS identity is used.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="(!has(self.group) || self.group == '') && (!has(self.kind) || self.kind == 'Secret')",message="spec.credentialsRef must name a Secret: leave out group and kind"
-	CredentialsRef *gwv1.SecretObjectReference `json:"credentialsRef,omitempty"`
+	CredentialsRef *gatewayv1.SecretObjectReference `json:"credentialsRef,omitempty"`
 
 	// Timeout limits one attempt: the time until the response begins, and then
 	// the silence between two parts of it. "0s" turns it off.
 	// +optional
 	// +kubebuilder:default="5m"
-	Timeout *gwv1.Duration `json:"timeout,omitempty"`
+	Timeout *gatewayv1.Duration `json:"timeout,omitempty"`
 
 	// Bedrock holds what only Amazon Bedrock needs.
 	// +optional

@@ -2,7 +2,7 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // LLMRoute offers the models of LLMBackends on a Gateway, in the protocol of
@@ -50,7 +50,7 @@ type LLMRouteSpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +kubebuilder:validation:XValidation:rule="self.all(p, (!has(p.group) || p.group == 'gateway.networking.k8s.io') && (!has(p.kind) || p.kind in ['Gateway', 'ListenerSet']))",message="spec.parentRefs must name a Gateway or ListenerSet of the group gateway.networking.k8s.io: an LLMRoute attaches to nothing else"
 	// +kubebuilder:validation:XValidation:rule="self.all(p, self.exists_one(q, p == q))",message="spec.parentRefs names the same parent twice: remove one, or give each another sectionName or port"
-	ParentRefs []gwv1.ParentReference `json:"parentRefs"`
+	ParentRefs []gatewayv1.ParentReference `json:"parentRefs"`
 
 	// Hostnames are the hosts that the route serves, each exact or with one
 	// leading wildcard label. Without them the route serves every host of its
@@ -58,7 +58,7 @@ type LLMRouteSpec struct {
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
-	Hostnames []gwv1.Hostname `json:"hostnames,omitempty"`
+	Hostnames []gatewayv1.Hostname `json:"hostnames,omitempty"`
 
 	// ConsumerRefs are the Consumers that may use the route. Without them
 	// everyone may.
@@ -84,12 +84,12 @@ type LLMRouteSpec struct {
 type ConsumerReference struct {
 	// Name is the name of the Consumer.
 	// +required
-	Name gwv1.ObjectName `json:"name"`
+	Name gatewayv1.ObjectName `json:"name"`
 
 	// Namespace is that of the Consumer; the default is the route's own. In
 	// another namespace, a ReferenceGrant there must allow it.
 	// +optional
-	Namespace *gwv1.Namespace `json:"namespace,omitempty"`
+	Namespace *gatewayv1.Namespace `json:"namespace,omitempty"`
 }
 
 // PathMatchType says how a path is compared.
@@ -129,12 +129,12 @@ type LLMPathMatch struct {
 type LLMBackendReference struct {
 	// Name is the name of the LLMBackend.
 	// +required
-	Name gwv1.ObjectName `json:"name"`
+	Name gatewayv1.ObjectName `json:"name"`
 
 	// Namespace is that of the LLMBackend; the default is the route's own. In
 	// another namespace, a ReferenceGrant there must allow it.
 	// +optional
-	Namespace *gwv1.Namespace `json:"namespace,omitempty"`
+	Namespace *gatewayv1.Namespace `json:"namespace,omitempty"`
 
 	// Weight is the backend's share of the requests: weight divided by the sum
 	// of all weights. A backend with weight 0 gets none.
@@ -147,5 +147,5 @@ type LLMBackendReference struct {
 
 // LLMRouteStatus says for each parent whether the route is in force there.
 type LLMRouteStatus struct {
-	gwv1.RouteStatus `json:",inline"`
+	gatewayv1.RouteStatus `json:",inline"`
 }
