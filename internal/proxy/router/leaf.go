@@ -77,10 +77,10 @@ func newLeaf[V any](m ir.Match) (*Leaf[V], error) {
 		return nil, err
 	}
 	var err error
-	if l.headers, err = newValueMatches("header", m.Headers); err != nil {
+	if l.headers, err = newValueMatches(true, m.Headers); err != nil {
 		return nil, err
 	}
-	l.query, err = newValueMatches("query parameter", m.Query)
+	l.query, err = newValueMatches(false, m.Query)
 	return l, err
 }
 
@@ -114,9 +114,17 @@ func (l *Leaf[V]) setPath(m ir.PathMatch) error {
 	return nil
 }
 
-func newValueMatches(kind string, in []ir.ValueMatch) ([]valueMatch, error) {
+func newValueMatches(header bool, in []ir.ValueMatch) ([]valueMatch, error) {
+	kind := "query parameter"
+	if header {
+		kind = "header"
+	}
 	out := make([]valueMatch, 0, len(in))
-	for _, m := range in {
+	for i, m := range in {
+		same := func(o ir.ValueMatch) bool { return o.Name == m.Name || header && strings.EqualFold(o.Name, m.Name) }
+		if slices.ContainsFunc(in[:i], same) {
+			continue // Gateway API: the first entry of a name counts
+		}
 		v := valueMatch{name: m.Name, value: m.Value}
 		switch m.Type {
 		case ir.MatchExact, "":
