@@ -15,6 +15,9 @@ import (
 type Options struct {
 	// ControllerName is the spec.controllerName of the GatewayClasses that are ours.
 	ControllerName string
+	// LocalBackends allows backends on the proxy's own machine: for a gateway
+	// that its user runs there, whose machine it is.
+	LocalBackends bool
 }
 
 // Change is one object as it is now.

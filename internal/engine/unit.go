@@ -70,6 +70,9 @@ func (r *recorder) Parent(key translate.Key) *translate.Parent {
 	return r.engine.parents[key]
 }
 
+// LocalBackends implements [translate.Reader].
+func (r *recorder) LocalBackends() bool { return r.engine.options.LocalBackends }
+
 // stageOf returns when the function for objects of a kind runs, and false if
 // there is none.
 func stageOf(kind translate.Kind) (stage, bool) {

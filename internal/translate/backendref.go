@@ -41,7 +41,7 @@ func resolveBackend(r Reader, from Key, ref gatewayv1.BackendObjectReference, fi
 	if port == nil {
 		return "", notFound("Service %s/%s has no TCP port %d", key.Namespace, key.Name, *ref.Port)
 	}
-	if service.Spec.Type == corev1.ServiceTypeExternalName && !safeExternalName(service.Spec.ExternalName) {
+	if service.Spec.Type == corev1.ServiceTypeExternalName && !safeExternalName(r, service.Spec.ExternalName) {
 		return "", notFound("Service %s/%s: externalName %q is not a DNS name outside of this cluster and machine", key.Namespace, key.Name, short(service.Spec.ExternalName))
 	}
 	if app := deref(port.AppProtocol, ""); strings.HasPrefix(app, appProtocolDomain) && app != appProtocolH2C && app != appProtocolWebSocket && app != appProtocolTLSSocket {
@@ -64,13 +64,16 @@ func findPort(service *corev1.Service, number int32) *corev1.ServicePort {
 // safeExternalName refuses names that lead back into the cluster or into the
 // machine of the proxy: they would go around ReferenceGrants and network
 // policies.
-func safeExternalName(name string) bool {
+func safeExternalName(r Reader, name string) bool {
 	host, ok := normalizeHost(strings.TrimSuffix(name, "."))
 	if !ok || strings.HasPrefix(host, "*") {
 		return false
 	}
 	labels := strings.Split(host, ".")
 	last := labels[len(labels)-1]
+	if last == "localhost" && r.LocalBackends() {
+		return true
+	}
 	if last == "localhost" || last == "svc" || last == "local" || last == "internal" {
 		return false
 	}

@@ -16,6 +16,9 @@ type Reader interface {
 	// Parent returns what a Gateway or ListenerSet offers to routes, or nil if
 	// it is not ours.
 	Parent(Key) *Parent
+	// LocalBackends says that backends may be on the proxy's own machine. It is
+	// always the same.
+	LocalBackends() bool
 }
 
 // Relation is a question that buckets answer: which objects of one kind refer

@@ -65,7 +65,7 @@ func serviceEndpoints(r Reader, port servicePort) *ir.Endpoints {
 		return out
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		if safeExternalName(service.Spec.ExternalName) {
+		if safeExternalName(r, service.Spec.ExternalName) {
 			out.Addresses = []ir.Endpoint{{Host: service.Spec.ExternalName, Port: uint16(spec.Port)}}
 		}
 		return out
@@ -82,7 +82,7 @@ func serviceEndpoints(r Reader, port servicePort) *ir.Endpoints {
 		}
 		for i := range slice.Endpoints {
 			endpoint := &slice.Endpoints[i]
-			switch addresses := endpointsOf(endpoint, number); {
+			switch addresses := endpointsOf(r, endpoint, number); {
 			case deref(endpoint.Conditions.Ready, true):
 				ready = append(ready, addresses...)
 			case deref(endpoint.Conditions.Serving, false) && deref(endpoint.Conditions.Terminating, false):
@@ -113,14 +113,14 @@ func slicePort(slice *discoveryv1.EndpointSlice, name string) (uint16, bool) {
 // are the same pod, so the first is enough. Addresses that lead into the proxy's
 // own machine or to many are left out: whoever may write slices must not reach
 // the proxy's administration port through it.
-func endpointsOf(endpoint *discoveryv1.Endpoint, port uint16) []ir.Endpoint {
+func endpointsOf(r Reader, endpoint *discoveryv1.Endpoint, port uint16) []ir.Endpoint {
 	for _, address := range endpoint.Addresses {
 		ip, err := netip.ParseAddr(address)
 		if err != nil || ip.Zone() != "" {
 			continue
 		}
 		ip = ip.Unmap()
-		if ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() {
+		if ip.IsLoopback() && !r.LocalBackends() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() {
 			continue
 		}
 		return []ir.Endpoint{{Host: ip.String(), Port: port, Zone: deref(endpoint.Zone, "")}}
