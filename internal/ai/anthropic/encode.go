@@ -149,7 +149,10 @@ func (c *Encoder) start(dst []byte, e chat.Event) []byte {
 	}
 	c.begun = true
 	m := response{ID: e.ID, Type: "message", Role: "assistant", Model: e.Model, Content: []block{}, Usage: writeUsage(c.usage)}
-	b, err := chat.Marshal(event{Type: "message_start", Message: &m})
+	b, err := chat.Marshal(struct {
+		Type    string    `json:"type"`
+		Message *response `json:"message"`
+	}{"message_start", &m})
 	if err != nil {
 		return dst
 	}

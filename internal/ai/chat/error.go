@@ -78,7 +78,7 @@ func TypeOf(status int) string {
 		return TypeNotFound
 	case status == 429:
 		return TypeRateLimit
-	case status >= 500:
+	case status == 424, status >= 500:
 		return TypeServer
 	}
 	return TypeInvalidRequest

@@ -1,0 +1,156 @@
+package ai
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/eventstream"
+)
+
+// TestStreams translates every recorded stream of testdata/streams for a
+// client. A case is the client's request (request.json), the provider's stream
+// (NAME.anthropic or NAME.openai: server-sent events; NAME.bedrock: a message
+// a line, HEADERS-OF-THE-EVENT then its payload), each followed by what the
+// client gets (NAME.client). Every split of a stream must give the same.
+func TestStreams(t *testing.T) {
+	files, err := filepath.Glob("testdata/streams/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { streamCase(t, file) })
+	}
+}
+
+func streamCase(t *testing.T, file string) {
+	in, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &txtar.Archive{Comment: in.Comment}
+	var request []byte
+	for _, f := range in.Files {
+		name, kind, _ := strings.Cut(f.Name, ".")
+		switch kind {
+		case "json":
+			request = f.Data
+			out.Files = append(out.Files, f)
+		case "anthropic", "bedrock", "openai":
+			raw := rawStream(kind, f.Data)
+			got := relayed(t, request, Provider(kind), raw)
+			anySplit(t, request, Provider(kind), raw, got)
+			neverEnds(t, request, Provider(kind), raw)
+			out.Files = append(out.Files, f, txtar.File{Name: name + ".client", Data: []byte(got)})
+		}
+	}
+	got := txtar.Format(out)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// rawStream returns the bytes that the provider sends.
+func rawStream(kind string, data []byte) []byte {
+	if kind != "bedrock" {
+		return data
+	}
+	var raw []byte
+	for line := range strings.Lines(string(data)) {
+		head, payload, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			continue
+		}
+		var headers []eventstream.Header
+		switch kind, name, _ := strings.Cut(head, ":"); kind {
+		case "exception":
+			headers = []eventstream.Header{{Name: ":message-type", Value: kind}, {Name: ":exception-type", Value: name}}
+		case "error":
+			headers = []eventstream.Header{{Name: ":message-type", Value: kind}, {Name: ":error-code", Value: name}, {Name: ":error-message", Value: payload}}
+		case "untyped":
+			headers = []eventstream.Header{{Name: ":event-type", Value: name}}
+		default:
+			headers = []eventstream.Header{{Name: ":message-type", Value: "event"}, {Name: ":event-type", Value: head}}
+		}
+		raw = eventstream.Append(raw, headers, []byte(payload))
+	}
+	return raw
+}
+
+// relayed returns what the client gets, and the outcome where that is an error.
+func relayed(t *testing.T, request []byte, p Provider, pieces ...[]byte) string {
+	t.Helper()
+	protocol := Chat
+	if bytes.Contains(request, []byte(`"max_tokens"`)) && !bytes.Contains(request, []byte(`"stream_options"`)) {
+		protocol = Messages
+	}
+	c, err := Parse(protocol, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Attempt(p, chat.Options{Model: models[p]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Wire.ResponseID = "id"
+	s := a.Stream(1)
+	var out []byte
+	for _, piece := range pieces {
+		if out, err = s.Write(out, piece); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		out, err = s.Close(out)
+	}
+	got := string(out)
+	if err != nil {
+		got += "outcome: " + err.Error() + "\n"
+	}
+	return got
+}
+
+func anySplit(t *testing.T, request []byte, p Provider, raw []byte, want string) {
+	t.Helper()
+	var bytewise [][]byte
+	for i := range raw {
+		bytewise = append(bytewise, raw[i:i+1])
+		if got := relayed(t, request, p, raw[:i], raw[i:]); got != want {
+			t.Fatalf("split at %d: -whole +split:\n%s", i, cmp.Diff(want, got))
+		}
+	}
+	if got := relayed(t, request, p, bytewise...); got != want {
+		t.Fatalf("byte by byte: -whole +split:\n%s", cmp.Diff(want, got))
+	}
+}
+
+// neverEnds cuts the stream short everywhere: no end is invented, and a
+// finish only where the provider had given one.
+func neverEnds(t *testing.T, request []byte, p Provider, raw []byte) {
+	t.Helper()
+	for i := range len(raw) - 1 {
+		got := relayed(t, request, p, raw[:i])
+		whole := !strings.Contains(got, "outcome: ")
+		if whole && p != Bedrock && len(bytes.TrimSpace(raw[i:])) > 0 {
+			t.Fatalf("cut at %d the stream counts as whole:\n%s", i, got)
+		}
+		if !whole && (strings.Contains(got, "[DONE]") || strings.Contains(got, "message_stop")) {
+			t.Fatalf("cut at %d the stream ends as if it were whole:\n%s", i, got)
+		}
+	}
+}
