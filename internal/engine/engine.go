@@ -12,13 +12,7 @@ import (
 )
 
 // Options configure an Engine.
-type Options struct {
-	// ControllerName is the spec.controllerName of the GatewayClasses that are ours.
-	ControllerName string
-	// LocalBackends allows backends on the proxy's own machine: for a gateway
-	// that its user runs there, whose machine it is.
-	LocalBackends bool
-}
+type Options = translate.Options
 
 // Change is one object as it is now.
 type Change struct {

@@ -90,16 +90,17 @@ func stageOf(kind translate.Kind) (stage, bool) {
 func (e *Engine) run(u *unit) translate.Output {
 	r := &recorder{engine: e, reads: map[read]struct{}{}}
 	var out translate.Output
-	controller := e.options.ControllerName
 	switch {
 	case u.id.ref != ir.Ref{}:
-		out = translate.Resource(r, u.id.ref, u.id.key, controller)
+		out = translate.Resource(r, u.id.ref, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGatewayClass:
-		out = translate.GatewayClass(r, u.id.key, controller)
+		out = translate.GatewayClass(r, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGateway:
-		out = translate.Gateway(r, u.id.key, controller)
+		out = translate.Gateway(r, u.id.key, e.options)
+	case u.id.key.Kind == translate.KindLLMBackend, u.id.key.Kind == translate.KindConsumer, u.id.key.Kind == translate.KindJWTPolicy:
+		out = translate.Policy(r, u.id.key, e.options)
 	default:
-		out = translate.Route(r, u.id.key, controller)
+		out = translate.Route(r, u.id.key, e.options)
 	}
 	e.subscribe(u, r.reads)
 	return out

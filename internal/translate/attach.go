@@ -8,8 +8,26 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/ir"
 )
+
+// Route translates a route of any kind and binds it to the listeners of its
+// parents that are ours.
+func Route(r Reader, key Key, options Options) Output {
+	var t *route
+	switch o := r.Get(key).(type) {
+	case *gatewayv1.HTTPRoute:
+		t = httpRoute(r, key, o)
+	case *gatewayv1.GRPCRoute:
+		t = grpcRoute(r, key, o)
+	case *v1alpha1.LLMRoute:
+		t = llmRoute(r, key, o)
+	default:
+		return Output{}
+	}
+	return t.attach(r, options)
+}
 
 // route is what all kinds of routes have in common.
 type route struct {
@@ -46,9 +64,9 @@ type binding struct {
 
 // attach binds a route to listeners of its parents. Parents that are not ours
 // are left alone.
-func (t *route) attach(r Reader, controller string) Output {
+func (t *route) attach(r Reader, options Options) Output {
 	var out Output
-	report := Report{ControllerName: gatewayv1.GatewayController(controller), Managed: true}
+	report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true}
 	seen := map[string]bool{}
 	for i, ref := range t.parents {
 		key, ok := parentKey(ref, t.key.Namespace)

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -61,26 +62,17 @@ func findPort(service *corev1.Service, number int32) *corev1.ServicePort {
 	return nil
 }
 
-// safeExternalName refuses names that lead back into the cluster or into the
-// machine of the proxy: they would go around ReferenceGrants and network
-// policies.
+// safeExternalName refuses names that lead back into the cluster, to the cloud's
+// metadata or into the machine of the proxy: they would go around
+// ReferenceGrants and network policies.
 func safeExternalName(r Reader, name string) bool {
 	host, ok := normalizeHost(strings.TrimSuffix(name, "."))
 	if !ok || strings.HasPrefix(host, "*") {
 		return false
 	}
 	labels := strings.Split(host, ".")
-	last := labels[len(labels)-1]
-	if last == "localhost" && r.LocalBackends() {
-		return true
+	if labels[len(labels)-1] == "localhost" {
+		return r.LocalBackends()
 	}
-	if last == "localhost" || last == "svc" || last == "local" || last == "internal" {
-		return false
-	}
-	for _, label := range labels {
-		if label == "svc" {
-			return false
-		}
-	}
-	return len(labels) > 1
+	return len(labels) > 1 && !slices.Contains(labels, "svc") && !strings.HasSuffix(host, "cluster.local") && host != "metadata.google.internal"
 }

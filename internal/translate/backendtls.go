@@ -22,7 +22,7 @@ type tlsToBackend struct {
 // Service, nil if there is none, and reports on all that target it. The policy
 // for the port itself wins over one for the whole Service, and of two for the
 // same the older wins; the other is in conflict.
-func backendTLS(r Reader, service Key, portName string, gateway Key, controller string) (*tlsToBackend, []ObjectReport) {
+func backendTLS(r Reader, service Key, portName string, gateway Key, options Options) (*tlsToBackend, []ObjectReport) {
 	policies := policiesFor(r, service)
 	winners := map[string]*gatewayv1.BackendTLSPolicy{}
 	var out *tlsToBackend
@@ -33,7 +33,7 @@ func backendTLS(r Reader, service Key, portName string, gateway Key, controller 
 			continue
 		}
 		key := Key{KindBackendTLSPolicy, policy.Namespace, policy.Name}
-		report := Report{ControllerName: gatewayv1.GatewayController(controller), Managed: true, Parents: []gatewayv1.ParentReference{ancestor(gateway)}}
+		report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true, Parents: []gatewayv1.ParentReference{ancestor(gateway)}}
 		tls := checkPolicy(r, key, policy, &report)
 		for _, section := range sections {
 			if section != "" && section != portName {

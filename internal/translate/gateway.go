@@ -10,10 +10,10 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-// GatewayClass reports on a GatewayClass, if its controllerName is controller.
-func GatewayClass(r Reader, key Key, controller string) Output {
+// GatewayClass reports on a GatewayClass, if its controllerName is ours.
+func GatewayClass(r Reader, key Key, options Options) Output {
 	class := get[gatewayv1.GatewayClass](r, key)
-	if class == nil || string(class.Spec.ControllerName) != controller {
+	if class == nil || string(class.Spec.ControllerName) != options.ControllerName {
 		return Output{}
 	}
 	report := Report{ControllerName: class.Spec.ControllerName, Managed: true}
@@ -30,13 +30,13 @@ func GatewayClass(r Reader, key Key, controller string) Output {
 
 // Gateway translates a Gateway of one of controller's classes with the
 // ListenerSets that belong to it.
-func Gateway(r Reader, key Key, controller string) Output {
+func Gateway(r Reader, key Key, options Options) Output {
 	gw := get[gatewayv1.Gateway](r, key)
 	if gw == nil {
 		return Output{}
 	}
 	class := get[gatewayv1.GatewayClass](r, Key{Kind: KindGatewayClass, Name: string(gw.Spec.GatewayClassName)})
-	if class == nil || string(class.Spec.ControllerName) != controller {
+	if class == nil || string(class.Spec.ControllerName) != options.ControllerName {
 		return Output{}
 	}
 	t := &gatewayTranslation{reader: r, key: key, gateway: gw}
@@ -49,6 +49,7 @@ func Gateway(r Reader, key Key, controller string) Output {
 		t.translateListener(l)
 	}
 	t.checkOverlaps()
+	t.applyPolicies()
 	return t.output()
 }
 
@@ -129,9 +130,8 @@ func (t *gatewayTranslation) clientCertificate() string {
 // ListenerSets.
 func (t *gatewayTranslation) output() Output {
 	var out Output
-	own := &Parent{Key: t.key, Gateway: t.key}
+	own := &Parent{Key: t.key, Gateway: t.key, ClientCertificate: t.clientCertificate()}
 	t.summarize(t.key, &t.report)
-	own.ClientCertificate = t.clientCertificate()
 	if t.accepted {
 		t.report.AttachedListenerSets = t.acceptedSets()
 	}
@@ -226,5 +226,6 @@ func (l *listener) resource() *ir.Listener {
 		Protocol: ir.Protocol(l.spec.Protocol),
 		Hostname: l.hostname,
 		TLS:      l.tls,
+		Policies: l.policies,
 	}
 }

@@ -5,10 +5,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
-)
 
-// GroupCitoRoute is the API group of our own kinds.
-const GroupCitoRoute = "citoroute.io"
+	"github.com/citoroute/citoroute/api/v1alpha1"
+)
 
 // groupOf returns the API group of a kind.
 func groupOf(kind Kind) string {
@@ -16,7 +15,7 @@ func groupOf(kind Kind) string {
 	case KindService, KindSecret, KindConfigMap, KindNamespace:
 		return corev1.GroupName
 	case KindLLMRoute, KindLLMBackend, KindConsumer, KindJWTPolicy:
-		return GroupCitoRoute
+		return v1alpha1.GroupName
 	}
 	return gatewayv1.GroupName
 }

@@ -12,19 +12,6 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-// Route translates a route of any kind and binds it to the listeners of its
-// parents that are ours.
-func Route(r Reader, key Key, controller string) Output {
-	var t *route
-	switch o := r.Get(key).(type) {
-	case *gatewayv1.HTTPRoute:
-		t = httpRoute(r, key, o)
-	default:
-		return Output{}
-	}
-	return t.attach(r, controller)
-}
-
 func httpRoute(r Reader, key Key, object *gatewayv1.HTTPRoute) *route {
 	t := &route{key: key, object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
 	t.checkHostnames()

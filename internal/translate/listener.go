@@ -19,6 +19,7 @@ type listener struct {
 	hostname string
 	kinds    []gatewayv1.RouteGroupKind
 	tls      *ir.ServerTLS
+	policies []string // names of resources
 	findings []Finding
 	// accepted says that routes may be bound, resolved that all references are
 	// good, served that proxies get the listener.

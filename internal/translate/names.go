@@ -11,6 +11,8 @@ import (
 const (
 	prefixService   = "service/"
 	prefixLLM       = "llm/"
+	prefixJWT       = "jwtvalidationpolicy/"
+	prefixConsumer  = "consumer/"
 	prefixSecret    = "secret/"
 	prefixConfigMap = "configmap/"
 	// suffixH2C marks a Service port that is spoken to in HTTP/2 because of the

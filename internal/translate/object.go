@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/api/v1alpha1"
 )
 
 // Object is a Kubernetes object that translation reads. Objects are immutable
@@ -89,6 +91,14 @@ func KindOf(o Object) (Kind, bool) {
 		return KindConfigMap, true
 	case *corev1.Namespace:
 		return KindNamespace, true
+	case *v1alpha1.LLMRoute:
+		return KindLLMRoute, true
+	case *v1alpha1.LLMBackend:
+		return KindLLMBackend, true
+	case *v1alpha1.Consumer:
+		return KindConsumer, true
+	case *v1alpha1.JWTValidationPolicy:
+		return KindJWTPolicy, true
 	}
 	return "", false
 }

@@ -4,7 +4,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/api/v1alpha1"
 )
+
+// Options are the same for every function of a process.
+type Options struct {
+	// ControllerName is the spec.controllerName of the GatewayClasses that are ours.
+	ControllerName string
+	// LocalBackends allows backends on the proxy's own machine: for a gateway
+	// that its user runs there, whose machine it is.
+	LocalBackends bool
+}
 
 // Reader is the world as a translation function sees it. What is read is
 // recorded, also what turned out not to exist.
@@ -31,6 +42,7 @@ const (
 	ListenerSetsOf        Relation = "ListenerSetsOf"        // a Gateway
 	EndpointSlicesOf      Relation = "EndpointSlicesOf"      // a Service
 	BackendTLSPoliciesFor Relation = "BackendTLSPoliciesFor" // a Service
+	JWTPoliciesFor        Relation = "JWTPoliciesFor"        // a Gateway
 )
 
 // Bucket is a set of objects: those in Relation to the object Namespace/Name.
@@ -56,6 +68,14 @@ func Buckets(o Object) []Bucket {
 		for _, ref := range o.Spec.TargetRefs {
 			if ref.Group == corev1.GroupName && ref.Kind == gatewayv1.Kind(KindService) {
 				out = append(out, Bucket{Relation: BackendTLSPoliciesFor, Namespace: ns, Name: string(ref.Name)})
+			}
+		}
+		return out
+	case *v1alpha1.JWTValidationPolicy:
+		var out []Bucket
+		for _, ref := range o.Spec.TargetRefs {
+			if ref.Group == gatewayv1.GroupName && ref.Kind == gatewayv1.Kind(KindGateway) {
+				out = append(out, Bucket{Relation: JWTPoliciesFor, Namespace: ns, Name: string(ref.Name)})
 			}
 		}
 		return out

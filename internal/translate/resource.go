@@ -7,22 +7,35 @@ import (
 )
 
 // Resource translates a resource that another resource of a Gateway's node
-// refers to: a backend, endpoints or a secret. Whether the reference is
+// refers to: a backend, endpoints, a policy or a secret. Whether the reference is
 // permitted was checked by the function that made it. A resource that cannot be
 // made (its object is gone, and the function that referred to it is about to
 // run again) is still there, but leads nowhere.
-func Resource(r Reader, ref ir.Ref, gateway Key, controller string) Output {
+func Resource(r Reader, ref ir.Ref, gateway Key, options Options) Output {
 	switch ref.Type {
 	case ir.TypeBackend:
 		if port, ok := parseServicePort(ref.Name); ok {
-			return serviceBackend(r, port, gateway, controller)
+			return serviceBackend(r, port, gateway, options)
+		}
+		if key, ok := parseObjectName(prefixLLM, KindLLMBackend, ref.Name); ok {
+			return one(gateway, llmResource(r, key))
 		}
 	case ir.TypeEndpoints:
 		if port, ok := parseServicePort(ref.Name); ok {
 			return one(gateway, serviceEndpoints(r, port))
 		}
+		if key, ok := parseObjectName(prefixLLM, KindLLMBackend, ref.Name); ok {
+			return one(gateway, llmEndpoints(r, key))
+		}
 		if ref.Name == noEndpoints {
 			return one(gateway, &ir.Endpoints{Name: noEndpoints})
+		}
+	case ir.TypePolicy:
+		if key, ok := parseObjectName(prefixJWT, KindJWTPolicy, ref.Name); ok {
+			return one(gateway, jwtResource(r, key))
+		}
+		if key, ok := parseObjectName(prefixConsumer, KindConsumer, ref.Name); ok {
+			return one(gateway, consumerResource(r, key))
 		}
 	case ir.TypeSecret:
 		return one(gateway, secretResource(r, ref.Name))

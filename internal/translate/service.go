@@ -15,7 +15,7 @@ import (
 // serviceBackend translates a Service port as a Gateway's proxies reach it. TLS
 // depends on the BackendTLSPolicies for the Service, on which it reports too,
 // and on the Gateway's client certificate.
-func serviceBackend(r Reader, port servicePort, gateway Key, controller string) Output {
+func serviceBackend(r Reader, port servicePort, gateway Key, options Options) Output {
 	backend := &ir.Backend{
 		Name:      port.backend(),
 		Source:    ir.Source{Kind: string(KindService), Namespace: port.service.Namespace, Name: port.service.Name, Section: strconv.Itoa(int(port.port))},
@@ -34,7 +34,7 @@ func serviceBackend(r Reader, port servicePort, gateway Key, controller string) 
 	if port.h2c || deref(spec.AppProtocol, "") == appProtocolH2C {
 		backend.Protocol = ir.ProtocolH2C
 	}
-	tls, reports := backendTLS(r, port.service, spec.Name, gateway, controller)
+	tls, reports := backendTLS(r, port.service, spec.Name, gateway, options)
 	out.Reports = reports
 	if tls == nil {
 		return out

@@ -1,0 +1,182 @@
+package translate
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/api/v1alpha1"
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// defaultLLMTimeout is the default of LLMBackend spec.timeout.
+const defaultLLMTimeout = 5 * time.Minute
+
+// llmTarget is an LLMBackend with its defaults filled in.
+type llmTarget struct {
+	provider ir.LLMProvider
+	tls      bool
+	host     string
+	port     uint16
+	// findings are empty for a backend that can be used.
+	findings []Finding
+}
+
+func (t *llmTarget) find(condition, reason, format string, args ...any) {
+	t.findings = append(t.findings, Finding{
+		Condition: condition, Status: metav1.ConditionFalse, Reason: reason, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+func (t *llmTarget) invalid(format string, args ...any) {
+	t.find(v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalid, format, args...)
+}
+
+// resolveLLM checks an LLMBackend and resolves its references.
+func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
+	spec := backend.Spec
+	t := &llmTarget{provider: ir.LLMProvider{Provider: strings.ToLower(string(spec.Provider)), Model: spec.Model, Timeout: defaultLLMTimeout}}
+	if spec.Bedrock != nil {
+		t.provider.Region = spec.Bedrock.Region
+	}
+	endpoint, basePath := "", ""
+	switch spec.Provider {
+	case v1alpha1.ProviderOpenAI:
+		endpoint, basePath = "https://api.openai.com", "/v1"
+	case v1alpha1.ProviderAnthropic:
+		endpoint = "https://api.anthropic.com"
+	case v1alpha1.ProviderBedrock:
+		endpoint = "https://bedrock-runtime." + t.provider.Region + ".amazonaws.com"
+		if !isRegion(t.provider.Region) {
+			t.invalid("spec.bedrock.region: %q is not an AWS region such as us-east-1", short(t.provider.Region))
+		}
+		if spec.Model == "" {
+			t.invalid("spec.model: required for provider Bedrock")
+		}
+	default:
+		t.invalid("spec.provider: %q is none of OpenAI, Anthropic and Bedrock", short(string(spec.Provider)))
+	}
+	if spec.Endpoint != "" {
+		endpoint = spec.Endpoint
+	}
+	t.endpoint(endpoint, basePath)
+	if spec.Timeout != nil {
+		d, ok := parseDuration(*spec.Timeout)
+		if !ok {
+			t.invalid(`spec.timeout: %q is not a duration such as "30s" or "5m"`, short(string(*spec.Timeout)))
+		}
+		t.provider.Timeout = d
+	}
+	if spec.CredentialsRef != nil {
+		t.credentials(r, key, *spec.CredentialsRef, spec.Provider)
+	}
+	return t
+}
+
+func isRegion(s string) bool {
+	return s != "" && len(s) <= 32 && !strings.ContainsFunc(s, func(c rune) bool { return c != '-' && (c < 'a' || c > 'z') && (c < '0' || c > '9') })
+}
+
+// endpoint takes a URL apart. One without a path gets basePath.
+func (t *llmTarget) endpoint(endpoint, basePath string) {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
+		t.invalid("spec.endpoint: %q is not an http or https URL", short(endpoint))
+		return
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		t.invalid("spec.endpoint: must have no user, query or fragment; put credentials into the Secret of spec.credentialsRef")
+		return
+	}
+	t.tls, t.host, t.port, t.provider.Host = u.Scheme == "https", u.Hostname(), 80, u.Host
+	if t.tls {
+		t.port = 443
+	}
+	if u.Port() != "" {
+		n, err := strconv.ParseUint(u.Port(), 10, 16)
+		if err != nil || n == 0 {
+			t.invalid("spec.endpoint: port %q is not in the range 1 to 65535", short(u.Port()))
+		}
+		t.port = uint16(n)
+	}
+	ip, err := netip.ParseAddr(t.host)
+	if err == nil && (ip.Unmap().IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast()) {
+		t.invalid("spec.endpoint: %s is an address that no provider has", t.host)
+	}
+	if _, ok := normalizeHost(t.host); err != nil && !ok {
+		t.invalid("spec.endpoint: %q is not a DNS name or IP address", short(t.host))
+	}
+	t.provider.BasePath = strings.TrimSuffix(u.EscapedPath(), "/")
+	if u.Path == "" {
+		t.provider.BasePath = basePath
+	}
+}
+
+// credentials resolves the Secret of an LLMBackend.
+func (t *llmTarget) credentials(r Reader, from Key, ref gatewayv1.SecretObjectReference, provider v1alpha1.Provider) {
+	const field = "spec.credentialsRef"
+	if deref(ref.Group, "") != corev1.GroupName || deref(ref.Kind, gatewayv1.Kind(KindSecret)) != gatewayv1.Kind(KindSecret) {
+		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: %s is not supported; use a Secret", field, short(string(deref(ref.Kind, ""))))
+		return
+	}
+	key := Key{KindSecret, string(deref(ref.Namespace, gatewayv1.Namespace(from.Namespace))), string(ref.Name)}
+	if !permitted(r, from, key) {
+		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonRefNotPermitted, "%s", notPermitted(field, from, key))
+		return
+	}
+	secret := get[corev1.Secret](r, key)
+	if secret == nil {
+		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonCredentialsNotFound, "%s: Secret %s/%s does not exist", field, key.Namespace, key.Name)
+		return
+	}
+	needed := []string{v1alpha1.SecretKeyAPIKey}
+	if provider == v1alpha1.ProviderBedrock {
+		needed = []string{v1alpha1.SecretKeyAccessKeyID, v1alpha1.SecretKeySecretAccessKey}
+	}
+	for _, k := range needed {
+		if v := string(secret.Data[k]); strings.TrimSpace(v) == "" || !isFieldValue(strings.TrimSpace(v)) {
+			t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: Secret %s/%s has no usable data.%q", field, key.Namespace, key.Name, k)
+		}
+	}
+	t.provider.Credentials = objectName(prefixSecret, key)
+}
+
+// llmResource translates an LLMBackend to a Backend. One that cannot be used is
+// not reached.
+func llmResource(r Reader, key Key) *ir.Backend {
+	name := objectName(prefixLLM, key)
+	out := &ir.Backend{Name: name, Source: sourceOf(key), Protocol: ir.ProtocolHTTP, Endpoints: name}
+	backend := get[v1alpha1.LLMBackend](r, key)
+	if backend == nil {
+		out.Endpoints = noEndpoints
+		return out
+	}
+	t := resolveLLM(r, key, backend)
+	if len(t.findings) > 0 {
+		out.Endpoints = noEndpoints
+		return out
+	}
+	out.LLM = &t.provider
+	if t.tls {
+		out.TLS = &ir.ClientTLS{ServerName: t.host, SystemCAs: true}
+	}
+	return out
+}
+
+// llmEndpoints returns the address of an LLMBackend.
+func llmEndpoints(r Reader, key Key) *ir.Endpoints {
+	out := &ir.Endpoints{Name: objectName(prefixLLM, key), Source: sourceOf(key)}
+	if backend := get[v1alpha1.LLMBackend](r, key); backend != nil {
+		if t := resolveLLM(r, key, backend); len(t.findings) == 0 {
+			out.Addresses = []ir.Endpoint{{Host: t.host, Port: t.port}}
+		}
+	}
+	return out
+}

@@ -1,0 +1,240 @@
+package translate
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/api/v1alpha1"
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// Policy reports on an object of our own that is neither Gateway nor route. Its
+// resources are made when something refers to them.
+func Policy(r Reader, key Key, options Options) Output {
+	report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true}
+	switch o := r.Get(key).(type) {
+	case *v1alpha1.LLMBackend:
+		report.Findings = resolveLLM(r, key, o).findings
+	case *v1alpha1.Consumer:
+		if message := invalidConsumer(o); message != "" {
+			report.add(Finding{Condition: v1alpha1.ConditionAccepted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid, Message: message})
+		}
+	case *v1alpha1.JWTValidationPolicy:
+		reportJWT(r, key, o, &report)
+	default:
+		return Output{}
+	}
+	return Output{Reports: []ObjectReport{{key, report}}}
+}
+
+// invalidConsumer says what is wrong with a Consumer; empty: nothing.
+func invalidConsumer(o *v1alpha1.Consumer) string {
+	match := o.Spec.JWTClaimMatch
+	switch {
+	case match == nil:
+		return "spec.jwtClaimMatch: required"
+	case match.Key == "" || slices.Contains(strings.Split(match.Key, "."), ""):
+		return fmt.Sprintf("spec.jwtClaimMatch.key: %q has an empty part", short(match.Key))
+	case match.Value == "":
+		return "spec.jwtClaimMatch.value: must not be empty"
+	}
+	return ""
+}
+
+// consumerResource translates a Consumer. One that is invalid is nobody: no
+// token has an empty claim.
+func consumerResource(r Reader, key Key) *ir.Policy {
+	out := &ir.Policy{Name: objectName(prefixConsumer, key), Source: sourceOf(key), Consumer: &ir.Consumer{}}
+	if o := get[v1alpha1.Consumer](r, key); o != nil && invalidConsumer(o) == "" {
+		out.Consumer.Claim, out.Consumer.Value = o.Spec.JWTClaimMatch.Key, o.Spec.JWTClaimMatch.Value
+	}
+	return out
+}
+
+// applyPolicies gives every listener its JWTValidationPolicy: the one for the
+// listener itself, else the one for the whole Gateway. Of two for the same the
+// older is in force.
+func (t *gatewayTranslation) applyPolicies() {
+	winners := jwtWinners(jwtPolicies(t.reader, t.key), t.key.Name)
+	for _, l := range t.listeners {
+		policy := winners[""]
+		if own := winners[string(l.spec.Name)]; own != nil && l.owner == t.key {
+			policy = own
+		}
+		if policy != nil {
+			l.policies = []string{objectName(prefixJWT, Key{KindJWTPolicy, policy.Namespace, policy.Name})}
+		}
+	}
+}
+
+// jwtPolicies returns the policies that target a Gateway, the oldest first.
+func jwtPolicies(r Reader, gateway Key) []*v1alpha1.JWTValidationPolicy {
+	var out []*v1alpha1.JWTValidationPolicy
+	for _, o := range r.List(Bucket{Relation: JWTPoliciesFor, Namespace: gateway.Namespace, Name: gateway.Name}) {
+		if policy, ok := o.(*v1alpha1.JWTValidationPolicy); ok {
+			out = append(out, policy)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b *v1alpha1.JWTValidationPolicy) int { return older(a, b) })
+	return out
+}
+
+// jwtWinners returns the policy in force per listener name; "" is the Gateway.
+func jwtWinners(policies []*v1alpha1.JWTValidationPolicy, gateway string) map[string]*v1alpha1.JWTValidationPolicy {
+	winners := map[string]*v1alpha1.JWTValidationPolicy{}
+	for _, policy := range policies {
+		for _, ref := range policy.Spec.TargetRefs {
+			section := string(deref(ref.SectionName, ""))
+			if targetsGateway(ref) && string(ref.Name) == gateway && winners[section] == nil {
+				winners[section] = policy
+			}
+		}
+	}
+	return winners
+}
+
+func targetsGateway(ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) bool {
+	return ref.Group == gatewayv1.GroupName && ref.Kind == gatewayv1.Kind(KindGateway)
+}
+
+// reportJWT reports on a policy for each Gateway of ours that it targets.
+func reportJWT(r Reader, key Key, policy *v1alpha1.JWTValidationPolicy, report *Report) {
+	_, findings := jwtProviders(r, key, policy)
+	seen := map[Key]int{}
+	for i, ref := range policy.Spec.TargetRefs {
+		gateway := Key{KindGateway, key.Namespace, string(ref.Name)}
+		parent := r.Parent(gateway)
+		if !targetsGateway(ref) || parent == nil {
+			continue
+		}
+		index, again := seen[gateway]
+		if !again {
+			index = len(report.Parents)
+			seen[gateway] = index
+			report.Parents = append(report.Parents, ancestor(gateway))
+		}
+		at := report.Parents[index]
+		if !again {
+			for _, f := range findings {
+				f.Parent = &at
+				report.add(f)
+			}
+		}
+		reason, message := jwtTarget(r, policy, i, parent)
+		if reason != "" {
+			report.add(Finding{Parent: &at, Condition: string(gatewayv1.PolicyConditionAccepted), Status: metav1.ConditionFalse, Reason: string(reason), Message: message})
+		}
+	}
+}
+
+// jwtTarget says why a policy is not in force for one of its targets.
+func jwtTarget(r Reader, policy *v1alpha1.JWTValidationPolicy, index int, parent *Parent) (gatewayv1.PolicyConditionReason, string) {
+	field := fmt.Sprintf("spec.targetRefs[%d]", index)
+	section := string(deref(policy.Spec.TargetRefs[index].SectionName, ""))
+	if section != "" && !slices.ContainsFunc(parent.Listeners, func(l ParentListener) bool { return l.Section == section }) {
+		return gatewayv1.PolicyReasonTargetNotFound, fmt.Sprintf("%s: %s has no listener named %q", field, parent.Key, short(section))
+	}
+	winner := jwtWinners(jwtPolicies(r, parent.Key), parent.Key.Name)[section]
+	if winner != nil && winner.Name != policy.Name {
+		return gatewayv1.PolicyReasonConflicted, fmt.Sprintf("%s: JWTValidationPolicy %s/%s is older and targets the same; delete one", field, winner.Namespace, winner.Name)
+	}
+	return "", ""
+}
+
+// noKeys is a key set that makes no token valid. It takes the place of one that
+// cannot be used, so that a broken policy lets nobody in.
+const noKeys = `{"keys":[]}`
+
+// jwtResource translates a JWTValidationPolicy.
+func jwtResource(r Reader, key Key) *ir.Policy {
+	out := &ir.Policy{Name: objectName(prefixJWT, key), Source: sourceOf(key), JWT: &ir.JWT{}}
+	if policy := get[v1alpha1.JWTValidationPolicy](r, key); policy != nil {
+		out.JWT.Providers, _ = jwtProviders(r, key, policy)
+	}
+	if len(out.JWT.Providers) == 0 {
+		out.JWT.Providers = []ir.JWTProvider{{Name: "none", JWKS: noKeys}}
+	}
+	return out
+}
+
+// jwtProviders translates the providers of a policy.
+func jwtProviders(r Reader, key Key, policy *v1alpha1.JWTValidationPolicy) ([]ir.JWTProvider, []Finding) {
+	var out []ir.JWTProvider
+	var findings []Finding
+	find := func(condition, reason, message string) {
+		findings = append(findings, Finding{Condition: condition, Status: metav1.ConditionFalse, Reason: reason, Message: message})
+	}
+	if len(policy.Spec.Providers) == 0 {
+		find(v1alpha1.ConditionAccepted, v1alpha1.ReasonInvalid, "spec.providers: at least one is required, for without one no token is valid")
+	}
+	for i, p := range policy.Spec.Providers {
+		field := fmt.Sprintf("spec.providers[%d]", i)
+		provider := ir.JWTProvider{Name: p.Name, Issuer: p.Issuer, Audiences: p.Audiences}
+		for _, a := range p.Algorithms {
+			provider.Algorithms = append(provider.Algorithms, string(a))
+		}
+		for _, c := range p.ClaimToHeaders {
+			provider.ClaimHeaders = append(provider.ClaimHeaders, ir.ClaimHeader{Claim: c.Claim, Header: c.Header})
+		}
+		condition, message := resolveJWKS(r, key, p.JWKS, &provider)
+		if message == "" && p.Issuer == "" {
+			condition, message = v1alpha1.ConditionAccepted, ".issuer: must not be empty"
+		}
+		if message != "" {
+			provider.JWKS, provider.RemoteJWKS = noKeys, ""
+			find(condition, v1alpha1.ReasonInvalid, field+message)
+		}
+		out = append(out, provider)
+	}
+	return out, findings
+}
+
+// resolveJWKS sets a provider's key set, or says what is wrong with it and
+// which condition tells.
+func resolveJWKS(r Reader, key Key, jwks v1alpha1.JWKS, provider *ir.JWTProvider) (condition, message string) {
+	switch {
+	case jwks.Remote != nil:
+		u, err := url.Parse(jwks.Remote.URI)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil {
+			return v1alpha1.ConditionAccepted, fmt.Sprintf(".jwks.remote.uri: %q is not an http or https URL", short(jwks.Remote.URI))
+		}
+		provider.RemoteJWKS = jwks.Remote.URI
+	case jwks.Inline != "":
+		provider.JWKS = jwks.Inline
+		if !isKeySet(jwks.Inline) {
+			return v1alpha1.ConditionAccepted, ".jwks.inline: is not a JSON Web Key Set"
+		}
+	case jwks.ConfigMapRef != nil:
+		name := Key{KindConfigMap, key.Namespace, string(jwks.ConfigMapRef.Name)}
+		entry := jwks.ConfigMapRef.Key
+		if entry == "" {
+			entry = "jwks"
+		}
+		configMap := get[corev1.ConfigMap](r, name)
+		if configMap == nil {
+			return v1alpha1.ConditionResolvedRefs, fmt.Sprintf(".jwks.configMapRef: ConfigMap %s/%s does not exist", name.Namespace, name.Name)
+		}
+		provider.JWKS = configMap.Data[entry]
+		if !isKeySet(provider.JWKS) {
+			return v1alpha1.ConditionResolvedRefs, fmt.Sprintf(".jwks.configMapRef: ConfigMap %s/%s has no JSON Web Key Set in data.%q", name.Namespace, name.Name, short(entry))
+		}
+	default:
+		return v1alpha1.ConditionAccepted, ".jwks: one of remote, inline and configMapRef is required"
+	}
+	return "", ""
+}
+
+// isKeySet says whether s is a JSON Web Key Set (RFC 7517 section 5) with keys.
+func isKeySet(s string) bool {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	return json.Unmarshal([]byte(s), &set) == nil && len(set.Keys) > 0
+}
