@@ -60,7 +60,7 @@ type Engine struct {
 
 // New returns an Engine that holds nothing.
 func New(options Options) *Engine {
-	return &Engine{
+	e := &Engine{
 		options:  options,
 		store:    newStore(),
 		units:    map[unitID]*unit{},
@@ -69,10 +69,17 @@ func New(options Options) *Engine {
 		nodes:    map[translate.Key]*node{},
 		reports:  map[translate.Key]map[unitID]translate.Report{},
 		attached: map[translate.ListenerKey]int32{},
-		touched:  map[*node]struct{}{},
-		status:   map[translate.Key]struct{}{},
-		infra:    map[translate.Key]struct{}{},
 	}
+	e.forget()
+	return e
+}
+
+// forget makes new maps for what an Apply changes. To clear one would cost as
+// much as the largest Apply before.
+func (e *Engine) forget() {
+	e.touched = map[*node]struct{}{}
+	e.status = map[translate.Key]struct{}{}
+	e.infra = map[translate.Key]struct{}{}
 }
 
 // Apply takes changes in and returns what follows from them. Of two changes of
@@ -266,8 +273,6 @@ func (e *Engine) result() Result {
 		r.Infra = append(r.Infra, key)
 	}
 	slices.SortFunc(r.Infra, translate.Key.Compare)
-	clear(e.touched)
-	clear(e.status)
-	clear(e.infra)
+	e.forget()
 	return r
 }

@@ -100,7 +100,7 @@ func (e *Engine) collect() {
 // update returns what changed of the node since the last call, and whether the
 // node is gone.
 func (n *node) update() (update ir.Update, gone bool) {
-	defer clear(n.before)
+	defer func() { n.before = map[ir.Ref]ir.Resource{} }()
 	if !n.exists {
 		return ir.Update{}, !n.isNew
 	}
