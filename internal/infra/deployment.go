@@ -108,7 +108,7 @@ func (in Input) container() corev1.Container {
 		// Ready only after the first whole configuration serves. A first probe
 		// may come early, so it is asked often.
 		ReadinessProbe: probe("/readyz", 2, 2),
-		LivenessProbe:  probe("/healthz", 10, 3),
+		LivenessProbe:  probe("/livez", 10, 3),
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 			Sleep: &corev1.SleepAction{Seconds: preStopSeconds},
 		}},

@@ -1,0 +1,137 @@
+// Command controller is the operator: it translates Gateway API objects, serves
+// configuration to the proxies, runs a Deployment of them per Gateway and
+// writes status. Several replicas may run: all serve configuration, the leader
+// alone writes to the cluster.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/citoroute/citoroute/internal/controller"
+)
+
+// Limits of what is asked of the API server, which has its own priorities and
+// fairness beyond that.
+const (
+	clientQPS   = 200
+	clientBurst = 400
+	// stopTimeout is how long a stopping controller waits for its parts.
+	stopTimeout = 10 * time.Second
+)
+
+// settings are the command line.
+type settings struct {
+	controller.Options
+
+	metricsAddress, healthAddress string
+	leaderElection                bool
+	logLevel                      slog.Level
+	pullPolicy, serviceType       string
+}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, "controller:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	s := parse(args)
+	handler := slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel})
+	s.Logger = slog.New(handler)
+	s.Registry = metrics.Registry
+	logger := logr.FromSlogHandler(handler)
+	log.SetLogger(logger)
+
+	scheme, err := controller.NewScheme()
+	if err != nil {
+		return err
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return err
+	}
+	config.QPS, config.Burst = clientQPS, clientBurst
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                 scheme,
+		Logger:                 logger,
+		Cache:                  controller.CacheOptions(),
+		Metrics:                metricsserver.Options{BindAddress: s.metricsAddress},
+		HealthProbeBindAddress: s.healthAddress,
+		LeaderElection:         s.leaderElection,
+		LeaderElectionID:       "controller.citoroute.io",
+		// The lease is given up last, so that a successor takes over at once.
+		LeaderElectionReleaseOnCancel: true,
+		LeaderElectionNamespace:       s.Namespace,
+		GracefulShutdownTimeout:       new(stopTimeout),
+	})
+	if err != nil {
+		return err
+	}
+	if err := controller.Setup(mgr, s.Options); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.Start(ctrl.SetupSignalHandler())
+}
+
+// parse reads the command line. Defaults that depend on the installation come
+// from the environment.
+func parse(args []string) *settings {
+	s := &settings{}
+	f := flag.NewFlagSet("controller", flag.ExitOnError)
+	f.StringVar(&s.ControllerName, "controller-name", controller.DefaultControllerName,
+		"spec.controllerName of the GatewayClasses to serve")
+	f.StringVar(&s.Namespace, "namespace", env("POD_NAMESPACE", "citoroute-system"),
+		"the controller's own namespace (default from POD_NAMESPACE)")
+	f.StringVar(&s.ServiceName, "stream-service", "citoroute-controller",
+		"name of the Service by which proxies reach the config stream")
+	f.StringVar(&s.SecretName, "stream-secret", "citoroute-controller-tls",
+		"name of the Secret that keeps the config stream's certificates")
+	f.StringVar(&s.StreamAddress, "stream-address", ":15010",
+		"where the config stream listens")
+	f.StringVar(&s.Infra.Image, "proxy-image", os.Getenv("PROXY_IMAGE"),
+		"image of the proxies (default from PROXY_IMAGE; required)")
+	f.StringVar(&s.pullPolicy, "proxy-image-pull-policy", string(corev1.PullIfNotPresent),
+		"imagePullPolicy of the proxies: Always, IfNotPresent or Never")
+	f.StringVar(&s.serviceType, "gateway-service-type", string(corev1.ServiceTypeLoadBalancer),
+		"type of the Services of Gateways: LoadBalancer, NodePort or ClusterIP")
+	f.StringVar(&s.Infra.LogLevel, "proxy-log-level", "info",
+		"log level of the proxies: debug, info, warn or error")
+	f.BoolVar(&s.Infra.AccessLog, "proxy-access-log", false,
+		"have the proxies log every request")
+	f.StringVar(&s.metricsAddress, "metrics-address", ":8080",
+		"where /metrics is served; 0 turns it off")
+	f.StringVar(&s.healthAddress, "health-address", ":8081",
+		"where /healthz and /readyz are served")
+	f.BoolVar(&s.leaderElection, "leader-election", true,
+		"write to the cluster only while holding a lease; needed for several replicas")
+	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo,
+		"log level of the controller: DEBUG, INFO, WARN or ERROR")
+	_ = f.Parse(args) // exits on error
+	s.Infra.ImagePullPolicy = corev1.PullPolicy(s.pullPolicy)
+	s.Infra.ServiceType = corev1.ServiceType(s.serviceType)
+	return s
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}

@@ -1,0 +1,88 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/engine"
+	"github.com/citoroute/citoroute/internal/infra"
+	"github.com/citoroute/citoroute/internal/push"
+	"github.com/citoroute/citoroute/internal/status"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// facts gathers what only the running system knows.
+type facts struct {
+	reader client.Reader
+	world  *World
+	server *push.Server
+}
+
+// of returns the facts about an object. Those of a ListenerSet are its
+// Gateway's; other kinds have none.
+func (f *facts) of(ctx context.Context, o translate.Object) (status.Facts, error) {
+	switch o := o.(type) {
+	case *gatewayv1.Gateway:
+		return f.ofGateway(ctx, o)
+	case *gatewayv1.ListenerSet:
+		if gateway, _ := f.world.gateway(parentOf(o)); gateway != nil {
+			return f.ofGateway(ctx, gateway)
+		}
+	}
+	return status.Facts{}, nil
+}
+
+func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (status.Facts, error) {
+	var out status.Facts
+	namespace, name := infra.Key(gateway)
+	key := types.NamespacedName{Namespace: namespace, Name: name}
+	service, deployment := &corev1.Service{}, &appsv1.Deployment{}
+	for _, o := range []client.Object{service, deployment} {
+		if err := f.reader.Get(ctx, key, o); client.IgnoreNotFound(err) != nil {
+			return out, fmt.Errorf("gateway %s: %w", key, err)
+		}
+	}
+	out.Addresses = addresses(service)
+	for _, wanted := range infra.RequestedAddresses(gateway) {
+		if !slices.ContainsFunc(out.Addresses, func(a gatewayv1.GatewayStatusAddress) bool { return a.Value == wanted }) {
+			out.UnusableAddresses = append(out.UnusableAddresses, wanted)
+		}
+	}
+	state := f.server.State(engine.NodeOf(translate.Key{Kind: translate.KindGateway, Namespace: gateway.Namespace, Name: gateway.Name}))
+	out.Rejected = state.Rejected
+	// A pod is ready once its first whole configuration serves. Proxies that are
+	// connected to another replica are known only by that.
+	out.Serving = deployment.Status.ReadyReplicas > 0 && (state.Serving || state.Proxies == 0)
+	return out, nil
+}
+
+// addresses returns where clients reach a Service, sorted.
+func addresses(service *corev1.Service) []gatewayv1.GatewayStatusAddress {
+	var out []gatewayv1.GatewayStatusAddress
+	add := func(t gatewayv1.AddressType, value string) {
+		if value != "" && value != corev1.ClusterIPNone {
+			out = append(out, gatewayv1.GatewayStatusAddress{Type: &t, Value: value})
+		}
+	}
+	if service.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		for _, ip := range service.Spec.ClusterIPs {
+			add(gatewayv1.IPAddressType, ip)
+		}
+	}
+	for _, ingress := range service.Status.LoadBalancer.Ingress {
+		add(gatewayv1.IPAddressType, ingress.IP)
+		add(gatewayv1.HostnameAddressType, ingress.Hostname)
+	}
+	slices.SortFunc(out, func(a, b gatewayv1.GatewayStatusAddress) int {
+		return cmp.Or(-cmp.Compare(*a.Type, *b.Type), cmp.Compare(a.Value, b.Value))
+	})
+	return out
+}

@@ -1,0 +1,234 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/citoroute/citoroute/internal/infra"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+const (
+	// bundleVersion is the Gateway API that this controller was made for.
+	bundleVersion           = "v1.7.0"
+	annotationBundleVersion = "gateway.networking.k8s.io/bundle-version"
+)
+
+// +kubebuilder:rbac:groups="",resources=namespaces;services;secrets;configmaps,verbs=get;list;watch
+// +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses;gateways;listenersets;httproutes;grpcroutes;referencegrants;backendtlspolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes;llmbackends;consumers;jwtvalidationpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
+
+// Feed notes the events of all informers in the World. It runs in every
+// replica.
+type Feed struct {
+	world    *World
+	identity *Identity
+	cache    cache.Cache
+	mapper   meta.RESTMapper
+	log      logr.Logger
+
+	mu sync.Mutex
+	// missing has the kinds that the API server does not serve.
+	missing map[schema.GroupVersionKind]bool
+}
+
+// NeedLeaderElection says that every replica translates.
+func (*Feed) NeedLeaderElection() bool { return false }
+
+// Start watches everything and then applies events until ctx is done.
+func (f *Feed) Start(ctx context.Context) error {
+	f.missing = map[schema.GroupVersionKind]bool{}
+	var synced []toolscache.InformerSynced
+	for _, s := range sources() {
+		has, err := f.watch(ctx, s)
+		switch {
+		case meta.IsNoMatchError(err):
+			f.missing[s.kind] = true
+			f.log.Info("CustomResourceDefinition is not installed: the kind is ignored until it is", "kind", s.kind.Kind, "apiVersion", s.kind.GroupVersion().String())
+			continue
+		case err != nil:
+			return err
+		}
+		synced = append(synced, has)
+	}
+	for _, o := range ownedKinds() {
+		has, err := f.handle(ctx, o, handler(f.ownedChanged))
+		if err != nil {
+			return err
+		}
+		synced = append(synced, has)
+	}
+	if err := f.watchDefinitions(ctx); err != nil {
+		return err
+	}
+	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil // ctx is done
+	}
+	f.world.run(ctx)
+	return nil
+}
+
+// watch notes the events of one kind. The error is a NoMatch error for a kind
+// that the API server does not serve.
+func (f *Feed) watch(ctx context.Context, s source) (toolscache.InformerSynced, error) {
+	if _, err := f.mapper.RESTMapping(s.kind.GroupKind(), s.kind.Version); err != nil {
+		return nil, err
+	}
+	return f.handle(ctx, s.object, handler(f.sourceChanged))
+}
+
+// handle adds a handler to the informer of an object's kind.
+func (f *Feed) handle(ctx context.Context, o client.Object, h toolscache.ResourceEventHandler) (toolscache.InformerSynced, error) {
+	informer, err := f.cache.GetInformer(ctx, o, cache.BlockUntilSynced(false))
+	if err != nil {
+		return nil, fmt.Errorf("watch %T: %w", o, err)
+	}
+	registration, err := informer.AddEventHandler(h)
+	if err != nil {
+		return nil, fmt.Errorf("watch %T: %w", o, err)
+	}
+	return registration.HasSynced, nil
+}
+
+// sourceChanged notes an object that translation reads.
+func (f *Feed) sourceChanged(in any, gone bool) {
+	o, ok := in.(translate.Object)
+	if !ok {
+		return
+	}
+	key, ok := translate.KeyOf(o)
+	if !ok {
+		return
+	}
+	if gone {
+		f.world.note(key, nil)
+	} else {
+		f.world.note(key, o)
+	}
+	f.noteOwned(o)
+	if secret, ok := o.(*corev1.Secret); ok && !gone {
+		f.identity.observe(secret)
+	}
+}
+
+// ownedKinds are the kinds of package infra that are watched by label only.
+// Services and ConfigMaps are watched anyway.
+func ownedKinds() []client.Object {
+	return []client.Object{&appsv1.Deployment{}, &corev1.ServiceAccount{}, &policyv1.PodDisruptionBudget{}}
+}
+
+// ownedChanged has drift mended and readiness seen.
+func (f *Feed) ownedChanged(in any, _ bool) {
+	if o, ok := in.(client.Object); ok {
+		f.noteOwned(o)
+	}
+}
+
+// noteOwned asks for a look at the Gateway that owns o.
+func (f *Feed) noteOwned(o metav1.Object) {
+	if o.GetLabels()[infra.LabelManagedBy] != infra.ManagedBy {
+		return
+	}
+	if ref := metav1.GetControllerOf(o); ref != nil && ref.Kind == string(translate.KindGateway) {
+		f.world.reconsider(translate.Key{Kind: translate.KindGateway, Namespace: o.GetNamespace(), Name: ref.Name})
+	}
+}
+
+// watchDefinitions follows CustomResourceDefinitions, of which only the
+// metadata is needed.
+func (f *Feed) watchDefinitions(ctx context.Context) error {
+	definition := &metav1.PartialObjectMetadata{}
+	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+	_, err := f.handle(ctx, definition, handler(func(in any, gone bool) {
+		o, ok := in.(metav1.Object)
+		if !ok {
+			return
+		}
+		if v := o.GetAnnotations()[annotationBundleVersion]; v != "" && v != bundleVersion && !gone {
+			f.log.Info("Gateway API of another version is installed: fields that it lacks are not served",
+				"customResourceDefinition", o.GetName(), "installed", v, "expected", bundleVersion)
+		}
+		for _, s := range sources() {
+			if plural, _ := meta.UnsafeGuessKindToResource(s.kind); plural.GroupResource().String() != o.GetName() {
+				continue
+			}
+			if gone {
+				f.forget(ctx, s)
+			} else {
+				f.join(ctx, s)
+			}
+		}
+	}))
+	return err
+}
+
+// join watches a kind that was missing, if it is served by now. A definition
+// changes again when it becomes established.
+func (f *Feed) join(ctx context.Context, s source) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.missing[s.kind] {
+		return
+	}
+	_, err := f.watch(ctx, s)
+	switch {
+	case meta.IsNoMatchError(err):
+	case err != nil:
+		f.log.Error(err, "Kind is not watched", "kind", s.kind.Kind)
+	default:
+		delete(f.missing, s.kind)
+		f.log.Info("CustomResourceDefinition was installed: the kind is served from now on", "kind", s.kind.Kind)
+	}
+}
+
+// forget drops a kind whose definition is gone. The API server deleted its
+// objects before, so there is nothing left of them.
+func (f *Feed) forget(ctx context.Context, s source) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.missing[s.kind] = true
+	if err := f.cache.RemoveInformer(ctx, s.object); err != nil {
+		f.log.Error(err, "Informer was not removed", "kind", s.kind.Kind)
+	}
+	f.log.Info("CustomResourceDefinition was removed: the kind is ignored", "kind", s.kind.Kind)
+}
+
+// handler adapts a function to informer events.
+func handler(changed func(o any, gone bool)) toolscache.ResourceEventHandler {
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { changed(o, false) },
+		UpdateFunc: func(_, o any) { changed(o, false) },
+		DeleteFunc: func(o any) {
+			if last, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+				o = last.Obj
+			}
+			changed(o, true)
+		},
+	}
+}
+
+// gatewayOf is the inverse of engine.NodeOf; zero for what is no Gateway's node.
+func gatewayOf(node string) translate.Key {
+	rest, ok := strings.CutPrefix(node, "gateway/")
+	if !ok {
+		return translate.Key{}
+	}
+	namespace, name, _ := strings.Cut(rest, "/")
+	return translate.Key{Kind: translate.KindGateway, Namespace: namespace, Name: name}
+}

@@ -1,0 +1,198 @@
+package controller
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/citoroute/citoroute/internal/infra"
+	"github.com/citoroute/citoroute/internal/push"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+const (
+	// DefaultControllerName is the spec.controllerName of the GatewayClasses
+	// that CitoRoute serves.
+	DefaultControllerName = "citoroute.io/gateway-controller"
+	// workers is how many objects each reconciler looks at simultaneously.
+	workers = 4
+)
+
+// Options configure the controller.
+type Options struct {
+	// ControllerName is DefaultControllerName where empty.
+	ControllerName string
+	// Namespace is the controller's own.
+	Namespace string
+	// ServiceName is the Service by which proxies reach the config stream, and
+	// SecretName the Secret with its certificates, both in Namespace.
+	ServiceName, SecretName string
+	// StreamAddress is where the config stream listens, host:port.
+	StreamAddress string
+	// Infra is what all Gateways' infrastructure has in common. Servers and
+	// ServerName are filled in from ServiceName where empty.
+	Infra infra.Options
+	// Logger is for what happens on config streams.
+	Logger *slog.Logger
+	// Registry takes the controller's metrics.
+	Registry prometheus.Registerer
+}
+
+// CacheOptions returns how the manager's cache must be made: it keeps what
+// translation reads, and as little of it as possible. Objects are shared, not
+// copied: nobody changes what comes from the cache.
+func CacheOptions() cache.Options {
+	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{infra.LabelManagedBy: infra.ManagedBy})}
+	return cache.Options{
+		DefaultTransform:             cache.TransformStripManagedFields(),
+		DefaultUnsafeDisableDeepCopy: new(false),
+		ByObject: map[client.Object]cache.ByObject{
+			&appsv1.Deployment{}:            ours,
+			&corev1.ServiceAccount{}:        ours,
+			&policyv1.PodDisruptionBudget{}: ours,
+			// No reference can mean these, and there may be many.
+			&corev1.Secret{}: {Field: fields.AndSelectors(
+				fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
+				fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeServiceAccountToken)),
+				fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeDockerConfigJson)),
+			)},
+		},
+	}
+}
+
+// Setup adds everything that the controller does to a manager: the one list of
+// its parts.
+func Setup(mgr ctrl.Manager, o Options) error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	m, err := newMetrics(o.Registry)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	log := mgr.GetLogger().WithName("citoroute")
+	world := newWorld(o.ControllerName, log, m)
+	identity := &Identity{
+		client:  mgr.GetClient(),
+		reader:  mgr.GetAPIReader(),
+		secret:  types.NamespacedName{Namespace: o.Namespace, Name: o.SecretName},
+		hosts:   []string{o.Infra.ServerName},
+		now:     time.Now,
+		log:     log.WithName("identity"),
+		changed: world.reconsiderAll,
+	}
+	server := push.NewServer(push.ServerOptions{
+		TLS:       &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: identity.Certificate},
+		Authorize: authorize(mgr.GetClient(), world),
+		Changed:   func(node string) { world.restate(gatewayOf(node)) },
+		Logger:    o.Logger,
+	})
+	world.server = server
+	if err := m.watch(o.Registry, world, server); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	stream := &Stream{world: world, server: server, address: o.StreamAddress, bound: make(chan struct{})}
+	feed := &Feed{world: world, identity: identity, cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(), log: log.WithName("feed")}
+	for _, r := range []manager.Runnable{feed, identity, stream} {
+		if err := mgr.Add(r); err != nil {
+			return err
+		}
+	}
+	gateways := &GatewayReconciler{client: mgr.GetClient(), world: world, identity: identity, options: o.Infra}
+	if err := drain(mgr, "gateway", world.infra, gateways); err != nil {
+		return err
+	}
+	statuses := &StatusReconciler{
+		client: mgr.GetClient(), world: world, now: time.Now,
+		facts: &facts{reader: mgr.GetClient(), world: world, server: server},
+	}
+	if err := drain(mgr, "status", world.status, statuses); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("stream", ready(stream, identity))
+}
+
+// drain has the leader's reconciler look at the keys of a queue, which every
+// replica fills.
+func drain(mgr ctrl.Manager, name string, q queue, r reconcile.TypedReconciler[translate.Key]) error {
+	_, err := controller.NewTyped(name, mgr, controller.TypedOptions[translate.Key]{
+		Reconciler:              r,
+		MaxConcurrentReconciles: workers,
+		SkipNameValidation:      new(true), // several managers in one test process
+		LogConstructor: func(key *translate.Key) logr.Logger {
+			log := mgr.GetLogger().WithValues("controller", name)
+			if key != nil {
+				log = log.WithValues("object", key.String())
+			}
+			return log
+		},
+		NewQueue: func(string, workqueue.TypedRateLimiter[translate.Key]) workqueue.TypedRateLimitingInterface[translate.Key] {
+			return q
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("controller %s: %w", name, err)
+	}
+	return nil
+}
+
+// ready says that this replica serves configuration.
+func ready(stream *Stream, identity *Identity) func(*http.Request) error {
+	return func(*http.Request) error {
+		select {
+		case <-stream.bound:
+		default:
+			return errors.New("objects are not translated yet")
+		}
+		_, err := identity.Certificate(nil)
+		return err
+	}
+}
+
+// complete fills in what is derived and checks what is required.
+func (o *Options) complete() error {
+	if o.ControllerName == "" {
+		o.ControllerName = DefaultControllerName
+	}
+	for name, value := range map[string]string{
+		"Namespace": o.Namespace, "ServiceName": o.ServiceName, "SecretName": o.SecretName,
+		"StreamAddress": o.StreamAddress, "Infra.Image": o.Infra.Image,
+	} {
+		if value == "" {
+			return fmt.Errorf("controller options: %s is required", name)
+		}
+	}
+	host := strings.Join([]string{o.ServiceName, o.Namespace, "svc"}, ".")
+	if o.Infra.ServerName == "" {
+		o.Infra.ServerName = host
+	}
+	if len(o.Infra.Servers) == 0 {
+		_, port, err := net.SplitHostPort(o.StreamAddress)
+		if err != nil {
+			return fmt.Errorf("controller options: StreamAddress: %w", err)
+		}
+		o.Infra.Servers = []string{net.JoinHostPort(host, port)}
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/citoroute/citoroute/internal/status"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses/status;gateways/status;listenersets/status;httproutes/status;grpcroutes/status;backendtlspolicies/status,verbs=update;patch
+// +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes/status;llmbackends/status;consumers/status;jwtvalidationpolicies/status,verbs=update;patch
+
+// StatusReconciler is the only writer of status.
+type StatusReconciler struct {
+	client client.Client
+	world  *World
+	facts  *facts
+	now    func() time.Time
+}
+
+// Reconcile writes the status of one object, if it is another one than the
+// object has. The write demands that the object is as it was seen: what others
+// write in the meantime is never lost, and the newer object comes along by
+// itself.
+func (r *StatusReconciler) Reconcile(ctx context.Context, key translate.Key) (ctrl.Result, error) {
+	o, report := r.world.object(key)
+	if o == nil {
+		return ctrl.Result{}, nil
+	}
+	facts, err := r.facts.of(ctx, o)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	updated, changed := status.Compute(o, report, facts, metav1.NewTime(r.now()))
+	if !changed {
+		return ctrl.Result{}, nil
+	}
+	writable, ok := updated.(client.Object)
+	if !ok {
+		return ctrl.Result{}, fmt.Errorf("%T is no API object", updated)
+	}
+	err = r.client.Status().Update(ctx, writable)
+	switch {
+	case apierrors.IsConflict(err):
+		r.world.status.AddRateLimited(key)
+		return ctrl.Result{}, nil
+	case client.IgnoreNotFound(err) != nil:
+		return ctrl.Result{}, fmt.Errorf("write status of %s: %w", key, err)
+	}
+	return ctrl.Result{}, nil
+}

@@ -1,0 +1,74 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/citoroute/citoroute/internal/infra"
+	"github.com/citoroute/citoroute/internal/push"
+)
+
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+
+// Stream serves configuration to proxies. It runs in every replica, from the
+// moment when everything that was there is translated.
+type Stream struct {
+	world   *World
+	server  *push.Server
+	address string
+	// bound is closed when connections are accepted.
+	bound chan struct{}
+}
+
+// NeedLeaderElection says that every replica serves configuration.
+func (*Stream) NeedLeaderElection() bool { return false }
+
+// Start serves until ctx is done.
+func (s *Stream) Start(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.world.primed:
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", s.address)
+	if err != nil {
+		return fmt.Errorf("config stream: %w", err)
+	}
+	close(s.bound)
+	return s.server.Serve(ctx, l)
+}
+
+// authorize admits the ServiceAccount of a Gateway to that Gateway's node, and
+// nobody to anything else.
+func authorize(reviewer client.Client, world *World) func(ctx context.Context, token, node string) error {
+	return func(ctx context.Context, token, node string) error {
+		if token == "" {
+			return errors.New("no bearer token")
+		}
+		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{
+			Token: token, Audiences: []string{infra.TokenAudience},
+		}}
+		if err := reviewer.Create(ctx, review); err != nil {
+			return fmt.Errorf("review token: %w", err)
+		}
+		if !review.Status.Authenticated || !slices.Contains(review.Status.Audiences, infra.TokenAudience) {
+			return fmt.Errorf("token is not valid for audience %q: %s", infra.TokenAudience, review.Status.Error)
+		}
+		gateway, managed := world.gateway(gatewayOf(node))
+		if !managed {
+			return fmt.Errorf("node %q is no Gateway of this controller", node)
+		}
+		namespace, name := infra.Key(gateway)
+		if want := strings.Join([]string{"system", "serviceaccount", namespace, name}, ":"); review.Status.User.Username != want {
+			return fmt.Errorf("%s may not have the configuration of node %q", review.Status.User.Username, node)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,252 @@
+package controller
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/engine"
+	"github.com/citoroute/citoroute/internal/infra"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/push"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// queue holds the keys that a reconciler has to look at, each once.
+type queue = workqueue.TypedRateLimitingInterface[translate.Key]
+
+// World is what the cluster holds, as far as translation cares, and what
+// follows from it. One goroutine feeds it; any may ask.
+type World struct {
+	log     logr.Logger
+	metrics *metrics
+	server  *push.Server
+	// infra and status are drained by the leader's reconcilers.
+	infra, status queue
+
+	mu     sync.Mutex
+	engine *engine.Engine
+	// listenerSets maps a Gateway to the ListenerSets that name it as parent.
+	listenerSets map[translate.Key]map[translate.Key]bool
+
+	pendingMu sync.Mutex
+	pending   map[translate.Key]translate.Object
+	wake      chan struct{}
+	// primed is closed once everything that was there at the start is applied.
+	primed chan struct{}
+}
+
+func newWorld(controllerName string, log logr.Logger, m *metrics) *World {
+	return &World{
+		log:          log.WithName("world"),
+		metrics:      m,
+		infra:        newQueue("infra"),
+		status:       newQueue("status"),
+		engine:       engine.New(engine.Options{ControllerName: controllerName}),
+		listenerSets: map[translate.Key]map[translate.Key]bool{},
+		pending:      map[translate.Key]translate.Object{},
+		wake:         make(chan struct{}, 1),
+		primed:       make(chan struct{}),
+	}
+}
+
+func newQueue(name string) queue {
+	limit := workqueue.NewTypedItemExponentialFailureRateLimiter[translate.Key](5*time.Millisecond, 30*time.Second)
+	return workqueue.NewTypedRateLimitingQueueWithConfig(limit, workqueue.TypedRateLimitingQueueConfig[translate.Key]{Name: name})
+}
+
+// note takes one object in as it is now, nil for gone. What is noted before it
+// is applied replaces what was noted earlier.
+func (w *World) note(key translate.Key, o translate.Object) {
+	w.pendingMu.Lock()
+	w.pending[key] = o
+	w.pendingMu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run applies what is noted until ctx is done. The caller has made sure that
+// everything that was there at the start is noted.
+func (w *World) run(ctx context.Context) {
+	w.apply()
+	close(w.primed)
+	w.log.Info("Translated everything that was there", "nodes", len(w.nodes()))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+			w.apply()
+		}
+	}
+}
+
+// apply takes what is pending through the engine and hands out what follows:
+// first to the proxies, then to the reconcilers.
+func (w *World) apply() {
+	changes := w.take()
+	if len(changes) == 0 {
+		return
+	}
+	began := time.Now()
+	w.mu.Lock()
+	for _, c := range changes {
+		w.relate(c)
+	}
+	result := w.engine.Apply(changes...)
+	w.mu.Unlock()
+	w.metrics.translated(len(changes), time.Since(began))
+
+	for node, update := range result.Nodes {
+		if err := w.server.Update(node, update); err != nil {
+			w.log.Error(err, "Configuration was not sent", "node", node)
+		}
+		if touchesListeners(update) {
+			w.reconsider(gatewayOf(node))
+		}
+	}
+	for _, node := range result.RemovedNodes {
+		w.server.RemoveNode(node)
+	}
+	for _, key := range result.Infra {
+		w.infra.Add(key)
+	}
+	for _, key := range result.Status {
+		w.status.Add(key)
+	}
+}
+
+// take returns what is pending, sorted by key.
+func (w *World) take() []engine.Change {
+	w.pendingMu.Lock()
+	pending := w.pending
+	w.pending = map[translate.Key]translate.Object{}
+	w.pendingMu.Unlock()
+	changes := make([]engine.Change, 0, len(pending))
+	for key, o := range pending {
+		changes = append(changes, engine.Change{Key: key, Object: o})
+	}
+	slices.SortFunc(changes, func(a, b engine.Change) int { return a.Key.Compare(b.Key) })
+	return changes
+}
+
+// relate keeps listenerSets. w.mu is held.
+func (w *World) relate(c engine.Change) {
+	if c.Key.Kind != translate.KindListenerSet {
+		return
+	}
+	if old, ok := w.engine.Object(c.Key).(*gatewayv1.ListenerSet); ok {
+		delete(w.listenerSets[parentOf(old)], c.Key)
+	}
+	if now, ok := c.Object.(*gatewayv1.ListenerSet); ok {
+		parent := parentOf(now)
+		if w.listenerSets[parent] == nil {
+			w.listenerSets[parent] = map[translate.Key]bool{}
+		}
+		w.listenerSets[parent][c.Key] = true
+	}
+}
+
+// parentOf returns the key of the Gateway that a ListenerSet names.
+func parentOf(set *gatewayv1.ListenerSet) translate.Key {
+	key := translate.Key{Kind: translate.KindGateway, Namespace: set.Namespace, Name: string(set.Spec.ParentRef.Name)}
+	if ns := set.Spec.ParentRef.Namespace; ns != nil {
+		key.Namespace = string(*ns)
+	}
+	return key
+}
+
+// reconsider asks for a look at a Gateway's infrastructure and at the status of
+// all that depends on whether it serves.
+func (w *World) reconsider(gateway translate.Key) {
+	w.infra.Add(gateway)
+	w.restate(gateway)
+}
+
+// restate asks for a look at the status of a Gateway and its ListenerSets.
+func (w *World) restate(gateway translate.Key) {
+	w.status.Add(gateway)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key := range w.listenerSets[gateway] {
+		w.status.Add(key)
+	}
+}
+
+// reconsiderAll asks for a look at every Gateway.
+func (w *World) reconsiderAll() {
+	for _, node := range w.nodes() {
+		w.reconsider(gatewayOf(node))
+	}
+}
+
+func (w *World) nodes() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.engine.Nodes()
+}
+
+// object returns an object and what translation says of it; nil where there is
+// none.
+func (w *World) object(key translate.Key) (translate.Object, translate.Report) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.engine.Object(key), w.engine.Report(key)
+}
+
+// gateway returns a Gateway and whether it is ours; nil where there is none.
+func (w *World) gateway(key translate.Key) (gateway *gatewayv1.Gateway, managed bool) {
+	o, report := w.object(key)
+	gateway, _ = o.(*gatewayv1.Gateway)
+	return gateway, gateway != nil && report.Managed
+}
+
+// ports returns what a Gateway's Service opens: the ports that the proxies
+// bind, and those that spec.listeners asks for, so that a listener which is
+// invalid for a while does not change the Service.
+func (w *World) ports(gateway *gatewayv1.Gateway) []infra.Port {
+	var out []infra.Port
+	for _, l := range gateway.Spec.Listeners {
+		switch l.Protocol {
+		case gatewayv1.HTTPProtocolType, gatewayv1.HTTPSProtocolType, gatewayv1.TLSProtocolType, gatewayv1.TCPProtocolType:
+			out = append(out, infra.Port{Number: int32(l.Port), Protocol: corev1.ProtocolTCP})
+		case gatewayv1.UDPProtocolType:
+			out = append(out, infra.Port{Number: int32(l.Port), Protocol: corev1.ProtocolUDP})
+		}
+	}
+	key := translate.Key{Kind: translate.KindGateway, Namespace: gateway.Namespace, Name: gateway.Name}
+	w.mu.Lock()
+	snapshot := w.engine.Snapshot(engine.NodeOf(key))
+	w.mu.Unlock()
+	for _, r := range snapshot.Upserts {
+		if l, ok := r.(*ir.Listener); ok {
+			protocol := corev1.ProtocolTCP
+			if l.Protocol == ir.ProtocolUDP {
+				protocol = corev1.ProtocolUDP
+			}
+			out = append(out, infra.Port{Number: int32(l.Port), Protocol: protocol})
+		}
+	}
+	return out
+}
+
+// touchesListeners says that an update may change which ports are bound.
+func touchesListeners(u ir.Update) bool {
+	if u.Complete {
+		return true
+	}
+	for _, r := range u.Upserts {
+		if r.ResourceType() == ir.TypeListener {
+			return true
+		}
+	}
+	return slices.ContainsFunc(u.Removed, func(ref ir.Ref) bool { return ref.Type == ir.TypeListener })
+}
