@@ -4,6 +4,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/anthropic"
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/openai"
+	"github.com/citoroute/citoroute/internal/ai/responses"
 )
 
 // Protocol is what a client speaks.
@@ -11,8 +12,9 @@ type Protocol string
 
 // The client protocols.
 const (
-	Chat     Protocol = "chat"     // OpenAI POST /v1/chat/completions
-	Messages Protocol = "messages" // Anthropic POST /v1/messages
+	Chat      Protocol = "chat"      // OpenAI POST /v1/chat/completions
+	Messages  Protocol = "messages"  // Anthropic POST /v1/messages
+	Responses Protocol = "responses" // OpenAI POST /v1/responses
 )
 
 // client is what a client protocol's package offers.
@@ -48,7 +50,8 @@ type relay interface {
 
 // clientOf is the one place that knows every client protocol.
 func clientOf(p Protocol) client {
-	if p == Messages {
+	switch p {
+	case Messages:
 		return client{
 			parse:   anthropic.Parse,
 			encode:  func(r *chat.Response, _ int64) ([]byte, error) { return anthropic.Encode(r) },
@@ -59,6 +62,18 @@ func clientOf(p Protocol) client {
 			header:  anthropic.Header(),
 			relay:   func(bool) relay { return anthropic.NewRelay() },
 			usage:   anthropic.ReadUsage,
+		}
+	case Responses:
+		return client{
+			parse:   responses.Parse,
+			encode:  responses.Encode,
+			encoder: func(created int64, _ bool) encoder { return responses.NewEncoder(created) },
+			fail:    openai.EncodeError,
+			native:  OpenAI,
+			path:    responses.Path,
+			header:  openai.Header(),
+			relay:   func(bool) relay { return responses.NewRelay() },
+			usage:   responses.ReadUsage,
 		}
 	}
 	return client{

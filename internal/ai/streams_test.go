@@ -96,7 +96,10 @@ func rawStream(kind string, data []byte) []byte {
 func relayed(t *testing.T, request []byte, p Provider, pieces ...[]byte) string {
 	t.Helper()
 	protocol := Chat
-	if bytes.Contains(request, []byte(`"max_tokens"`)) && !bytes.Contains(request, []byte(`"stream_options"`)) {
+	switch {
+	case bytes.Contains(request, []byte(`"input"`)):
+		protocol = Responses
+	case bytes.Contains(request, []byte(`"max_tokens"`)):
 		protocol = Messages
 	}
 	c, err := Parse(protocol, request)
@@ -149,7 +152,7 @@ func neverEnds(t *testing.T, request []byte, p Provider, raw []byte) {
 		if whole && p != Bedrock && len(bytes.TrimSpace(raw[i:])) > 0 {
 			t.Fatalf("cut at %d the stream counts as whole:\n%s", i, got)
 		}
-		if !whole && (strings.Contains(got, "[DONE]") || strings.Contains(got, "message_stop")) {
+		if !whole && (strings.Contains(got, "[DONE]") || strings.Contains(got, "message_stop") || strings.Contains(got, "response.completed")) {
 			t.Fatalf("cut at %d the stream ends as if it were whole:\n%s", i, got)
 		}
 	}

@@ -58,19 +58,16 @@ func dataURI(at, rest, name string) (chat.Block, error) {
 	return chat.Block{Kind: chat.Document, Media: media}, nil
 }
 
-func fileBlock(at string, f *file) (chat.Block, error) {
-	switch {
-	case f == nil:
-		return chat.Block{}, chat.Invalid(at, "is required")
-	case f.FileData == "":
+// File reads a document given by value: a data URI, or base64 that is taken
+// for a PDF. at names the parameter that holds it, for the error.
+func File(at, data, name string) (chat.Block, error) {
+	if data == "" {
 		return chat.Block{}, chat.Unsupported(at+".file_id", "is not possible with this provider: send file_data")
 	}
-	data := f.FileData
 	if _, ok := cutPrefixFold(data, "data:"); !ok {
 		data = "data:application/pdf;base64," + data
 	}
-	b, err := Media(at+".file_data", data, f.Filename)
-	return b, err
+	return Media(at+".file_data", data, name)
 }
 
 func cutPrefixFold(s, prefix string) (string, bool) {

@@ -227,7 +227,10 @@ func block(at string, p *part) (chat.Block, error) {
 		}
 		return Media(at+".image_url.url", p.ImageURL.URL, "")
 	case "file":
-		return fileBlock(at+".file", p.File)
+		if p.File == nil {
+			return chat.Block{}, chat.Invalid(at+".file", "is required")
+		}
+		return File(at+".file", p.File.FileData, p.File.Filename)
 	case "input_audio":
 		return chat.Block{}, chat.Unsupported(at, "audio is not possible with this provider")
 	}
