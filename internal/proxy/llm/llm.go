@@ -1,41 +1,158 @@
-// Package llm takes requests in the shape of the OpenAI API to LLM providers.
-//
-// This package must not import net/http and holds no connection.
 package llm
 
-import "encoding/json"
+import (
+	"strings"
 
-// Error is a request that can not be served; its message is fixed text.
-type Error struct {
-	Status  int
-	Message string
+	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// MaxBody is the largest request body that is read, in bytes: images are part
+// of it.
+const MaxBody = 32 << 20
+
+// Call is a client's request, read once.
+type Call struct {
+	*ai.Call
+	protocol ai.Protocol
 }
 
-// Error implements error.
-func (e *Error) Error() string { return e.Message }
-
-// ErrorBody is an error in the shape of the OpenAI API.
-func ErrorBody(status int, message string) string {
-	body := map[string]any{"error": map[string]any{
-		"message": message, "type": errorType(status), "param": nil, "code": nil,
-	}}
-	out, err := json.Marshal(body)
-	if err != nil {
-		return ""
+// ProtocolOf says which API a request to path speaks; prefix is the part of the
+// path that the rule matched. A client may have the rule's path as the whole
+// URL or as its base URL. ok is false for an operation that is not offered.
+func ProtocolOf(path, prefix string) (p ai.Protocol, ok bool) {
+	rest := strings.TrimSuffix(strings.TrimPrefix(path, prefix), "/")
+	rest = strings.TrimPrefix(rest, "/v1")
+	switch rest {
+	case "/chat/completions":
+		return ai.Chat, true
+	case "/messages":
+		return ai.Messages, true
+	case "":
+		if strings.HasSuffix(prefix, "/messages") {
+			return ai.Messages, true
+		}
+		return ai.Chat, true
 	}
-	return string(out)
+	return ai.Chat, false
 }
 
-func errorType(status int) string {
+// Check refuses what no body has to be read for. The error is a *chat.Error.
+func Check(req *exchange.Request) error {
+	coding, _ := req.Header.Get("Content-Encoding")
 	switch {
-	case status == 401:
-		return "authentication_error"
-	case status == 403:
-		return "permission_error"
-	case status == 429:
-		return "rate_limit_error"
-	case status < 500:
-		return "invalid_request_error"
+	case req.Method != "POST":
+		return refuse(405, "only POST is allowed here")
+	case req.Body == nil:
+		return refuse(400, "the request has no body")
+	case req.ContentLength > MaxBody:
+		return TooLarge()
+	case coding != "" && !exchange.EqualFold(coding, "identity"):
+		return refuse(415, "an encoded request body is not supported")
 	}
-	return "api_error"
+	return nil
+}
+
+// TooLarge is the error for a body above MaxBody.
+func TooLarge() error { return refuse(413, "the request body is too large") }
+
+func refuse(status int, message string) error {
+	return &chat.Error{Status: status, Type: chat.TypeOf(status), Message: message}
+}
+
+// Parse reads a request body, which it keeps. The error is a *chat.Error.
+func Parse(p ai.Protocol, body []byte) (*Call, error) {
+	call, err := ai.Parse(p, body)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it is what the client is told.
+	}
+	return &Call{Call: call, protocol: p}, nil
+}
+
+// Attempt is a Call put to one provider.
+type Attempt struct {
+	*ai.Attempt
+	call   *Call
+	secret string // never repeated to the client
+}
+
+// Prepare makes req what the provider of backend gets. The error is a
+// *chat.Error.
+func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config) (*Attempt, error) {
+	p := backend.Backend.LLM
+	if p == nil {
+		return nil, refuse(500, "the backend is no LLM provider")
+	}
+	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: p.Model})
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it is what the client is told.
+	}
+	a := &Attempt{Attempt: translated, call: c}
+	req.Method, req.Authority = "POST", p.Host
+	req.Path, req.Query, req.HasQuery = p.BasePath+a.Wire.Path, "", false
+	req.Body, req.ContentLength = upstream.NewBody(a.Wire.Body), int64(len(a.Wire.Body))
+	req.ExpectContinue, req.Upgrade = false, ""
+	req.Header.Filter(func(f exchange.Field) bool { return mayPass(f.Name) })
+	for _, f := range a.Wire.Header {
+		req.Header.Set(f.Name, f.Value)
+	}
+	return a, a.authenticate(req, p, backend.Credentials)
+}
+
+// mayPass says that a client's field goes to the provider. Everything else is
+// dropped, above all credentials and what chooses an account.
+func mayPass(name string) bool {
+	for _, ok := range [...]string{"Accept", "User-Agent", "X-Request-Id", "Traceparent", "Tracestate"} {
+		if exchange.EqualFold(name, ok) {
+			return true
+		}
+	}
+	return false
+}
+
+// authenticate adds the credential of a provider: the one place that knows how
+// each of them wants it.
+func (a *Attempt) authenticate(req *exchange.Request, p *ir.LLMProvider, secret *ir.Secret) error {
+	if ai.Provider(p.Provider) == ai.Bedrock {
+		return refuse(501, "the provider is not supported yet")
+	}
+	if secret == nil {
+		return nil
+	}
+	key, ok := apiKey(secret)
+	if !ok {
+		return refuse(500, "the credentials of the backend are not usable")
+	}
+	a.secret = key
+	if ai.Provider(p.Provider) == ai.Anthropic {
+		req.Header.Set("X-Api-Key", key)
+	} else {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	return nil
+}
+
+// apiKey returns the value "apiKey" of a secret, else its only one. Files end
+// with a newline, so space around it is cut off.
+func apiKey(s *ir.Secret) (key string, ok bool) {
+	value, ok := s.Values["apiKey"]
+	if !ok && len(s.Values) == 1 {
+		for _, only := range s.Values {
+			value = only
+		}
+	}
+	key = strings.TrimSpace(string(value))
+	return key, key != "" && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// ErrorBody is err in the shape of a client's protocol.
+func ErrorBody(p ai.Protocol, status int, err error, text string) []byte {
+	e, ok := err.(*chat.Error) //nolint:errorlint // a wrapped one has no text for clients.
+	if !ok {
+		e = &chat.Error{Status: status, Type: chat.TypeOf(status), Message: text}
+	}
+	return ai.EncodeError(p, e)
 }

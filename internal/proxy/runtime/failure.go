@@ -4,8 +4,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
-	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -23,7 +23,8 @@ func newRefusal(status int, text string) *refusal { return &refusal{status, text
 
 // refusals are the answers that need no backend.
 type refusals struct {
-	badPath, noListener, noRoute, misdirected, noAction, badHost, unauthorized, brokenRule *refusal
+	badPath, noListener, noRoute, noOperation, misdirected *refusal
+	noAction, badHost, unauthorized, brokenRule            *refusal
 }
 
 func newRefusals() *refusals {
@@ -32,6 +33,7 @@ func newRefusals() *refusals {
 		badHost:      newRefusal(400, "the request host is not valid"),
 		noListener:   newRefusal(404, "no listener for this host"),
 		noRoute:      newRefusal(404, "no route matches"),
+		noOperation:  newRefusal(404, "this operation is not offered here"),
 		misdirected:  newRefusal(421, "this host is not served on this connection"),
 		noAction:     newRefusal(500, "the route has no usable backend"),
 		brokenRule:   newRefusal(500, "the route can not be run as configured"),
@@ -44,8 +46,8 @@ func statusOf(err error) (status int, text string) {
 	if own, ok := errors.AsType[*refusal](err); ok {
 		return own.status, own.text
 	}
-	if bad, ok := errors.AsType[*llm.Error](err); ok {
-		return bad.Status, bad.Message
+	if own, ok := errors.AsType[*chat.Error](err); ok {
+		return own.Status, own.Message
 	}
 	if failed, ok := errors.AsType[*exchange.Failure](err); ok {
 		return failed.Status(), failureText(failed.Status())
@@ -80,8 +82,7 @@ func (st *state) fail(ex *exchange.Exchange, err error) {
 	resp.Trailer.Reset()
 	resp.Status, resp.Tunnel = status, nil
 	if st.rule != nil && st.rule.isLLM() {
-		resp.Header.Add("Content-Type", "application/json")
-		st.write(ex, llm.ErrorBody(status, text))
+		st.writeLLMError(ex, status, err, text)
 		return
 	}
 	resp.Header.Add("Content-Type", "text/plain; charset=utf-8")

@@ -21,29 +21,38 @@ const (
 
 // forward sends a request to one of the backends of its rule.
 func (st *state) forward(ex *exchange.Exchange) error {
+	t, err := st.choose()
+	if err != nil {
+		return err
+	}
+	if answered, err := t.chain.onRequest(st, ex); answered || err != nil {
+		return err
+	}
+	if err := st.keepBody(ex); err != nil {
+		return err
+	}
+	return st.attempts(ex, t.cluster)
+}
+
+// choose picks a backend by weight.
+func (st *state) choose() (*target, error) {
 	i := st.rule.weights.Pick()
 	if i < 0 {
-		return st.rt.refuse.noAction
+		return nil, st.rt.refuse.noAction
 	}
 	t := &st.rule.targets[i]
 	st.Series = t.series
 	if t.status != nil {
-		return t.status
+		return nil, t.status
 	}
 	st.target, st.Backend = t, t.cluster.Name()
-	if answered, err := t.chain.onRequest(st, ex); answered || err != nil {
-		return err
-	}
-	return st.attempts(ex, t.cluster)
+	return t, nil
 }
 
 // attempts tries until a backend answers or trying again is no use.
 func (st *state) attempts(ex *exchange.Exchange, c *upstream.Cluster) error {
 	if d := st.rule.ir.Timeouts.Request; d > 0 {
 		st.deadline = st.Start.Add(d)
-	}
-	if err := st.keepBody(ex); err != nil {
-		return err
 	}
 	for {
 		err := st.attempt(ex, c)

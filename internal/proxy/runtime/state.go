@@ -3,6 +3,7 @@ package runtime
 import (
 	"time"
 
+	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/filter/scratch"
@@ -20,6 +21,7 @@ type state struct {
 	origin    string // the Origin of the client, where the rule has CORS
 	preflight bool
 	deadline  time.Time
+	protocol  ai.Protocol // what the client of an LLM rule speaks
 	scratch   scratch.Buffer
 	body      textBody
 	limited   limitedBody

@@ -1,12 +1,9 @@
 package upstream
 
 import (
-	"errors"
+	"fmt"
 	"reflect"
 	"slices"
-	"strings"
-
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
@@ -142,29 +139,10 @@ func newConfig(b *ir.Backend, old *Config, find SecretSource) *Config {
 			c.TLS = old.TLS
 		}
 	}
-	if b.LLM != nil && b.LLM.Credentials != "" && c.Err == nil {
-		c.Credential, c.Err = credential(find(b.LLM.Credentials))
-	}
-	return c
-}
-
-// credential returns the value "apiKey" of a secret, else its only one.
-func credential(s *ir.Secret) (string, error) {
-	if s == nil {
-		return "", errors.New("credentials are not known")
-	}
-	value, ok := s.Values["apiKey"]
-	if !ok && len(s.Values) == 1 {
-		for _, only := range s.Values {
-			value, ok = only, true
+	if b.LLM != nil && b.LLM.Credentials != "" {
+		if c.Credentials = find(b.LLM.Credentials); c.Credentials == nil && c.Err == nil {
+			c.Err = fmt.Errorf("%s is not known", b.LLM.Credentials)
 		}
 	}
-	key := strings.TrimSpace(string(value)) // files end with a newline
-	switch {
-	case !ok || key == "":
-		return "", errors.New("credentials have no value apiKey")
-	case !httpguts.ValidHeaderFieldValue(key):
-		return "", errors.New("credentials can not stand in a header")
-	}
-	return key, nil
+	return c
 }

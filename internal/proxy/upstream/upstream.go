@@ -32,12 +32,12 @@ type Config struct {
 	// HTTP2 says that the backend wants HTTP/2.
 	HTTP2          bool
 	ConnectTimeout time.Duration
-	// Credential is the secret value of an LLM provider; "" where it has none.
-	Credential string
+	// Credentials are those for an LLM provider; nil where it has none.
+	Credentials *ir.Secret
 	// Err says why the backend can not be used; nil where it can.
 	Err error
 
-	secrets []*ir.Secret // what TLS and Credential were made from
+	secrets []*ir.Secret // what TLS was made from
 }
 
 // Cluster is the live state of one backend.

@@ -1,0 +1,189 @@
+package llm
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// maxAnswer is the largest whole answer of a provider, maxError the most that
+// is read of an error, in bytes.
+const (
+	maxAnswer = 32 << 20
+	maxError  = 64 << 10
+)
+
+// Answer turns the provider's response in resp into the client's. For a stream
+// it waits for the first content: a failure until then is returned, as a
+// *chat.Error, instead of being hidden in a stream that began well.
+func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
+	kind, _ := resp.Header.Get("Content-Type")
+	keepFields(&resp.Header)
+	switch {
+	case resp.Status < 200 || resp.Status > 299:
+		return a.failed(resp)
+	case strings.HasPrefix(kind, "text/event-stream"), strings.HasPrefix(kind, "application/vnd.amazon.eventstream"):
+		return a.stream(resp, now)
+	}
+	body, err := readAll(resp, maxAnswer)
+	if err != nil {
+		return err
+	}
+	out, _, _, err := a.Response(body, now.Unix())
+	if err != nil {
+		return err //nolint:wrapcheck // it is what the client is told.
+	}
+	setBody(resp, out)
+	return nil
+}
+
+// keepFields drops what the provider says of its own account and connection.
+func keepFields(h *exchange.Header) {
+	h.Filter(func(f exchange.Field) bool {
+		for _, ok := range [...]string{"Content-Type", "Date", "Retry-After", "X-Request-Id", "Request-Id", "Cache-Control"} {
+			if exchange.EqualFold(f.Name, ok) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// failed answers with the provider's error in the client's protocol.
+func (a *Attempt) failed(resp *exchange.Response) error {
+	status := resp.Status
+	body, err := readAll(resp, maxError)
+	if err != nil {
+		return err
+	}
+	e := a.Error(status, func(name string) string {
+		v, _ := resp.Header.Get(name)
+		return v
+	}, body)
+	a.conceal(e)
+	resp.Status = e.Status
+	setBody(resp, ai.EncodeError(a.call.protocol, e))
+	return nil
+}
+
+// conceal takes the credential out of what a provider may have echoed.
+func (a *Attempt) conceal(e *chat.Error) {
+	if a.secret != "" {
+		e.Message = strings.ReplaceAll(e.Message, a.secret, "[redacted]")
+	}
+}
+
+func setBody(resp *exchange.Response, b []byte) {
+	resp.Header.Set("Content-Type", "application/json")
+	resp.Body, resp.ContentLength = upstream.NewBody(b), int64(len(b))
+	resp.Trailer.Reset()
+}
+
+// readAll reads and closes the body of a response.
+func readAll(resp *exchange.Response, limit int) ([]byte, error) {
+	body := resp.Body
+	resp.Body, resp.ContentLength = nil, 0
+	if body == nil {
+		return nil, nil
+	}
+	defer func() { _ = body.Close() }()
+	out, err := io.ReadAll(io.LimitReader(body, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, chat.BadUpstream("the provider's answer broke off")
+	case len(out) > limit:
+		return nil, chat.BadUpstream("the provider's answer is too long")
+	}
+	return out, nil
+}
+
+func (a *Attempt) stream(resp *exchange.Response, now time.Time) error {
+	if resp.Body == nil {
+		return chat.Truncated()
+	}
+	b := &streamBody{src: resp.Body, stream: a.Stream(now.Unix()), attempt: a}
+	if err := b.begin(); err != nil {
+		_ = b.src.Close()
+		resp.Body = nil
+		return err
+	}
+	resp.Header.Set("Content-Type", "text/event-stream")
+	resp.Header.Set("Cache-Control", "no-cache")
+	resp.Body, resp.ContentLength = b, exchange.Unknown
+	resp.Trailer.Reset()
+	return nil
+}
+
+// streamBody is a provider's stream as the client gets it.
+type streamBody struct {
+	src     exchange.Body
+	stream  *ai.Stream
+	attempt *Attempt
+	out     []byte
+	pos     int
+	ended   bool
+	in      [8 << 10]byte
+}
+
+// begin reads until the first content.
+func (b *streamBody) begin() error {
+	for !b.ended && !b.stream.Started() {
+		if err := b.more(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// more reads once from the provider. The error is a *chat.Error, and only
+// returned where nothing has gone to the client; later ones are events.
+func (b *streamBody) more() error {
+	b.out, b.pos = b.out[:0], 0
+	n, readErr := b.src.Read(b.in[:])
+	out, err := b.stream.Write(b.out, b.in[:n])
+	if err == nil && readErr != nil {
+		if errors.Is(readErr, io.EOF) {
+			out, err = b.stream.Close(out)
+		} else if b.stream.Started() {
+			out = b.stream.Abort(out, chat.Truncated())
+		} else {
+			err = chat.Truncated()
+		}
+	}
+	b.out = out
+	b.ended = err != nil || readErr != nil
+	if err == nil || b.stream.Started() {
+		return nil
+	}
+	if e, ok := errors.AsType[*chat.Error](err); ok {
+		b.attempt.conceal(e)
+	}
+	return err
+}
+
+// Read implements io.Reader.
+func (b *streamBody) Read(p []byte) (int, error) {
+	for b.pos == len(b.out) {
+		if b.ended {
+			return 0, io.EOF
+		}
+		if err := b.more(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, b.out[b.pos:])
+	b.pos += n
+	return n, nil
+}
+
+// Buffered implements exchange.Body.
+func (b *streamBody) Buffered() int { return len(b.out) - b.pos }
+
+// Close implements exchange.Body.
+func (b *streamBody) Close() error { return b.src.Close() } //nolint:wrapcheck // nothing to add.
