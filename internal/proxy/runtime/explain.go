@@ -1,5 +1,14 @@
 package runtime
 
+import (
+	"fmt"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/router"
+)
+
 // Question is a request to explain.
 type Question struct {
 	Port uint16
@@ -19,6 +28,7 @@ type Explanation struct {
 	Listener string `json:"listener,omitempty"`
 	Route    string `json:"route,omitempty"` // Kind/namespace/name
 	Rule     string `json:"rule,omitempty"`  // name or index
+	// Hostname is the one of the route that fits, "" where it takes every host.
 	Hostname string `json:"hostname,omitempty"`
 	// Match describes the alternative of the rule that fits.
 	Match string `json:"match,omitempty"`
@@ -44,8 +54,161 @@ type BackendShare struct {
 	Status int `json:"status,omitempty"`
 }
 
+// maxPassedOver bounds how many alternatives an explanation names.
+const maxPassedOver = 8
+
 // Explain says which way a request would take through the current snapshot. It
 // counts nothing and sends nothing.
 func (rt *Runtime) Explain(q Question) Explanation {
-	return Explanation{}
+	var e Explanation
+	if err := rt.explain(q, &e); err != nil {
+		status, text := statusOf(err)
+		e.Status = status
+		e.because("The proxy answers %d: %s.", status, text)
+	}
+	return e
+}
+
+func (e *Explanation) because(format string, args ...any) {
+	e.Why = append(e.Why, fmt.Sprintf(format, args...))
+}
+
+func (rt *Runtime) explain(q Question, e *Explanation) error {
+	req := q.request()
+	clean, err := router.CleanPath(req.Path)
+	if err != nil {
+		return rt.refuse.badPath
+	}
+	if clean != req.Path {
+		e.because("The path is read as %s, and forwarded so.", clean)
+		req.Path = clean
+	}
+	h := &handler{rt: rt, port: q.Port, serverName: q.ServerName}
+	l, err := h.listener(rt.snap.Load(), req)
+	if err != nil {
+		return err
+	}
+	e.Listener = l.ir.Name
+	e.because("Listener %s is the most specific on port %d for host %q%s.", l.ir.Name, q.Port, req.Authority, hostnameOf(l.ir))
+	leaf, hostname, passed := l.table.Explain(req)
+	e.Hostname = hostname
+	for i, p := range passed {
+		if i == maxPassedOver {
+			e.because("%d more matches were passed over.", len(passed)-i)
+			break
+		}
+		e.because("Passed over %s rule %s (%s): %s.", p.Leaf.Route.Source, ruleName(p.Leaf), p.Leaf.Describe(), p.Reason)
+	}
+	if leaf == nil {
+		return rt.refuse.noRoute
+	}
+	e.Route, e.Rule, e.Match = leaf.Route.Source.String(), ruleName(leaf), leaf.Describe()
+	e.because("%s rule %s fits: %s.", e.Route, e.Rule, e.Match)
+	return rt.explainRule(leaf.Value, l, e)
+}
+
+func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
+	switch {
+	case r.err != nil:
+		e.because("The rule can not be run: %v.", r.err)
+		return r.err
+	case r.policies || l.policies:
+		return rt.refuse.unauthorized
+	}
+	for i := range r.ir.Filters {
+		e.Filters = append(e.Filters, describeFilter(&r.ir.Filters[i]))
+		if d := r.ir.Filters[i].Redirect; d != nil && r.ir.Direct == nil {
+			e.Status = d.Status
+			e.because("The rule redirects.")
+			return nil
+		}
+	}
+	if r.ir.Direct != nil {
+		e.Status = r.ir.Direct.Status
+		e.because("The rule answers %d by itself.", e.Status)
+		return nil
+	}
+	var total float64
+	for i := range r.ir.Backends {
+		total += float64(r.ir.Backends[i].Weight)
+	}
+	if total == 0 {
+		return rt.refuse.noAction
+	}
+	for i := range r.targets {
+		e.Backends = append(e.Backends, share(&r.targets[i], float64(r.ir.Backends[i].Weight)/total))
+	}
+	return nil
+}
+
+func share(t *target, part float64) BackendShare {
+	if t.status != nil {
+		return BackendShare{Share: part, Status: t.status.status}
+	}
+	out := BackendShare{Backend: t.cluster.Name(), Share: part}
+	for _, endpoint := range t.cluster.Endpoints().All() {
+		out.Endpoints = append(out.Endpoints, endpoint.Addr)
+	}
+	switch config := t.cluster.Config(); {
+	case config == nil || config.Err != nil:
+		out.Status = 500
+	case len(out.Endpoints) == 0:
+		out.Status = 503
+	}
+	return out
+}
+
+// request makes the request that the question is about.
+func (q *Question) request() *exchange.Request {
+	path, query, hasQuery := strings.Cut(q.Target, "?")
+	if path == "" {
+		path = "/"
+	}
+	req := &exchange.Request{Method: q.Method, Scheme: "http", Authority: q.Host, Path: path, Query: query, HasQuery: hasQuery}
+	if req.Method == "" {
+		req.Method = "GET"
+	}
+	if q.TLS {
+		req.Scheme = "https"
+	}
+	for _, f := range q.Header {
+		if strings.EqualFold(f[0], "Host") {
+			req.Authority = f[1]
+			continue
+		}
+		req.Header.Add(f[0], f[1])
+	}
+	return req
+}
+
+func hostnameOf(l *ir.Listener) string {
+	if l.Hostname == "" {
+		return ", since it takes every host"
+	}
+	return " by its hostname " + l.Hostname
+}
+
+func ruleName(l *router.Leaf[*rule]) string {
+	if name := l.Route.Rules[l.Rule].Name; name != "" {
+		return name
+	}
+	return fmt.Sprint(l.Rule)
+}
+
+func describeFilter(f *ir.Filter) string {
+	switch {
+	case f.RequestHeaders != nil:
+		return "changes request headers"
+	case f.ResponseHeaders != nil:
+		return "changes response headers"
+	case f.Redirect != nil:
+		return "redirects"
+	case f.Rewrite != nil:
+		return "rewrites host or path"
+	case f.Mirror != nil:
+		return "mirrors to " + f.Mirror.Backend
+	case f.CORS != nil:
+		return "answers and marks cross-origin requests"
+	}
+	return "unknown"
 }

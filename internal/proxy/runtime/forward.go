@@ -111,6 +111,9 @@ func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
 	config, e := st.lease.Config, st.lease.Endpoint
 	st.Endpoint = e.Addr
 	st.to = exchange.Target{Addr: e.Addr, TLS: config.TLS, ConnectTimeout: config.ConnectTimeout, Deadline: st.deadline}
+	if !st.deadline.IsZero() {
+		st.to.IdleTimeout = st.deadline.Sub(now) // a stalled body ends, too
+	}
 	if d := st.rule.ir.Timeouts.Backend; d > 0 {
 		if limit := now.Add(d); st.deadline.IsZero() || limit.Before(st.deadline) {
 			st.to.Deadline = limit

@@ -128,13 +128,14 @@ func dependsOn(b *ir.Backend, secret string) bool {
 // newConfig compiles b and keeps the TLS configuration of old where nothing
 // changed that it is made from.
 func newConfig(b *ir.Backend, old *Config, find SecretSource) *Config {
-	c := &Config{Backend: b, HTTP2: b.Protocol == ir.ProtocolH2C, ConnectTimeout: b.ConnectTimeout}
+	onlyHTTP2 := b.Protocol == ir.ProtocolH2C
+	c := &Config{Backend: b, HTTP2: onlyHTTP2 || b.TLS != nil, ConnectTimeout: b.ConnectTimeout}
 	if c.ConnectTimeout <= 0 {
 		c.ConnectTimeout = defaultConnectTimeout
 	}
 	if b.TLS != nil {
-		c.TLS, c.secrets, c.Err = newTLS(b.TLS, c.HTTP2, find)
-		if old != nil && old.Err == nil && c.Err == nil && old.HTTP2 == c.HTTP2 &&
+		c.TLS, c.secrets, c.Err = newTLS(b.TLS, onlyHTTP2, find)
+		if old != nil && old.Err == nil && c.Err == nil && old.Backend.Protocol == b.Protocol &&
 			reflect.DeepEqual(old.Backend.TLS, b.TLS) && slices.Equal(old.secrets, c.secrets) {
 			c.TLS = old.TLS
 		}

@@ -21,12 +21,11 @@ func newTLS(c *ir.ClientTLS, http2 bool, find SecretSource) (*tls.Config, []*ir.
 	config := &tls.Config{
 		ServerName: c.ServerName,
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"},
 		// One per backend configuration, so a session is never resumed past a
 		// changed authority.
 		ClientSessionCache: tls.NewLRUClientSessionCache(64),
 	}
-	if http2 {
+	if http2 { // else the transport offers what it speaks
 		config.NextProtos = []string{"h2"}
 	}
 	if !c.SystemCAs {

@@ -29,7 +29,8 @@ type Config struct {
 	// TLS is nil for cleartext. It is the same pointer as long as nothing it
 	// is made from changes, because connections are pooled by it.
 	TLS *tls.Config
-	// HTTP2 says that the backend wants HTTP/2.
+	// HTTP2 says that the backend speaks HTTP/2, or perhaps does: with TLS, ALPN
+	// chooses.
 	HTTP2          bool
 	ConnectTimeout time.Duration
 	// Credentials are those for an LLM provider; nil where it has none.
