@@ -28,7 +28,7 @@ const (
 	nameGo    = "httputil.ReverseProxy"
 	nameOurs  = "citoroute"
 
-	adminAddress = "127.0.0.1:18090"
+	adminAddress = "127.0.0.1:19090"
 )
 
 func startContenders(ctx context.Context, dir, self, proxy string) ([]contender, error) {
@@ -42,7 +42,7 @@ func startContenders(ctx context.Context, dir, self, proxy string) ([]contender,
 		return nil
 	}
 	for i, name := range []string{nameNginx, nameAgain} {
-		address := fmt.Sprintf("127.0.0.1:1808%d", i+1)
+		address := fmt.Sprintf("127.0.0.1:1908%d", i+1)
 		config := filepath.Join(dir, fmt.Sprintf("nginx-%d.conf", i))
 		if err := os.WriteFile(config, []byte(nginxConfig(address, dir, i)), 0o600); err != nil {
 			return started, err
@@ -51,14 +51,14 @@ func startContenders(ctx context.Context, dir, self, proxy string) ([]contender,
 			return started, err
 		}
 	}
-	if err := add(nameGo, "127.0.0.1:18083", self, "reverseproxy", "127.0.0.1:18083", backendAddress); err != nil {
+	if err := add(nameGo, "127.0.0.1:19083", self, "reverseproxy", "127.0.0.1:19083", backendAddress); err != nil {
 		return started, err
 	}
-	config, err := writeConfig(dir, 18084)
+	config, err := writeConfig(dir, 19084)
 	if err != nil {
 		return started, err
 	}
-	return started, add(nameOurs, "127.0.0.1:18084", proxy, "--bootstrap", config)
+	return started, add(nameOurs, "127.0.0.1:19084", proxy, "--bootstrap", config)
 }
 
 func nginxConfig(address, dir string, i int) string {

@@ -28,7 +28,7 @@ const (
 
 	bodySize = 600 // bytes in each response
 
-	backendAddress = "127.0.0.1:18080"
+	backendAddress = "127.0.0.1:19080"
 	host           = "shop-7.bench.example.com"
 	path           = "/api/v1/orders/42"
 )

@@ -27,11 +27,12 @@ end() {
 }
 
 remove_rules() {
-  local table
-  for table in iptables ip6tables; do
-    "$table-save" 2>/dev/null | grep -q KUBE- && "$table-save" | grep -v -e KUBE- -e CNI- | "$table-restore"
-    "$table-save" 2>/dev/null | grep -q "$RULE_COMMENT" &&
-      "$table-save" | grep -v "$RULE_COMMENT" | "$table-restore"
+  local version rules
+  for version in iptables ip6tables; do
+    rules=$("$version-save" 2>/dev/null)
+    if grep -q -e KUBE- -e CNI- -e "$RULE_COMMENT" <<<"$rules"; then
+      grep -v -e KUBE- -e CNI- -e "$RULE_COMMENT" <<<"$rules" | "$version-restore"
+    fi
   done
 }
 

@@ -24,7 +24,7 @@ install_packages() {
 }
 
 # network makes the two bridges that the cluster lives on, and sees to it that
-# nothing for its addresses leaves this machine by another way.
+# nothing for its addresses, or from its pods, leaves this machine.
 network() {
   local uplink cidr chain
   ip link add "$NODE_BRIDGE" type bridge
@@ -35,6 +35,7 @@ network() {
   sysctl -qe -w net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1 \
     fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=524288 || true
   for uplink in $(ip -o route show default | grep -o 'dev [^ ]*' | cut -d' ' -f2 | sort -u); do
+    iptables -I FORWARD -o "$uplink" -s "$POD_CIDR" -m comment --comment "$RULE_COMMENT" -j REJECT
     for cidr in "$POD_CIDR" "$SERVICE_CIDR" "$NODE_CIDR"; do
       for chain in OUTPUT FORWARD; do
         iptables -I "$chain" -o "$uplink" -d "$cidr" -m comment --comment "$RULE_COMMENT" -j REJECT
