@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
+	"github.com/citoroute/citoroute/internal/standalone"
+)
+
+type explainFlags struct {
+	host, path, method, gateway, serverName, output string
+	headers                                         []string
+	port                                            uint16
+}
+
+func newExplain() *cobra.Command {
+	var f explainFlags
+	c := &cobra.Command{
+		Use:   "explain PATH…",
+		Short: "Say which listener, route, rule and backend a request would take, and why",
+		Long: `Say where a request would go through the Gateways in a folder of manifests:
+listener, route, rule, filters and backends, and what was passed over and why.
+The exit code is 1 if no backend would answer and no route means to.`,
+		Example: `  citoroute explain examples/quickstart --path /hello
+  citoroute explain my-app --host shop.example --path /cart --method POST --header 'X-User: beta'`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return explain(c, args, f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.host, "host", "localhost", "`host` that the request names")
+	flags.StringVar(&f.path, "path", "/", "`path` and query of the request")
+	flags.StringVar(&f.method, "method", http.MethodGet, "`method` of the request")
+	flags.StringArrayVar(&f.headers, "header", nil, "header field of the request, as `'Name: value'`; repeatable")
+	flags.Uint16Var(&f.port, "port", 0, "`port` of the listener; 0: every one")
+	flags.StringVar(&f.gateway, "gateway", "", "Gateway as `namespace/name` or name; empty: every one")
+	flags.StringVar(&f.serverName, "server-name", "", "`SNI` of the TLS connection; empty: the host")
+	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	return c
+}
+
+func explain(c *cobra.Command, args []string, f explainFlags) error {
+	q := runtime.Question{Port: f.port, Host: f.host, Target: f.path, Method: f.method, ServerName: f.serverName}
+	for _, h := range f.headers {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return usageError{fmt.Errorf("--header %q: want 'Name: value'", h)}
+		}
+		q.Header = append(q.Header, [2]string{strings.TrimSpace(name), strings.TrimSpace(value)})
+	}
+	s, report, err := load(c, args)
+	if err != nil {
+		return err
+	}
+	ways := s.Explain(f.gateway, q)
+	out := c.OutOrStdout()
+	if f.output == "json" {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(ways); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range report.Problems {
+			printerFor(c.ErrOrStderr()).Problem(p)
+		}
+		printWays(out, ways)
+	}
+	for _, w := range ways {
+		if w.Route != "" && (len(w.Backends) > 0 || w.Status < http.StatusBadRequest) {
+			return nil
+		}
+	}
+	if len(ways) == 0 {
+		return fmt.Errorf("there is no HTTP listener that the request could reach; citoroute validate says why")
+	}
+	return errBad
+}
+
+func printWays(out io.Writer, ways []standalone.Way) {
+	row := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(out, "  %-9s %s\n", name, value)
+		}
+	}
+	for _, w := range ways {
+		_, _ = fmt.Fprintln(out, w.Gateway)
+		row("listener", w.Listener)
+		row("route", w.Route)
+		row("rule", w.Rule)
+		row("hostname", w.Hostname)
+		row("match", w.Match)
+		for _, f := range w.Filters {
+			row("filter", f)
+		}
+		for _, b := range w.Backends {
+			value := fmt.Sprintf("%s  %.4g%%  %s", b.Backend, b.Share*100, strings.Join(b.Endpoints, ", "))
+			if b.Status != 0 {
+				value = fmt.Sprintf("answers %d by itself  %.4g%%", b.Status, b.Share*100)
+			}
+			row("backend", strings.TrimSpace(value))
+		}
+		if w.Status != 0 {
+			row("answer", fmt.Sprintf("%d %s, by the gateway itself", w.Status, http.StatusText(w.Status)))
+		}
+		for _, why := range w.Why {
+			row("because", why)
+		}
+	}
+}

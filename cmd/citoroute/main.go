@@ -1,0 +1,110 @@
+// Command citoroute is CitoRoute for people: it runs a gateway from a folder of
+// manifests, says what is wrong with them, explains where a request goes, and
+// looks into a gateway that runs.
+//
+// Exit codes: 0 all is well; 1 it is not (a manifest is refused, no route
+// takes the request, a gateway does not answer); 2 the command line is wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitBad   = 1
+	exitUsage = 2
+)
+
+// errBad ends a command with exitBad; what is wrong has been printed.
+var errBad = errors.New("not well")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// execute runs a command line and returns the exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errBad):
+		return exitBad
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(stderr, "citoroute: %v\n", err)
+		return exitUsage
+	}
+	_, _ = fmt.Fprintf(stderr, "citoroute: %v\n", err)
+	return exitBad
+}
+
+// usageError is a mistake in the command line.
+type usageError struct{ error }
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "citoroute",
+		Short:         "A Gateway API gateway on this machine, and a look into those that run elsewhere",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          usage(cobra.NoArgs),
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(
+		newRun(), newValidate(), newExplain(), newStatus(), newConfig(), newFakeLLM(), newEcho(),
+		&cobra.Command{
+			Use: "version", Short: "Print the version", Args: usage(cobra.NoArgs),
+			RunE: func(c *cobra.Command, _ []string) error {
+				_, err := fmt.Fprintln(c.OutOrStdout(), buildVersion())
+				return err
+			},
+		},
+	)
+	return root
+}
+
+// usage makes usage errors of what check finds.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageError{fmt.Errorf("%w; see citoroute %s --help", err, c.Name())}
+		}
+		return nil
+	}
+}
+
+// buildVersion is the module's version, or the revision that was built.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/citoroute/citoroute/internal/proxy/admin"
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/standalone"
+)
+
+// triesShown is how many curl lines are printed.
+const triesShown = 6
+
+type runFlags struct {
+	address   string
+	ports     map[string]int
+	admin     string
+	accessLog bool
+	logLevel  string
+	demo      bool
+}
+
+func newRun() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run PATH…",
+		Short: "Serve a folder of manifests on this machine, and follow its changes",
+		Long: `Serve the Gateways and routes in files and folders of manifests on this machine,
+with no cluster. What changes in a file is served within half a second. The
+status of every object is printed once, and again whenever it changes.
+
+Services find their backends by EndpointSlices, which may name 127.0.0.1, or by
+type ExternalName with a port. The GatewayClass "citoroute" and the namespaces
+are there without a manifest.`,
+		Example: `  citoroute run --demo examples/quickstart
+  citoroute run --port 80=8080 --port 443=8443 my-app/`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return run(c.Context(), f, args, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.address, "address", "127.0.0.1", "local `address` to serve on")
+	flags.StringToIntVar(&f.ports, "port", nil, "serve a listener's port on another one: `80=8080`")
+	flags.StringVar(&f.admin, "admin", "127.0.0.1:15000", "`address` of readiness, metrics and the configuration; empty: none")
+	flags.BoolVar(&f.accessLog, "access-log", false, "write a JSON line per request to standard error")
+	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
+	flags.BoolVar(&f.demo, "demo", false, "also start the backends of the examples: two echo servers and a fake LLM provider")
+	return c
+}
+
+// run serves until ctx is done.
+func run(ctx context.Context, f runFlags, paths []string, stdout, stderr io.Writer) error {
+	bind, err := netip.ParseAddr(f.address)
+	if err != nil {
+		return usageError{fmt.Errorf("--address: %w", err)}
+	}
+	port, err := portMap(f.ports)
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return usageError{fmt.Errorf("--log-level: %w", err)}
+	}
+	observing := observe.Options{Version: buildVersion()}
+	if f.accessLog {
+		observing.AccessLog = stderr
+	}
+	observer := observe.New(observing)
+	defer observer.Close()
+	s, err := standalone.New(standalone.Options{
+		Paths: paths, Bind: bind, Port: port, Observe: observer,
+		Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})),
+	}, true)
+	if err != nil {
+		return err
+	}
+	if f.demo {
+		if err := startDemo(ctx); err != nil {
+			return fmt.Errorf("--demo: %w", err)
+		}
+	}
+	out := printerFor(stdout)
+	if f.admin != "" {
+		handler := admin.New(admin.Options{Ready: s.Ready, Resources: s.Resources, Metrics: observer.Registry(), Level: level}).Handler()
+		go func() {
+			if err := admin.Serve(ctx, f.admin, handler); err != nil {
+				out.Note("The gateway runs without its admin address (--admin): %v", err)
+			}
+		}()
+	}
+	first := true
+	return s.Run(ctx, func(r standalone.Report) {
+		printReport(out, r)
+		if first {
+			first = false
+			printTries(out, s.Try(triesShown))
+		}
+	})
+}
+
+func printTries(out standalone.Printer, tries []string) {
+	if len(tries) == 0 {
+		out.Note("\nNothing is being served yet. Changes of the files are followed; end with Ctrl-C.")
+		return
+	}
+	out.Note("\nServing. Changes of the files are followed; end with Ctrl-C. Try:\n")
+	for _, t := range tries {
+		out.Note("  %s", t)
+	}
+	out.Note("")
+}
+
+// printReport prints what changed.
+func printReport(out standalone.Printer, r standalone.Report) {
+	for _, p := range r.Problems {
+		out.Problem(p)
+	}
+	for _, key := range r.Gone {
+		out.Note("%s is gone", key)
+	}
+	for _, s := range r.Statuses {
+		out.Status(s)
+	}
+}
+
+// portMap makes a function of the --port flags.
+func portMap(flags map[string]int) (func(uint16) uint16, error) {
+	to := make(map[uint16]uint16, len(flags))
+	for from, port := range flags {
+		var listener uint16
+		if _, err := fmt.Sscanf(from, "%d", &listener); err != nil || listener == 0 || port < 0 || port > 65535 {
+			return nil, usageError{fmt.Errorf("--port %s=%d: want LISTENER=LOCAL, both from 1 to 65535", from, port)}
+		}
+		to[listener] = uint16(port)
+	}
+	return func(listener uint16) uint16 {
+		if port, ok := to[listener]; ok {
+			return port
+		}
+		return listener
+	}, nil
+}
+
+// printerFor prints to w, in colour if it is a terminal.
+func printerFor(w io.Writer) standalone.Printer {
+	file, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return standalone.Printer{Out: w}
+	}
+	info, err := file.Stat()
+	return standalone.Printer{Out: w, Color: err == nil && info.Mode()&os.ModeCharDevice != 0}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+
+	"github.com/citoroute/citoroute/internal/standalone"
+)
+
+func newValidate() *cobra.Command {
+	var quiet bool
+	c := &cobra.Command{
+		Use:   "validate PATH…",
+		Short: "Say what is wrong with manifests, and the status that they would get",
+		Long: `Check manifests as an API server and CitoRoute's controller would: schema, CEL
+rules, references, conflicts. The status that each object would get is printed.
+The exit code is 1 if something is refused or cannot work.`,
+		Args: usage(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			s, report, err := load(c, args)
+			if err != nil {
+				return err
+			}
+			out := printerFor(c.OutOrStdout())
+			bad := 0
+			for _, p := range report.Problems {
+				if !p.Ignored {
+					bad++
+				}
+				if !p.Ignored || !quiet {
+					out.Problem(p)
+				}
+			}
+			for _, st := range report.Statuses {
+				if st.Rejected() {
+					bad++
+				}
+				if st.Rejected() || !quiet {
+					out.Status(st)
+				}
+			}
+			if bad > 0 {
+				out.Note("\n%d of %d objects cannot be used as they are", bad, max(bad, s.Len()))
+				return errBad
+			}
+			out.Note("\nAll %d objects are fine", s.Len())
+			return nil
+		},
+	}
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only what is wrong")
+	return c
+}
+
+// load reads manifests without serving them.
+func load(c *cobra.Command, paths []string) (*standalone.Standalone, standalone.Report, error) {
+	s, err := standalone.New(standalone.Options{Paths: paths, Bind: netip.AddrFrom4([4]byte{127, 0, 0, 1})}, false)
+	if err != nil {
+		return nil, standalone.Report{}, err
+	}
+	report, err := s.Load(c.Context())
+	if err != nil {
+		return nil, standalone.Report{}, fmt.Errorf("%w", err)
+	}
+	return s, report, nil
+}

@@ -1,0 +1,115 @@
+package standalone
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/citoroute/citoroute/internal/engine"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
+	"github.com/citoroute/citoroute/internal/proxy/server"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// gateway is the data plane of one Gateway.
+type gateway struct {
+	runtime *runtime.Runtime
+	// server is nil where nothing is to be served.
+	server *server.Server
+	stop   context.CancelFunc
+	// rejected is why the last update could not be served; empty: it is.
+	rejected string
+}
+
+// fleet is the data planes of all Gateways.
+type fleet struct {
+	// serve says that sockets are to be bound; without, configurations are
+	// compiled only.
+	serve    bool
+	bind     netip.Addr
+	port     func(uint16) uint16
+	observer *observe.Observer
+	log      *slog.Logger
+
+	running  sync.WaitGroup
+	mu       sync.Mutex // guards gateways against the admin's questions
+	gateways map[string]*gateway
+}
+
+// apply makes the data planes follow the engine.
+func (f *fleet) apply(ctx context.Context, r engine.Result) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, node := range r.RemovedNodes {
+		if g := f.gateways[node]; g != nil {
+			g.stop()
+			delete(f.gateways, node)
+		}
+	}
+	for node, update := range r.Nodes {
+		g := f.gateways[node]
+		if g == nil {
+			g = f.start(ctx)
+			f.gateways[node] = g
+		}
+		g.rejected = ""
+		if err := g.apply(update); err != nil {
+			g.rejected = strings.ReplaceAll(err.Error(), "\n", "; ")
+		}
+	}
+}
+
+func (g *gateway) apply(u ir.Update) error {
+	if g.server == nil {
+		return g.runtime.Apply(u) //nolint:wrapcheck // it names the resource.
+	}
+	return g.server.Apply(u) //nolint:wrapcheck // it names the listener or resource.
+}
+
+// start makes the data plane of a new Gateway.
+func (f *fleet) start(ctx context.Context) *gateway {
+	g := &gateway{runtime: server.NewRuntime(f.observer), stop: func() {}}
+	if !f.serve {
+		return g
+	}
+	g.server = server.New(server.Options{
+		Runtime: g.runtime, Observe: f.observer, Bind: f.bind, Port: f.port, Log: f.log,
+	})
+	ctx, g.stop = context.WithCancel(ctx)
+	f.running.Go(func() { g.server.Run(ctx) })
+	return g
+}
+
+// of returns the data plane of a Gateway, or nil.
+func (f *fleet) of(key translate.Key) *gateway {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gateways[engine.NodeOf(key)]
+}
+
+// ready says that every Gateway serves.
+func (f *fleet) ready() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, g := range f.gateways {
+		if g.server != nil && !g.server.Ready() {
+			return false
+		}
+	}
+	return true
+}
+
+// resources returns what all Gateways serve.
+func (f *fleet) resources() []ir.Resource {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []ir.Resource
+	for _, g := range f.gateways {
+		out = append(out, g.runtime.Resources()...)
+	}
+	return out
+}

@@ -1,0 +1,111 @@
+package standalone
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// lookInterval is how often files are looked at. A change is taken when two
+// looks in a row have seen the same, so that a file is not read while it is
+// being written: 200 ms at most. Looking works on every file system, over
+// every mount and through every editor's way of saving, which notifications do
+// not; a folder of manifests costs microseconds.
+const lookInterval = 100 * time.Millisecond
+
+// maxFile is the longest manifest that is read, in bytes.
+const maxFile = 16 << 20
+
+// look is what a file looks like from outside.
+type look struct {
+	size     int64
+	modified time.Time
+}
+
+// source is a set of files and folders.
+type source struct {
+	paths []string
+}
+
+// looks returns the manifests that are there. Hidden files and folders are
+// passed over, unless they are named.
+func (s source) looks() (map[string]look, error) {
+	out := map[string]look{}
+	for _, root := range s.paths {
+		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				if path == root {
+					return err
+				}
+				return nil // gone since the folder was listed
+			}
+			hidden := strings.HasPrefix(entry.Name(), ".") && len(entry.Name()) > 1 && entry.Name() != ".."
+			switch {
+			case entry.IsDir() && hidden && path != root:
+				return fs.SkipDir
+			case entry.IsDir(), hidden, !manifest(path) && path != root:
+				return nil
+			}
+			info, err := os.Stat(path) // through links, as mounted ConfigMaps have them
+			if err != nil || !info.Mode().IsRegular() {
+				return nil //nolint:nilerr // gone since the folder was listed
+			}
+			out[path] = look{info.Size(), info.ModTime()}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read manifests: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// read returns the contents of the manifests. A file that cannot be read is a
+// problem of its own.
+func (s source) read(looks map[string]look) (map[string][]byte, []Problem) {
+	files := make(map[string][]byte, len(looks))
+	var problems []Problem
+	for path, l := range looks {
+		if l.size > maxFile {
+			problems = append(problems, Problem{File: path, Message: fmt.Sprintf("not read: longer than %d MiB", maxFile>>20)})
+			continue
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			problems = append(problems, Problem{File: path, Message: err.Error()})
+			continue
+		}
+		files[path] = b
+	}
+	return files, problems
+}
+
+// watch calls changed whenever the files have changed since they looked like
+// seen, until ctx is done.
+func (s source) watch(ctx context.Context, seen map[string]look, changed func(map[string]look)) {
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	last := seen
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now, err := s.looks()
+		if err != nil {
+			continue // the folder is gone: it may be on its way back
+		}
+		settled := maps.Equal(now, last)
+		last = now
+		if settled && !maps.Equal(now, seen) {
+			seen = now
+			changed(now)
+		}
+	}
+}

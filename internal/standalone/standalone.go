@@ -1,0 +1,246 @@
+package standalone
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/engine"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
+	"github.com/citoroute/citoroute/internal/status"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// Options say what to read and how to serve it.
+type Options struct {
+	// Paths are files and folders of manifests; folders are read to their depth.
+	Paths []string
+	// Bind is the local address of every socket.
+	Bind netip.Addr
+	// Port maps a listener's port to the port that is bound; nil keeps it.
+	Port func(listener uint16) uint16
+	// Observe counts and logs requests; nil: a new one.
+	Observe *observe.Observer
+	// Log receives what the data plane has to say; nil discards it.
+	Log *slog.Logger
+	// Now is time.Now where nil.
+	Now func() time.Time
+}
+
+// Standalone is a gateway made from files. Create one with New, then Load and,
+// to serve, Run. It is not safe for concurrent use, except for Ready and
+// Resources.
+type Standalone struct {
+	opts   Options
+	source source
+	world  *world
+	engine *engine.Engine
+	fleet  *fleet
+
+	// shown is what was last reported of each object.
+	shown    map[translate.Key]Status
+	problems []Problem
+}
+
+// Report is what changed with a load.
+type Report struct {
+	// Problems are all that there are now, if they are others than before.
+	Problems []Problem
+	// Statuses are those that are new or have changed, sorted by kind and name.
+	Statuses []Status
+	// Gone are objects that are no longer there.
+	Gone []translate.Key
+}
+
+// New returns a Standalone that has read nothing yet. serve says whether
+// sockets are to be bound; without, everything but that is done.
+func New(opts Options, serve bool) (*Standalone, error) {
+	w, err := newWorld()
+	if err != nil {
+		return nil, err
+	}
+	if opts.Observe == nil {
+		opts.Observe = observe.New(observe.Options{})
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return &Standalone{
+		opts:   opts,
+		source: source{opts.Paths},
+		world:  w,
+		engine: engine.New(engine.Options{ControllerName: controllerName, LocalBackends: true}),
+		fleet: &fleet{
+			serve: serve, bind: opts.Bind, port: opts.Port, observer: opts.Observe, log: opts.Log,
+			gateways: map[string]*gateway{},
+		},
+		shown: map[translate.Key]Status{},
+	}, nil
+}
+
+// Load reads the files once and serves what is in them for as long as ctx is
+// not done. The error says that a path is not there.
+func (s *Standalone) Load(ctx context.Context) (Report, error) {
+	looks, err := s.source.looks()
+	if err != nil {
+		return Report{}, err
+	}
+	return s.take(ctx, looks), nil
+}
+
+// Run loads, tells report of it, and goes on doing so whenever a file changes.
+// When ctx is done it drains what is being served and returns.
+func (s *Standalone) Run(ctx context.Context, report func(Report)) error {
+	looks, err := s.source.looks()
+	if err != nil {
+		return err
+	}
+	report(s.take(ctx, looks))
+	s.source.watch(ctx, looks, func(looks map[string]look) {
+		report(s.take(ctx, looks))
+	})
+	s.fleet.running.Wait()
+	return nil
+}
+
+// Ready says that everything that was loaded is being served.
+func (s *Standalone) Ready() bool { return s.fleet.ready() }
+
+// Resources returns what is being served, for a config dump.
+func (s *Standalone) Resources() []ir.Resource { return s.fleet.resources() }
+
+// take reads the files and makes them live.
+func (s *Standalone) take(ctx context.Context, looks map[string]look) Report {
+	files, unreadable := s.source.read(looks)
+	changes, problems := s.world.load(ctx, files, unreadable)
+	result := s.engine.Apply(changes...)
+	s.fleet.apply(ctx, result)
+	var report Report
+	if !slices.Equal(problems, s.problems) {
+		s.problems, report.Problems = problems, problems
+	}
+	s.reportStatuses(&report)
+	return report
+}
+
+// reportStatuses finds the statuses that differ from what was shown.
+func (s *Standalone) reportStatuses(report *Report) {
+	for key := range s.shown {
+		if _, there := s.world.objects[key]; !there {
+			delete(s.shown, key)
+			report.Gone = append(report.Gone, key)
+		}
+	}
+	for key := range s.world.objects {
+		now, err := s.status(key)
+		if err != nil || len(now.Sections) == 0 {
+			continue // a kind without a status
+		}
+		if !reflect.DeepEqual(s.shown[key], now) {
+			s.shown[key] = now
+			report.Statuses = append(report.Statuses, now)
+		}
+	}
+	slices.SortFunc(report.Gone, translate.Key.Compare)
+	slices.SortFunc(report.Statuses, func(a, b Status) int { return a.Key.Compare(b.Key) })
+}
+
+// status computes what a controller would write about an object.
+func (s *Standalone) status(key translate.Key) (Status, error) {
+	obj := s.engine.Object(key)
+	updated, _ := status.Compute(obj, s.engine.Report(key), s.facts(key, obj), metav1.Time{})
+	return statusOf(key, s.world.where(key), updated)
+}
+
+// facts are what only the running data plane knows of a Gateway.
+func (s *Standalone) facts(key translate.Key, obj translate.Object) status.Facts {
+	if set, ok := obj.(*gatewayv1.ListenerSet); ok {
+		ref := set.Spec.ParentRef
+		key = translate.Key{Kind: translate.KindGateway, Namespace: key.Namespace, Name: string(ref.Name)}
+		if ref.Namespace != nil {
+			key.Namespace = string(*ref.Namespace)
+		}
+	}
+	g := s.fleet.of(key)
+	if g == nil {
+		return status.Facts{}
+	}
+	address := gatewayv1.GatewayStatusAddress{Type: new(gatewayv1.IPAddressType), Value: s.opts.Bind.String()}
+	return status.Facts{
+		Addresses: []gatewayv1.GatewayStatusAddress{address}, Serving: g.rejected == "", Rejected: g.rejected,
+	}
+}
+
+// Way is where a request goes, at one Gateway.
+type Way struct {
+	Gateway translate.Key
+	runtime.Explanation
+}
+
+// Explain says where a request goes at each Gateway, or at the one called name
+// ("namespace/name" or "name"), and why. Port 0 stands for every port that a
+// listener has.
+func (s *Standalone) Explain(name string, q runtime.Question) []Way {
+	var out []Way
+	for _, key := range s.gateways() {
+		if name != "" && name != key.Name && name != key.Namespace+"/"+key.Name {
+			continue
+		}
+		g := s.fleet.of(key)
+		if g == nil {
+			continue
+		}
+		for _, l := range ports(g.runtime.Listeners()) {
+			if q.Port != 0 && q.Port != l.Port {
+				continue
+			}
+			at := q
+			at.Port = l.Port
+			if at.TLS = l.TLS != nil; at.TLS && at.ServerName == "" {
+				at.ServerName = q.Host
+			}
+			out = append(out, Way{key, g.runtime.Explain(at)})
+		}
+	}
+	return out
+}
+
+// gateways returns the Gateways that there are, sorted.
+func (s *Standalone) gateways() []translate.Key {
+	var out []translate.Key
+	for key := range s.world.objects {
+		if key.Kind == translate.KindGateway {
+			out = append(out, key)
+		}
+	}
+	slices.SortFunc(out, translate.Key.Compare)
+	return out
+}
+
+// ports returns one HTTP listener for each port.
+func ports(listeners []*ir.Listener) []*ir.Listener {
+	var out []*ir.Listener
+	seen := map[uint16]bool{}
+	for _, l := range listeners {
+		http := l.Protocol == ir.ProtocolHTTP || l.Protocol == ir.ProtocolHTTPS
+		if http && !seen[l.Port] {
+			seen[l.Port] = true
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// Len returns how many objects the files hold.
+func (s *Standalone) Len() int { return len(s.world.objects) }
