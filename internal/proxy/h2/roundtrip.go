@@ -140,9 +140,9 @@ func (a *attempt) release() {
 func (a *attempt) request(ctx context.Context, to *exchange.Target) *http.Request {
 	in := &a.ex.Request
 	req := &http.Request{
-		Method: in.Method,
-		URL:    &url.URL{Scheme: "http", Host: to.Addr, RawQuery: in.Query, ForceQuery: in.HasQuery},
-		Host:   in.Authority,
+		Method: strings.Clone(in.Method),
+		URL:    &url.URL{Scheme: "http", Host: to.Addr, RawQuery: strings.Clone(in.Query), ForceQuery: in.HasQuery},
+		Host:   strings.Clone(in.Authority),
 		Header: make(http.Header, in.Header.Len()+2),
 	}
 	if to.TLS != nil {
@@ -150,9 +150,10 @@ func (a *attempt) request(ctx context.Context, to *exchange.Target) *http.Reques
 	}
 	// Opaque goes out as it is. The library takes two leading slashes for an
 	// authority, so such a path gets one for it to cut off.
-	req.URL.Opaque = in.Path
 	if strings.HasPrefix(in.Path, "//") {
 		req.URL.Opaque = "//" + in.Authority + in.Path
+	} else {
+		req.URL.Opaque = strings.Clone(in.Path)
 	}
 	addTo(req.Header, &in.Header)
 	if _, ok := req.Header["User-Agent"]; !ok {

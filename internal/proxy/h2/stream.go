@@ -136,7 +136,7 @@ func (st *stream) writeResponse() error {
 	}
 	for f := range resp.Trailer.All() {
 		name := http.TrailerPrefix + http.CanonicalHeaderKey(f.Name)
-		h[name] = append(h[name], f.Value)
+		h[name] = append(h[name], strings.Clone(f.Value))
 	}
 	return nil
 }
@@ -199,15 +199,4 @@ func (st *stream) end() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.done = true
-}
-
-// addTo appends src to an http.Header.
-func addTo(dst http.Header, src *exchange.Header) {
-	for f := range src.All() {
-		name := http.CanonicalHeaderKey(f.Name)
-		if name == "Content-Length" {
-			continue
-		}
-		dst[name] = append(dst[name], f.Value)
-	}
 }
