@@ -39,7 +39,7 @@ help: ## List the targets and variables
 .PHONY: run
 run: ## Serve examples/quickstart on 127.0.0.1:8080, without a cluster
 	@$(STATIC) -o bin/citoroute ./cmd/citoroute
-	@exec bin/citoroute run examples/quickstart $(ARGS)
+	@exec bin/citoroute run --demo examples/quickstart $(ARGS)
 
 .PHONY: clean
 clean: ## Remove what was built in this folder
