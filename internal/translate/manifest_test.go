@@ -93,7 +93,11 @@ func renderResources(t *testing.T, e *engine.Engine, _ []engine.Change) []byte {
 	for _, node := range e.Nodes() {
 		fmt.Fprintf(&out, "# %s\n", node)
 		for _, resource := range e.Snapshot(node).Upserts {
-			out.Write(toYAML(t, map[string]any{string(resource.ResourceType()): resource}))
+			var fields map[string]any
+			if err := yaml.Unmarshal(toYAML(t, resource), &fields); err != nil {
+				t.Fatal(err)
+			}
+			out.Write(toYAML(t, map[string]any{string(resource.ResourceType()): compact(fields)}))
 		}
 	}
 	return out.Bytes()
@@ -124,7 +128,7 @@ func renderStatus(t *testing.T, e *engine.Engine, own []engine.Change) []byte {
 	return out.Bytes()
 }
 
-// compact writes each condition as one line.
+// compact writes conditions, sources, kinds and endpoints as one line each.
 func compact(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -132,14 +136,7 @@ func compact(v any) any {
 			v[i] = compact(v[i])
 		}
 	case map[string]any:
-		if _, ok := v["lastTransitionTime"]; ok {
-			line := fmt.Sprintf("%v=%v %v", v["type"], v["status"], v["reason"])
-			if g, ok := v["observedGeneration"]; ok {
-				line += fmt.Sprintf(" @%v", g)
-			}
-			if m := v["message"]; m != "" {
-				line += fmt.Sprintf(": %v", m)
-			}
+		if line := oneLine(v); line != "" {
 			return line
 		}
 		for k := range v {
@@ -147,6 +144,37 @@ func compact(v any) any {
 		}
 	}
 	return v
+}
+
+func oneLine(v map[string]any) string {
+	has := func(keys ...string) bool {
+		for _, k := range keys {
+			if _, ok := v[k]; !ok {
+				return false
+			}
+		}
+		return true
+	}
+	switch {
+	case has("lastTransitionTime"):
+		line := fmt.Sprintf("%v=%v %v", v["type"], v["status"], v["reason"])
+		if has("observedGeneration") {
+			line += fmt.Sprintf(" @%v", v["observedGeneration"])
+		}
+		if m := v["message"]; m != "" {
+			line += fmt.Sprintf(": %v", m)
+		}
+		return line
+	case has("kind", "namespace", "name", "section") && len(v) == 4:
+		return fmt.Sprintf("%v/%v/%v#%v", v["kind"], v["namespace"], v["name"], v["section"])
+	case has("kind", "namespace", "name") && len(v) == 3:
+		return fmt.Sprintf("%v/%v/%v", v["kind"], v["namespace"], v["name"])
+	case has("kind", "group") && len(v) == 2:
+		return fmt.Sprintf("%v.%v", v["kind"], v["group"])
+	case has("host", "port") && len(v) == 2:
+		return fmt.Sprintf("%v:%v", v["host"], v["port"])
+	}
+	return ""
 }
 
 func toYAML(t *testing.T, v any) []byte {
