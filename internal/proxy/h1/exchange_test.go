@@ -37,7 +37,7 @@ func TestForward(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, answering(test.response), nil)
-			got := b.roundTrip(t, test.request, 0)
+			got := b.roundTrip(t, test.request, 0, false)
 			if diff := cmp.Diff(test.client, got); diff != "" {
 				t.Errorf("client (-want +got):\n%s", diff)
 			}
@@ -55,7 +55,7 @@ func TestLargeBodies(t *testing.T) {
 			send(c, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n"+big, 0)
 		}
 	}, nil)
-	got := b.roundTrip(t, "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1048576\r\n\r\n"+big, 0)
+	got := b.roundTrip(t, "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 1048576\r\n\r\n"+big, 0, false)
 	want := "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\nConnection: close\r\n\r\n" + big
 	if got != want {
 		t.Errorf("client got %d bytes, want %d", len(got), len(want))

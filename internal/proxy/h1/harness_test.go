@@ -2,8 +2,10 @@ package h1
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,13 +22,16 @@ const patience = 5 * time.Second
 type recorder struct {
 	listener net.Listener
 	script   func(c *recorded)
-	mu       sync.Mutex
-	conns    []*recorded
+	// piece, where positive, cuts what the script sends.
+	piece int
+	mu    sync.Mutex
+	conns []*recorded
 }
 
 // recorded is one connection to a recorder.
 type recorded struct {
 	net.Conn
+	piece  int
 	mu     sync.Mutex
 	got    bytes.Buffer
 	ended  bool
@@ -58,7 +63,7 @@ func (r *recorder) accept() {
 		if err != nil {
 			return
 		}
-		c := &recorded{Conn: conn}
+		c := &recorded{Conn: conn, piece: r.piece}
 		c.change = sync.NewCond(&c.mu)
 		r.mu.Lock()
 		r.conns = append(r.conns, c)
@@ -255,7 +260,7 @@ func newBed(t *testing.T, script func(c *recorded), change func(b *bed, o *Optio
 	}}
 	b.forward = &forwarder{target: exchange.Target{Addr: b.backend.addr(), ConnectTimeout: patience}}
 	b.handler = b.forward
-	opt := Options{}
+	opt := Options{SlowAfter: patience}
 	if change != nil {
 		change(b, &opt)
 	}
@@ -313,17 +318,24 @@ func send(c io.Writer, s string, piece int) {
 	}
 }
 
-// roundTrip sends s, ends the sending direction only if half is set, and
-// returns everything the client got until the connection ended.
-func (b *bed) roundTrip(t *testing.T, s string, piece int) string {
+// roundTrip sends s and returns everything the client got until the connection
+// ended. With half set the client ends its sending direction; else the gateway
+// must end the connection by itself.
+func (b *bed) roundTrip(t *testing.T, s string, piece int, half bool) string {
 	t.Helper()
 	c := b.dial(t)
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
 		send(c, s, piece)
+		if half {
+			_ = c.CloseWrite()
+		}
 	}()
-	got, _ := io.ReadAll(c)
+	got, err := io.ReadAll(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the gateway did not end the connection")
+	}
 	_ = c.Close()
 	<-sent
 	return undated(string(got))

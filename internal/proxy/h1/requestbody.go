@@ -25,6 +25,7 @@ type requestBody struct {
 	expect  atomic.Bool
 	stopped atomic.Bool
 	done    atomic.Bool  // the end was seen
+	broken  atomic.Bool  // the body is not valid or the client failed
 	rest    atomic.Int64 // bytes to come, where that is known, or -1
 	closed  bool
 	// budget and moved are the time left for the current minProgress bytes and
@@ -42,6 +43,7 @@ func (b *requestBody) start(f framing, q *exchange.Request) {
 	b.reset(f, q.ContentLength, &q.Trailer)
 	b.expect.Store(q.ExpectContinue)
 	b.stopped.Store(false)
+	b.broken.Store(false)
 	b.done.Store(f == framedNone)
 	b.rest.Store(q.ContentLength)
 	b.closed, b.budget, b.moved = false, b.conn.server.timeouts.Body, 0
@@ -65,8 +67,11 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.framing == framedLength {
 		b.rest.Store(b.left)
 	}
-	if err == io.EOF {
+	switch {
+	case err == io.EOF:
 		b.done.Store(true)
+	case err != nil:
+		b.broken.Store(true)
 	}
 	return n, err
 }
@@ -107,7 +112,7 @@ func (b *requestBody) ended() bool { return b.done.Load() }
 // drainable says whether it is worth to read the rest of the body. It may be
 // called while another goroutine reads.
 func (b *requestBody) drainable() bool {
-	return !b.expect.Load() && !b.stopped.Load() && b.rest.Load() <= b.conn.server.limits.DrainBytes
+	return !b.expect.Load() && !b.stopped.Load() && !b.broken.Load() && b.rest.Load() <= b.conn.server.limits.DrainBytes
 }
 
 // drain reads the rest of the body within the limits, and says whether its
