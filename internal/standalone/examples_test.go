@@ -1,0 +1,90 @@
+package standalone
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestExample_Quickstart(t *testing.T) {
+	r := serve(t, example(t, "quickstart"))
+	if got := r.get(8080, "http://localhost/hello", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"backend": "echo-1"`) {
+		t.Errorf("/hello: %+v", got)
+	}
+	json := map[string]string{"Content-Type": "application/json"}
+	chat := `{"model":"fake-large","stream":%v,"messages":[{"role":"user","content":"Hello!"}]}`
+	got := r.send(8080, http.MethodPost, "http://localhost/v1/chat/completions", json, fmt.Sprintf(chat, false))
+	if got.status != http.StatusOK || !strings.Contains(got.body, "You said: Hello!") {
+		t.Errorf("chat: %+v", got)
+	}
+	got = r.send(8080, http.MethodPost, "http://localhost/v1/chat/completions", json, fmt.Sprintf(chat, true))
+	if got.status != http.StatusOK || !strings.HasSuffix(got.body, "data: [DONE]\n\n") || strings.Count(got.body, "data: ") < 4 {
+		t.Errorf("streamed chat: %+v", got)
+	}
+	if tries := r.Try(6); len(tries) != 2 {
+		t.Errorf("curl lines: %q", tries)
+	}
+}
+
+func TestExample_Canary(t *testing.T) {
+	r := serve(t, example(t, "canary"))
+	if got := r.get(8080, "http://shop.example/", map[string]string{"X-Version": "canary"}); !strings.Contains(got.body, `"backend": "echo-2"`) {
+		t.Errorf("a tester gets %+v", got)
+	}
+	canary := 0
+	for range 1000 {
+		if got := r.get(8080, "http://shop.example/", nil); strings.Contains(got.body, `"backend": "echo-2"`) {
+			canary++
+		}
+	}
+	if canary < 60 || canary > 140 { // 100 expected; outside of this once in 10,000 runs even if chosen at random
+		t.Errorf("the canary got %d of 1000 requests", canary)
+	}
+	if got := r.get(8080, "http://other.example/", nil); got.status != http.StatusNotFound {
+		t.Errorf("another host gets %+v", got)
+	}
+}
+
+func TestExample_Redirect(t *testing.T) {
+	r := serve(t, example(t, "redirect"))
+	for path, want := range map[string]struct {
+		status   int
+		location string
+	}{
+		"/old/a?b=c": {http.StatusMovedPermanently, "http://localhost:8080/new/a?b=c"},
+		"/other":     {http.StatusFound, "https://www.example.com/other"},
+	} {
+		got := r.get(8080, "http://localhost:8080"+path, nil)
+		if got.status != want.status || got.header.Get("Location") != want.location {
+			t.Errorf("%s: got %d to %q, want %d to %q", path, got.status, got.header.Get("Location"), want.status, want.location)
+		}
+	}
+}
+
+func TestExample_Headers(t *testing.T) {
+	r := serve(t, example(t, "headers"))
+	got := r.get(8080, "http://localhost/api/users", map[string]string{"X-Debug": "1"})
+	if got.status != http.StatusOK || got.header.Get("X-Served-By") != "citoroute" {
+		t.Errorf("answer: %+v", got)
+	}
+	for _, want := range []string{`"path": "/v2/users"`, `"X-Environment": [`, `"staging"`} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("the backend did not see %s:\n%s", want, got.body)
+		}
+	}
+	if strings.Contains(got.body, "X-Debug") {
+		t.Errorf("the backend saw X-Debug:\n%s", got.body)
+	}
+}
+
+func TestExample_TLS(t *testing.T) {
+	r := serve(t, example(t, "tls"))
+	got := r.get(8080, "http://secure.example/a", nil)
+	if got.status != http.StatusMovedPermanently || got.header.Get("Location") != "https://secure.example:8443/a" {
+		t.Errorf("plain HTTP: %+v", got)
+	}
+	if got := r.get(8443, "https://secure.example/a", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"path": "/a"`) {
+		t.Errorf("HTTPS: %+v", got)
+	}
+}
