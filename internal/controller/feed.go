@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
@@ -26,6 +27,10 @@ const (
 	// bundleVersion is the Gateway API that this controller was made for.
 	bundleVersion           = "v1.7.0"
 	annotationBundleVersion = "gateway.networking.k8s.io/bundle-version"
+
+	// Between attempts to find a kind that was just defined, doubled each time.
+	minJoinWait = 100 * time.Millisecond
+	maxJoinWait = 30 * time.Second
 )
 
 // +kubebuilder:rbac:groups="",resources=namespaces;services;secrets;configmaps,verbs=get;list;watch
@@ -171,24 +176,28 @@ func (f *Feed) watchDefinitions(ctx context.Context) error {
 			if gone {
 				f.forget(ctx, s)
 			} else {
-				f.join(ctx, s)
+				f.join(ctx, s, minJoinWait)
 			}
 		}
 	}))
 	return err
 }
 
-// join watches a kind that was missing, if it is served by now. A definition
-// changes again when it becomes established.
-func (f *Feed) join(ctx context.Context, s source) {
+// join watches a kind that was missing, if it is served by now. The API server
+// publishes a new kind some time after its definition is established, without
+// another event, so there are a few more attempts.
+func (f *Feed) join(ctx context.Context, s source, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.missing[s.kind] {
+	if !f.missing[s.kind] || ctx.Err() != nil {
 		return
 	}
 	_, err := f.watch(ctx, s)
 	switch {
+	case meta.IsNoMatchError(err) && wait < maxJoinWait:
+		time.AfterFunc(wait, func() { f.join(ctx, s, 2*wait) })
 	case meta.IsNoMatchError(err):
+		f.log.Info("CustomResourceDefinition does not serve the version that is needed", "kind", s.kind.Kind, "apiVersion", s.kind.GroupVersion().String())
 	case err != nil:
 		f.log.Error(err, "Kind is not watched", "kind", s.kind.Kind)
 	default:
