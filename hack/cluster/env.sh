@@ -20,7 +20,7 @@ POD_BRIDGE=citopod0
 RULE_COMMENT=citoroute-cluster
 
 export GOTOOLCHAIN=auto
-export KUBECONFIG=$RUN/kubeconfig
+export KUBECONFIG=${CLUSTER_KUBECONFIG:-$RUN/kubeconfig}
 export PATH=$BIN:/usr/sbin:/sbin:$PATH
 
 say() { printf '%s %s\n' "$(date +%T)" "$*" >&2; }

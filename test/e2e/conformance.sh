@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the upstream Gateway API conformance suite against the cluster of KUBECONFIG
-# (default: the one of hack/cluster) and prints one line per test.
+# Deploys this tree (see target.sh), runs the upstream Gateway API conformance suite
+# and prints one line per test.
 #
 #   PROFILES=GATEWAY-HTTP,GATEWAY-GRPC   profiles to run (default GATEWAY-HTTP)
 #   TEST=HTTPRouteWeight                 that test alone; no report is written
@@ -9,9 +9,8 @@
 #
 # A whole run writes docs/conformance/<channel>-<version>-default-report.yaml.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/conformance" || exit 1
-root=$(cd ../../.. && pwd)
-export GOTOOLCHAIN=auto KUBECONFIG=${KUBECONFIG:-$("$root/hack/cluster/up.sh" --kubeconfig)}
+source "$(dirname "${BASH_SOURCE[0]}")/target.sh"
+cd "$root/test/e2e/conformance" || exit 1
 log=${LOG:-$(mktemp -t conformance-XXXXXX.log)}
 
 binary=$(mktemp -d)/conformance.test
