@@ -21,7 +21,9 @@ type row struct {
 	client   string // exact answer, without Date
 	refuse   int    // or: refused with this status
 	backend  string // exact bytes the backend gets
+	pieces   bool   // with aborted: the data may have been sent on before
 	aborted  bool   // the backend gets at most that, and then a broken connection
+	joined   string // or: a chunked request with this data and no trailer
 	respond  string
 	hangUp   bool // the backend closes after its response
 	closed   bool // the gateway closes the backend's connection
@@ -89,11 +91,44 @@ func (r *row) checkBackend(t *testing.T, b *recorder) {
 			c.awaitEnd()
 		}
 	}
+	if r.joined != "" {
+		b.awaitEnding("0\r\n\r\n")
+	}
 	got := b.bytes()
-	if got == r.backend || r.aborted && strings.HasPrefix(r.backend, got) {
+	switch {
+	case r.joined != "":
+		head, body, _ := strings.Cut(got, "\r\n\r\n")
+		if strings.HasSuffix(head, "Transfer-Encoding: chunked") && dechunked(body) == r.joined {
+			return
+		}
+	case r.pieces:
+		if countRequests(got) == 0 && !strings.HasSuffix(got, "\r\n0\r\n\r\n") {
+			return
+		}
+	case r.aborted:
+		if strings.HasPrefix(r.backend, got) {
+			return
+		}
+	case got == r.backend:
 		return
 	}
 	t.Errorf("backend got  %q\nbackend want %q", short(got), short(r.backend))
+}
+
+// dechunked is the data of a chunked body as this package writes them: without
+// extensions and trailers, to its very end.
+func dechunked(s string) (data string) {
+	for {
+		size, rest, ok := strings.Cut(s, "\r\n")
+		n, err := strconv.ParseUint(size, 16, 31)
+		if !ok || err != nil || int(n)+2 > len(rest) || rest[n:n+2] != "\r\n" {
+			return "malformed: " + s
+		}
+		data += rest[:n]
+		if s = rest[n+2:]; n == 0 {
+			return data + s
+		}
+	}
 }
 
 // refusal is the whole answer to a malformed request, without Date.
@@ -160,6 +195,11 @@ func readLine(rows []*row, line string) ([]*row, error) {
 		r.respond += text
 	case "aborted":
 		r.aborted = true
+		if value == "pieces" {
+			r.pieces = true
+		}
+	case "joined":
+		r.joined = text
 	case "hangs-up":
 		r.hangUp = true
 	case "closed":
@@ -203,6 +243,15 @@ func (r *recorder) awaitBytes(n int) {
 		for _, c := range r.all() {
 			have := len(c.bytes())
 			c.awaitChange(have)
+		}
+	}
+}
+
+// awaitEnding waits until the first connection got something that ends so.
+func (r *recorder) awaitEnding(suffix string) {
+	for limit := time.Now().Add(patience); !strings.HasSuffix(r.bytes(), suffix) && time.Now().Before(limit); {
+		for _, c := range r.all() {
+			c.awaitChange(len(c.bytes()))
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (u *upstream) lend(n int) []byte {
 func (u *upstream) receive(p []byte, limit instant) (int, error) {
 	if u.unwatch == nil {
 		if err := u.armSlow(limit); err != nil {
-			return 0, err
+			return 0, u.verdict(err)
 		}
 		n, err := u.link.read(p)
 		if !timedOut(err) || n > 0 {
@@ -126,7 +126,7 @@ func (u *upstream) receiveSlowly(p []byte, limit instant) (int, error) {
 		return 0, errTimeout
 	}
 	if err := u.link.armRead(limit, 0); err != nil {
-		return 0, err
+		return 0, u.verdict(err)
 	}
 	u.watch()
 	if u.cancelled.Load() {
