@@ -78,7 +78,7 @@ func readBootstrap(path string) (bootstrap.Config, *slog.LevelVar, error) {
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return bootstrap.Config{}, nil, err //nolint:wrapcheck // it names the file.
+		return bootstrap.Config{}, nil, err
 	}
 	config, err := bootstrap.Parse(b)
 	if err != nil {

@@ -65,7 +65,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	srv.Run(stopServing)
 	finish()
 	log.Info("Drained")
-	return group.Wait() //nolint:wrapcheck // each part says what it was doing.
+	return group.Wait()
 }
 
 // follow keeps sink up to date until ctx is done.

@@ -77,7 +77,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		}
 		st.r.Trailer = nil // a second EOF brings no second trailer
 	}
-	return n, err //nolint:wrapcheck // io.EOF must stay itself.
+	return n, err
 }
 
 // Buffered implements exchange.Body. The library does not say how much it
@@ -86,7 +86,7 @@ func (b *requestBody) Buffered() int { return 0 }
 
 // Close implements exchange.Body.
 func (b *requestBody) Close() error {
-	return b.stream.r.Body.Close() //nolint:wrapcheck // it never fails.
+	return b.stream.r.Body.Close()
 }
 
 // finish ends every Read, now and later, and returns the bytes received.

@@ -127,7 +127,7 @@ func (t *Transport) overHTTP1(p *pool, ex *exchange.Exchange, to *exchange.Targe
 	if f := (*exchange.Failure)(nil); errors.As(err, &f) && f.Stage == exchange.StageConnect {
 		p.recheck()
 	}
-	return err //nolint:wrapcheck // it is an *exchange.Failure already.
+	return err
 }
 
 // release ends what watches over the attempt.
@@ -188,7 +188,7 @@ func (a *attempt) interim(status int, fields textproto.MIMEHeader) error {
 			h.Add(name, v)
 		}
 	}
-	return a.ex.Client.Interim(status, &h) //nolint:wrapcheck // it ends up as the cause of a Failure.
+	return a.ex.Client.Interim(status, &h)
 }
 
 // respond fills the exchange's response.
@@ -244,7 +244,7 @@ func (b *responseBody) Read(p []byte) (int, error) {
 			}
 		}
 	}
-	return n, err //nolint:wrapcheck // io.EOF must stay itself.
+	return n, err
 }
 
 // Buffered implements exchange.Body. The library does not say how much it
@@ -257,7 +257,7 @@ func (b *responseBody) Close() error {
 	err := b.resp.Body.Close()
 	b.attempt.upload.finish()
 	b.attempt.release()
-	return err //nolint:wrapcheck // nothing to add.
+	return err
 }
 
 // upload is the body of the request as the library reads it, on a goroutine
@@ -297,7 +297,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	case err != nil && !u.closed.Load():
 		u.err = err
 	}
-	return n, err //nolint:wrapcheck // it comes back as the cause of a Failure.
+	return n, err
 }
 
 // Close implements io.Closer: the library wants no more of the body. A Read

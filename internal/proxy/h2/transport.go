@@ -111,14 +111,14 @@ type dialledKey struct{}
 func (t *Transport) dial(ctx context.Context, key poolKey, config *tls.Config) (*http.ClientConn, error) {
 	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", key.addr)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the failure's stage says what was being done.
+		return nil, err
 	}
 	scheme, conn := "http", raw
 	if config != nil {
 		session := tls.Client(raw, config)
 		if err := session.HandshakeContext(ctx); err != nil {
 			_ = raw.Close()
-			return nil, err //nolint:wrapcheck // as above.
+			return nil, err
 		}
 		if session.ConnectionState().NegotiatedProtocol != http2Proto {
 			_ = session.Close()
@@ -129,7 +129,7 @@ func (t *Transport) dial(ctx context.Context, key poolKey, config *tls.Config) (
 	cc, err := t.http.NewClientConn(context.WithValue(context.WithoutCancel(ctx), dialledKey{}, conn), scheme, key.addr)
 	if err != nil {
 		_ = conn.Close()
-		return nil, err //nolint:wrapcheck // as above.
+		return nil, err
 	}
 	return cc, nil
 }

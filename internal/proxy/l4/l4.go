@@ -54,7 +54,7 @@ func (r *recorder) Read(p []byte) (int, error) {
 	}
 	n, err := r.Conn.Read(p[:min(len(p), room)])
 	r.head.Write(p[:n])
-	return n, err //nolint:wrapcheck // it stands for that connection.
+	return n, err
 }
 
 // Write implements net.Conn: the alert that ends the handshake goes nowhere.

@@ -205,7 +205,7 @@ func (g *generation) handshake(session *tls.Conn) error {
 	if err != nil {
 		g.server.opts.Observe.HandshakeFailed()
 	}
-	return err //nolint:wrapcheck // nobody reads it.
+	return err
 }
 
 // looksLikeHTTP says whether a client's first five bytes begin a request.

@@ -87,7 +87,7 @@ func (s *Server) Apply(u ir.Update) error {
 	defer s.mu.Unlock()
 	if err := s.opts.Runtime.Apply(u); err != nil {
 		s.opts.Observe.Rejected()
-		return err //nolint:wrapcheck // it names the resource; there is nothing to add.
+		return err
 	}
 	err := s.reconcile()
 	s.opts.Observe.Applied(u)

@@ -32,7 +32,7 @@ func sniff(conn net.Conn, idle, header time.Duration) (head []byte, http2 bool, 
 		case !strings.HasPrefix(preface, string(head)):
 			return head, false, conn.SetReadDeadline(time.Time{})
 		case err != nil:
-			return nil, false, err //nolint:wrapcheck // nobody reads it.
+			return nil, false, err
 		}
 		wait = header
 	}
@@ -51,5 +51,5 @@ func (c *headConn) Read(p []byte) (int, error) {
 		c.head = c.head[n:]
 		return n, nil
 	}
-	return c.Conn.Read(p) //nolint:wrapcheck // it stands for that connection.
+	return c.Conn.Read(p)
 }

@@ -57,7 +57,7 @@ func (f *File) Run(ctx context.Context) error {
 		for changed := false; !changed; {
 			select {
 			case <-ctx.Done():
-				return ctx.Err() //nolint:wrapcheck // it is the caller's own.
+				return ctx.Err()
 			case <-watcher.Events:
 				changed = true
 			case err := <-watcher.Errors: // events were lost

@@ -20,7 +20,7 @@ func Marshal(resources []ir.Resource) ([]byte, error) {
 	for i, r := range resources {
 		body, err := ir.Encode(r)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // it names the resource.
+			return nil, err
 		}
 		entries[i] = entry{r.ResourceType(), body}
 	}

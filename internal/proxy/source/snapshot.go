@@ -38,7 +38,7 @@ func NewSnapshot(dir string, sink push.Sink, resources func() []ir.Resource, log
 // Apply implements [push.Sink].
 func (s *Snapshot) Apply(u ir.Update) error {
 	if err := s.sink.Apply(u); err != nil {
-		return err //nolint:wrapcheck // the sink's error is the answer.
+		return err
 	}
 	if !u.Empty() {
 		select {

@@ -1,0 +1,135 @@
+package server
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// echo is a TCP backend that sends everything back after the client has ended
+// its direction.
+func echo(t *testing.T) string {
+	t.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				b, _ := io.ReadAll(conn)
+				_, _ = conn.Write(append([]byte("echo "), b...))
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+func TestStream_TCP(t *testing.T) {
+	srv, _ := start(t, Options{})
+	l := &ir.Listener{Name: "ns/gw/tcp", Port: 5000, Protocol: ir.ProtocolTCP}
+	apply(t, srv, append(forward(l, ir.ProtocolTCP, echo(t)), l)...)
+	conn := dial(t, addr(t, srv, 5000))
+	if _, err := io.WriteString(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.CloseWrite()
+	if b, err := io.ReadAll(conn); err != nil || string(b) != "echo hello" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestStream_TCPWithoutBackendIsClosed(t *testing.T) {
+	srv, _ := start(t, Options{})
+	l := &ir.Listener{Name: "ns/gw/tcp", Port: 5000, Protocol: ir.ProtocolTCP}
+	gone, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = gone.Close()
+	apply(t, srv, append(forward(l, ir.ProtocolTCP, gone.Addr().String()), l)...)
+	if b, _ := io.ReadAll(dial(t, addr(t, srv, 5000))); len(b) > 0 {
+		t.Errorf("got %q", b)
+	}
+}
+
+// secureBackend speaks HTTPS with a certificate of its own.
+func secureBackend(t *testing.T, ca *authority, name string) string {
+	t.Helper()
+	s := ca.secret("x", name)
+	pair, err := tls.X509KeyPair(s.Certificate, s.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "from behind")
+	}))
+	srv.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
+// TestStream_PassthroughBesideTermination is TL-015 and TL-016.
+func TestStream_PassthroughBesideTermination(t *testing.T) {
+	proxyCA, backendCA := newAuthority(t), newAuthority(t)
+	srv, _ := start(t, Options{})
+	through := &ir.Listener{
+		Name: "ns/gw/through", Port: 443, Protocol: ir.ProtocolTLS, Hostname: "*.a.test", TLS: &ir.ServerTLS{Passthrough: true},
+	}
+	ended := httpsListener("ended", "x.a.test", "s")
+	apply(t, srv, append(
+		forward(through, ir.ProtocolTCP, secureBackend(t, backendCA, "b.a.test")),
+		through, ended, answer(ended, 200, "from the proxy"), proxyCA.secret("s", "x.a.test"),
+	)...)
+	at := addr(t, srv, 443)
+	for name, c := range map[string]struct {
+		host string
+		ca   *authority
+		want string
+	}{
+		"Passthrough":  {"b.a.test", backendCA, "from behind"},
+		"MostSpecific": {"x.a.test", proxyCA, "from the proxy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, body, err := get(t, client(t, clientTLS(c.ca), at, http1), "https://"+c.host+"/")
+			if err != nil || body != c.want {
+				t.Errorf("got %q, %v", body, err)
+			}
+		})
+	}
+	t.Run("Unknown", func(t *testing.T) {
+		if _, err := connect(t, srv, clientTLS(proxyCA), "elsewhere.test"); err == nil {
+			t.Error("a server name of no listener has shaken hands")
+		}
+	})
+}
+
+func TestStream_EndsTLSForTCPBackends(t *testing.T) {
+	ca := newAuthority(t)
+	srv, _ := start(t, Options{})
+	l := httpsListener("tls", "a.test", "s")
+	l.Protocol = ir.ProtocolTLS
+	apply(t, srv, append(forward(l, ir.ProtocolTCP, echo(t)), l, ca.secret("s", "a.test"))...)
+	config := clientTLS(ca)
+	config.ServerName = "a.test"
+	conn := tls.Client(dial(t, addr(t, srv, 443)), config)
+	if _, err := io.WriteString(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.CloseWrite()
+	if b, err := io.ReadAll(conn); err != nil || string(b) != "echo hello" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
