@@ -95,15 +95,20 @@ func vetted(v verdict) int {
 	return 400
 }
 
-// unfinishedLine refuses a request line as soon as it is too long.
+// unfinishedLine refuses a request line as soon as it is too long, or cannot be
+// one.
 func unfinishedLine(b []byte, lim *Limits) int {
+	i := 0
+	for i < len(b) && i <= maxMethod && charClass[b[i]]&classToken != 0 {
+		i++
+	}
 	switch {
+	case i <= maxMethod && i < len(b) && (i == 0 || b[i] != ' '):
+		return 400
 	case len(b) > maxMethod && bytes.IndexByte(b[:maxMethod+1], ' ') < 0:
 		return 501
 	case len(b) > maxMethod+lim.TargetBytes+len(" HTTP/1.1\r\n "):
 		return 414
-	case len(b) > 1 && b[0] == '\r':
-		return 400
 	}
 	return headIncomplete
 }

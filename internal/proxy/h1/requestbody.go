@@ -58,8 +58,10 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	case b.stopped.Load():
 		return 0, errStopped
 	case b.expect.Load():
-		if err := b.conn.sendContinue(); err != nil {
-			return 0, err
+		if b.Buffered() == 0 { // else it has begun to send, unasked
+			if err := b.conn.sendContinue(); err != nil {
+				return 0, err
+			}
 		}
 		b.expect.Store(false)
 	}

@@ -232,18 +232,18 @@ func (a *attempt) readHead() error {
 		}
 		u.in.r += n
 		u.in.base = u.in.r
+		interims++
 		switch status := u.head.status; {
 		case status >= 200:
 			return a.finish()
+		case interims > opt.Interims:
+			return errInterims
 		case status == 101:
 			return a.upgrade()
 		case status != 100 && u.client != nil:
 			if err := u.client.Interim(status, &u.head.fields); err != nil {
 				return &clientError{err}
 			}
-		}
-		if interims++; interims > opt.Interims {
-			return errInterims
 		}
 	}
 }

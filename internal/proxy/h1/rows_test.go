@@ -19,6 +19,7 @@ type row struct {
 	name     string
 	send     string
 	client   string // exact answer, without Date
+	data     string // with client, which is a head then: what the chunks after it hold
 	refuse   int    // or: refused with this status
 	backend  string // exact bytes the backend gets
 	pieces   bool   // with aborted: the data may have been sent on before
@@ -63,6 +64,11 @@ func (r *row) run(piece int) func(t *testing.T) {
 		want := r.client
 		if r.refuse != 0 {
 			want = refusal(r.refuse)
+		}
+		if r.data != "" {
+			if rest, ok := strings.CutPrefix(got, want); ok {
+				got, want = dechunked(rest), r.data
+			}
 		}
 		if got != want {
 			t.Errorf("client got  %q\nclient want %q", short(got), short(want))
@@ -184,6 +190,8 @@ func readLine(rows []*row, line string) ([]*row, error) {
 		r.send += text
 	case "<":
 		r.client += text
+	case "data":
+		r.data = text
 	case "!":
 		r.refuse, err = strconv.Atoi(value)
 	case "^":
