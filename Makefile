@@ -115,8 +115,9 @@ build-installer: ## Write dist/install.yaml: everything that a cluster needs
 	$(INSTALLER) >dist/install.yaml
 
 .PHONY: bundle
-bundle: ## Generate the OLM bundle
+bundle: ## Generate and verify the OLM bundle
 	go run ./hack/generate/bundle
+	$(TOOL) operator-verify manifests bundle
 
 ##@ Cluster
 
