@@ -139,11 +139,13 @@ func (t *gatewayTranslation) output() Output {
 	out.Parents = append(out.Parents, own)
 	parents := map[Key]*Parent{t.key: own}
 	for _, set := range t.sets {
+		p := &Parent{Key: set.key, Gateway: t.key}
+		out.Parents = append(out.Parents, p)
+		parents[set.key] = p
 		if set.allowed {
 			t.summarizeSet(set)
-			p := &Parent{Key: set.key, Gateway: t.key}
-			out.Parents = append(out.Parents, p)
-			parents[set.key] = p
+		} else {
+			p.Listeners = set.closedListeners()
 		}
 		out.Reports = append(out.Reports, ObjectReport{set.key, set.report})
 	}

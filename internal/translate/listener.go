@@ -147,12 +147,22 @@ func (l *listener) checkSpec() bool {
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf("port: %d is not in the range 1 to 65535", l.spec.Port))
 	case l.hostname != "" && !hostOK:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf(`hostname: %q is neither a DNS name nor "*." and a DNS name`, short(l.hostname)))
+	case !validSelector(l.spec.AllowedRoutes):
+		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, "allowedRoutes.namespaces.selector: is not a label selector")
 	case l.spec.Filters != nil && len(l.spec.Filters.Requests) > 0:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, "filters: listener filters are not supported; put the filters into routes")
 	case l.spec.Protocol == gatewayv1.HTTPSProtocolType && passthrough(l.spec.TLS):
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, "tls.mode: Passthrough cannot be used with protocol HTTPS; use Terminate, or protocol TLS")
 	}
 	return l.accepted
+}
+
+func validSelector(allowed *gatewayv1.AllowedRoutes) bool {
+	if allowed == nil || allowed.Namespaces == nil {
+		return true
+	}
+	_, err := metav1.LabelSelectorAsSelector(allowed.Namespaces.Selector)
+	return err == nil
 }
 
 func passthrough(tls *gatewayv1.ListenerTLSConfig) bool {

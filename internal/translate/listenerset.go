@@ -70,6 +70,16 @@ func (s *listenerSet) refuse(reason gatewayv1.ListenerSetConditionReason, messag
 	}
 }
 
+// closedListeners returns the listeners of a set that is not in force: routes
+// learn that they exist and take nothing.
+func (s *listenerSet) closedListeners() []ParentListener {
+	var out []ParentListener
+	for _, l := range s.object.Spec.Listeners {
+		out = append(out, ParentListener{Section: string(l.Name), Port: l.Port})
+	}
+	return out
+}
+
 func (t *gatewayTranslation) allowsListenersFrom(namespace string) bool {
 	allowed := t.gateway.Spec.AllowedListeners
 	if allowed == nil || allowed.Namespaces == nil || allowed.Namespaces.From == nil {

@@ -54,8 +54,7 @@ func setSection(archive *txtar.Archive, name string, data []byte) {
 	archive.Files = append(archive.Files, txtar.File{Name: name, Data: data})
 }
 
-// decode reads manifests of the kinds that are translated.
-func decode(t testing.TB, manifests []byte) []engine.Change {
+func newDecoder(t testing.TB) runtime.Decoder {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{gatewayv1.Install, corev1.AddToScheme, discoveryv1.AddToScheme, v1alpha1.AddToScheme} {
@@ -63,7 +62,13 @@ func decode(t testing.TB, manifests []byte) []engine.Change {
 			t.Fatal(err)
 		}
 	}
-	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
+}
+
+// decode reads manifests of the kinds that are translated.
+func decode(t testing.TB, manifests []byte) []engine.Change {
+	t.Helper()
+	decoder := newDecoder(t)
 	var out []engine.Change
 	for _, document := range bytes.Split(manifests, []byte("\n---\n")) {
 		if len(bytes.TrimSpace(document)) == 0 {
