@@ -86,7 +86,7 @@ func (d *decoder) decode(ctx context.Context, doc document) (translate.Object, *
 	r.key = translate.Key{Kind: translate.Kind(kind), Namespace: namespace, Name: name}
 	obj, errs := d.admit(ctx, id, doc.fields)
 	for _, e := range errs {
-		refuse(e.Field, "%s", e.ErrorBody())
+		refuse(strings.TrimPrefix(e.Field, "<nil>"), "%s", e.ErrorBody())
 	}
 	if len(r.problems) > 0 {
 		return nil, r

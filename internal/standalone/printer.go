@@ -55,7 +55,7 @@ func (p Printer) Status(s Status) {
 		if section.Note != "" {
 			text += "  (" + section.Note + ")"
 		}
-		p.line("  " + text)
+		p.line("  " + strings.TrimSpace(text))
 		for _, t := range troubles {
 			p.line(t)
 		}

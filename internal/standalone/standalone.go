@@ -173,7 +173,21 @@ func (s *Standalone) reportStatuses(report *Report) {
 func (s *Standalone) status(key translate.Key) (Status, error) {
 	obj := s.engine.Object(key)
 	updated, _ := status.Compute(obj, s.engine.Report(key), s.facts(key, obj), metav1.Time{})
-	return statusOf(key, s.world.where(key), updated)
+	out, err := statusOf(key, s.world.where(key), updated)
+	if len(out.Sections) == 0 && reportable(key.Kind) {
+		out.Sections = []Section{{Note: "not served: nothing of class " + className + " is concerned"}}
+	}
+	return out, err
+}
+
+// reportable says whether a kind has a status that somebody must write.
+func reportable(kind translate.Kind) bool {
+	switch kind {
+	case translate.KindService, translate.KindEndpointSlice, translate.KindSecret, translate.KindConfigMap,
+		translate.KindNamespace, translate.KindReferenceGrant:
+		return false
+	}
+	return true
 }
 
 // facts are what only the running data plane knows of a Gateway.
