@@ -1,0 +1,256 @@
+package jwt
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/base64"
+	json "encoding/json/v2"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+)
+
+const (
+	// maxKeys is how many keys of a set are looked at.
+	maxKeys = 100
+	// maxTries is how many keys are tried for one token.
+	maxTries = 8
+	// maxKid is the longest key identifier that is looked up, in bytes.
+	maxKid = 256
+
+	minModulus = 2048 // bits
+	maxModulus = 8192 // bits: larger ones only burn time
+)
+
+// KeySet is a set of public keys (RFC 7517). It is immutable.
+type KeySet struct{ keys []key }
+
+type key struct {
+	kid        string
+	algorithms []string // what the key may verify
+	public     crypto.PublicKey
+}
+
+// jwk is a key as it is written; private members are only looked for.
+type jwk struct {
+	Kty    string   `json:"kty"`
+	Kid    string   `json:"kid"`
+	Alg    string   `json:"alg"`
+	Use    string   `json:"use"`
+	KeyOps []string `json:"key_ops"`
+	Crv    string   `json:"crv"`
+	X      string   `json:"x"`
+	Y      string   `json:"y"`
+	N      string   `json:"n"`
+	E      string   `json:"e"`
+	D      any      `json:"d"`
+}
+
+// ParseKeys reads a key set. Keys that cannot, or must not, be used are left
+// out, each with a reason in skipped; err is set where the document is no key
+// set at all. Neither names key material.
+func ParseKeys(document []byte) (set *KeySet, skipped []error, err error) {
+	var in struct {
+		Keys []rawKey `json:"keys"`
+	}
+	if err := json.Unmarshal(document, &in); err != nil || in.Keys == nil {
+		return nil, nil, errors.New("it is not a JSON Web Key Set")
+	}
+	if len(in.Keys) > maxKeys {
+		return nil, nil, fmt.Errorf("it has %d keys, more than %d", len(in.Keys), maxKeys)
+	}
+	set = &KeySet{}
+	for i, raw := range in.Keys {
+		k, err := parseKey(raw)
+		if err != nil {
+			skipped = append(skipped, fmt.Errorf("keys[%d]: %w", i, err))
+			continue
+		}
+		set.keys = append(set.keys, k)
+	}
+	return set, skipped, nil
+}
+
+// rawKey keeps a key apart, so that a bad one does not spoil the others.
+type rawKey []byte
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *rawKey) UnmarshalJSON(b []byte) error {
+	*r = bytes.Clone(b)
+	return nil
+}
+
+// Len is the number of usable keys.
+func (s *KeySet) Len() int { return len(s.keys) }
+
+// candidates are the keys that may have signed a token: those with that
+// identifier, or any where the token names none.
+func (s *KeySet) candidates(kid *string, algorithm string) []crypto.PublicKey {
+	var out []crypto.PublicKey
+	for _, k := range s.keys {
+		if (kid == nil || k.kid == *kid) && slices.Contains(k.algorithms, algorithm) && len(out) < maxTries {
+			out = append(out, k.public)
+		}
+	}
+	return out
+}
+
+func parseKey(raw []byte) (key, error) {
+	var in jwk
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return key{}, errors.New("it is not a JSON Web Key")
+	}
+	switch {
+	case in.D != nil:
+		return key{}, errors.New("it is a private key")
+	case in.Use != "" && in.Use != "sig":
+		return key{}, fmt.Errorf("its use is %q, not sig", in.Use)
+	case in.KeyOps != nil && !slices.Contains(in.KeyOps, "verify"):
+		return key{}, errors.New("its key_ops do not have verify")
+	case len(in.Kid) > maxKid:
+		return key{}, fmt.Errorf("its kid is longer than %d bytes", maxKid)
+	}
+	k := key{kid: in.Kid}
+	var err error
+	switch in.Kty {
+	case "RSA":
+		k.algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
+		k.public, err = rsaKey(in)
+	case "EC":
+		k.public, k.algorithms, err = ecKey(in)
+	case "OKP":
+		k.algorithms = []string{"EdDSA"}
+		k.public, err = edKey(in)
+	default:
+		err = fmt.Errorf("its kty is %q, not RSA, EC or OKP", in.Kty)
+	}
+	if err != nil {
+		return key{}, err
+	}
+	if in.Alg != "" {
+		if !slices.Contains(k.algorithms, in.Alg) {
+			return key{}, fmt.Errorf("its alg %q does not fit its type", in.Alg)
+		}
+		k.algorithms = []string{in.Alg}
+	}
+	return k, nil
+}
+
+func decode(field, s string) ([]byte, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) == 0 {
+		return nil, fmt.Errorf("its %s is not base64url", field)
+	}
+	return b, nil
+}
+
+func rsaKey(in jwk) (crypto.PublicKey, error) {
+	n, err := decode("n", in.N)
+	if err != nil {
+		return nil, err
+	}
+	e, err := decode("e", in.E)
+	if err != nil {
+		return nil, err
+	}
+	modulus, exponent := new(big.Int).SetBytes(n), new(big.Int).SetBytes(e)
+	if bits := modulus.BitLen(); bits < minModulus || bits > maxModulus {
+		return nil, fmt.Errorf("its modulus has %d bits, not %d to %d", bits, minModulus, maxModulus)
+	}
+	if exponent.BitLen() > 31 || exponent.Int64() < 3 || exponent.Bit(0) == 0 {
+		return nil, errors.New("its exponent is not an odd number from 3 to 2^31-1")
+	}
+	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}, nil
+}
+
+func ecKey(in jwk) (crypto.PublicKey, []string, error) {
+	curve, algorithm := elliptic.Curve(nil), ""
+	switch in.Crv {
+	case "P-256":
+		curve, algorithm = elliptic.P256(), "ES256"
+	case "P-384":
+		curve, algorithm = elliptic.P384(), "ES384"
+	case "P-521":
+		curve, algorithm = elliptic.P521(), "ES512"
+	default:
+		return nil, nil, fmt.Errorf("its crv is %q, not P-256, P-384 or P-521", in.Crv)
+	}
+	x, err := decode("x", in.X)
+	if err != nil {
+		return nil, nil, err
+	}
+	y, err := decode("y", in.Y)
+	if err != nil {
+		return nil, nil, err
+	}
+	size := (curve.Params().BitSize + 7) / 8
+	if len(x) != size || len(y) != size {
+		return nil, nil, fmt.Errorf("its coordinates are not %d bytes long", size)
+	}
+	point := append(append([]byte{4}, x...), y...) // SEC 1, uncompressed
+	public, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+	if err != nil {
+		return nil, nil, errors.New("its point is not on the curve")
+	}
+	return public, []string{algorithm}, nil
+}
+
+func edKey(in jwk) (crypto.PublicKey, error) {
+	if in.Crv != "Ed25519" {
+		return nil, fmt.Errorf("its crv is %q, not Ed25519", in.Crv)
+	}
+	x, err := decode("x", in.X)
+	if err != nil {
+		return nil, err
+	}
+	if len(x) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("its x is not %d bytes long", ed25519.PublicKeySize)
+	}
+	if smallOrder(x) {
+		return nil, errors.New("its point has a small order")
+	}
+	return ed25519.PublicKey(x), nil
+}
+
+// smallOrder says whether an Ed25519 point is one of the few under which
+// anybody can make signatures. The list is every encoding of the eight points
+// whose order divides 8, the sign bit apart (RFC 7748 section 7 has their
+// Montgomery form).
+func smallOrder(x []byte) bool {
+	const top = 31
+	y := slices.Clone(x)
+	y[top] &= 0x7f
+	slices.Reverse(y)
+	n := new(big.Int).SetBytes(y)
+	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	n.Mod(n, p)
+	if n.Sign() == 0 || n.Cmp(big.NewInt(1)) == 0 || n.Cmp(new(big.Int).Sub(p, big.NewInt(1))) == 0 {
+		return true // orders 4, 1 and 2
+	}
+	return order8(n, p)
+}
+
+// order8 says whether y is the ordinate of a point whose double has order 4,
+// that is, has y = 0: on the curve -x²+y² = 1+dx²y² the double's y is
+// (y²+x²)/(2-y²+x²), and x² = (y²-1)/(dy²+1).
+func order8(y, p *big.Int) bool {
+	d := new(big.Int).ModInverse(big.NewInt(121666), p)
+	d.Mul(d, big.NewInt(-121665)).Mod(d, p)
+	y2 := new(big.Int).Mul(y, y)
+	y2.Mod(y2, p)
+	denominator := new(big.Int).Mul(d, y2)
+	denominator.Add(denominator, big.NewInt(1)).Mod(denominator, p)
+	inverse := new(big.Int).ModInverse(denominator, p)
+	if inverse == nil {
+		return false
+	}
+	x2 := new(big.Int).Sub(y2, big.NewInt(1))
+	x2.Mul(x2, inverse).Mod(x2, p)
+	sum := new(big.Int).Add(y2, x2)
+	return sum.Mod(sum, p).Sign() == 0
+}
