@@ -17,15 +17,15 @@ type Passed[V any] struct {
 // and the matches of the same hosts that come before it in the order of
 // precedence and do not fit, or come after it and would have.
 func (t *Table[V]) Explain(req *exchange.Request) (found *Leaf[V], hostname string, passed []Passed[V]) {
-	t.hosts.Find(req.Authority, func(p *paths[V]) bool {
-		for _, l := range p.onPath(req) {
+	t.hosts.Find(req.Authority, func(list tiers[V]) bool {
+		for _, l := range list.onPath(req) {
 			switch reason := l.misfit(req); {
 			case reason != "":
 				if found == nil {
 					passed = append(passed, Passed[V]{l, reason})
 				}
 			case found == nil:
-				found, hostname = l, t.hostnameOf(p)
+				found, hostname = l, t.hostnameOf(list)
 			default:
 				passed = append(passed, Passed[V]{l, "it fits too, but comes later in the order of precedence"})
 			}
@@ -36,6 +36,14 @@ func (t *Table[V]) Explain(req *exchange.Request) (found *Leaf[V], hostname stri
 }
 
 // onPath returns the leaves whose path fits, in the order of precedence.
+func (t tiers[V]) onPath(req *exchange.Request) (out []*Leaf[V]) {
+	for i := range t {
+		out = append(out, t[i].onPath(req)...)
+	}
+	return out
+}
+
+// onPath returns the leaves of one tier whose path fits, in the order of precedence.
 func (p *paths[V]) onPath(req *exchange.Request) []*Leaf[V] {
 	exact, _ := p.exact.get(req.Path)
 	out := slices.Clone(exact)
@@ -73,10 +81,10 @@ func (l *Leaf[V]) misfit(req *exchange.Request) string {
 	return ""
 }
 
-// hostnameOf returns the hostname that has p.
-func (t *Table[V]) hostnameOf(p *paths[V]) string {
+// hostnameOf returns the hostname that has a list, which is not empty.
+func (t *Table[V]) hostnameOf(list tiers[V]) string {
 	for hostname, other := range t.hosts.All {
-		if other == p {
+		if other[0].paths == list[0].paths {
 			return hostname
 		}
 	}

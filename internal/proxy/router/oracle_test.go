@@ -24,7 +24,7 @@ type candidate struct {
 
 func (n naive) find(req *exchange.Request) (best *candidate) {
 	for _, r := range n {
-		hostRank, ok := bestHost(r.Hostnames, req.Authority)
+		hosts, ok := bestHost(r, req.Authority)
 		if !ok {
 			continue
 		}
@@ -38,7 +38,7 @@ func (n naive) find(req *exchange.Request) (best *candidate) {
 				if !ok {
 					continue
 				}
-				c := &candidate{r, i, j + first, append(append(slices.Clone(hostRank), rank...), int(r.Created))}
+				c := &candidate{r, i, j + first, append(append(slices.Clone(hosts), rank...), int(r.Created))}
 				if best == nil || c.before(best) {
 					best = c
 				}
@@ -56,26 +56,32 @@ func (c *candidate) before(o *candidate) bool {
 	) < 0
 }
 
-// bestHost ranks: characters of a name without wildcard, then of any.
-func bestHost(hostnames []string, host string) (rank []int, ok bool) {
-	if len(hostnames) == 0 {
-		return []int{0, 0}, true
+// bestHost ranks: characters of a name without wildcard, then of any; then the
+// same of the hostname that the route asked for.
+func bestHost(r *ir.Route, host string) (rank []int, ok bool) {
+	if len(r.Hostnames) == 0 {
+		return []int{0, 0, 0, 0}, true
 	}
-	for _, h := range hostnames {
-		var r []int
-		switch suffix, wild := strings.CutPrefix(h, "*"); {
-		case wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix):
-			r = []int{0, -len(h)}
-		case !wild && h == host:
-			r = []int{-len(h), -len(h)}
-		default:
+	for i, h := range r.Hostnames {
+		if suffix, wild := strings.CutPrefix(h, "*"); h != host && (!wild || !strings.HasSuffix(host, suffix) || len(host) == len(suffix)) {
 			continue
 		}
-		if rank == nil || slices.Compare(r, rank) < 0 {
-			rank = r
+		declared := h
+		if r.Declared != nil {
+			declared = r.Declared[i]
+		}
+		if found := append(hostRank(h), hostRank(declared)...); rank == nil || slices.Compare(found, rank) < 0 {
+			rank = found
 		}
 	}
 	return rank, rank != nil
+}
+
+func hostRank(hostname string) []int {
+	if strings.HasPrefix(hostname, "*") {
+		return []int{0, -len(hostname)}
+	}
+	return []int{-len(hostname), -len(hostname)}
 }
 
 func rankOf(m ir.Match, req *exchange.Request) (rank []int, ok bool) {
@@ -197,6 +203,10 @@ func (d dice) route(name string) *ir.Route {
 	}
 	for range d.IntN(3) {
 		r.Hostnames = append(r.Hostnames, d.one("a.example", "b.a.example", "*.example", "*.a.example", "c.b.a.example"))
+	}
+	if len(r.Hostnames) == 1 && d.IntN(2) == 0 {
+		// What a route asked for that shares this hostname with its listener.
+		r.Declared = []string{d.one("", "*.example", "*.a.example", "b.a.example")}
 	}
 	for range 1 + d.IntN(3) {
 		var rule ir.Rule

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,10 +13,19 @@ import (
 // Table is the routes of one listener. The zero value is empty. It is
 // immutable and safe for concurrent use.
 type Table[V any] struct {
-	hosts Hosts[*paths[V]]
+	hosts Hosts[tiers[V]]
 }
 
-// paths is what one hostname routes.
+// tiers are what one hostname routes, by the hostnames that its routes asked
+// for ([ir.Route.Declared]), the most specific first. Nearly always there is one.
+type tiers[V any] []tier[V]
+
+type tier[V any] struct {
+	declared string
+	*paths[V]
+}
+
+// paths is what the routes of one tier say.
 type paths[V any] struct {
 	exact  hashMap[[]*Leaf[V]]
 	prefix hashMap[[]*Leaf[V]] // by clean prefix without trailing slash; never ""
@@ -32,9 +42,13 @@ type paths[V any] struct {
 // Match returns the leaf that req takes, or nil. req.Path must be clean.
 func (t *Table[V]) Match(req *exchange.Request) *Leaf[V] {
 	var found *Leaf[V]
-	t.hosts.Find(req.Authority, func(p *paths[V]) bool {
-		found = p.match(req)
-		return found != nil
+	t.hosts.Find(req.Authority, func(list tiers[V]) bool {
+		for i := range list {
+			if found = list[i].match(req); found != nil {
+				return true
+			}
+		}
+		return false
 	})
 	return found
 }
@@ -136,19 +150,23 @@ func Compile[V any](route *ir.Route, value func(rule int) V) (*Route[V], error) 
 
 // Edit is a Table being changed. It belongs to one goroutine.
 type Edit[V any] struct {
-	hosts *HostsEdit[*paths[V]]
-	open  map[string]*pathsEdit[V]
+	hosts *HostsEdit[tiers[V]]
+	open  map[place]*pathsEdit[V]
 }
+
+// place is where a table keeps a route: under a hostname, in the tier of the
+// hostname that the route asked for.
+type place struct{ hostname, declared string }
 
 // Edit begins a change; t itself stays as it is.
 func (t *Table[V]) Edit() *Edit[V] {
-	return &Edit[V]{hosts: t.hosts.Edit(), open: make(map[string]*pathsEdit[V])}
+	return &Edit[V]{hosts: t.hosts.Edit(), open: make(map[place]*pathsEdit[V])}
 }
 
 // Add puts a route in.
 func (e *Edit[V]) Add(r *Route[V]) {
-	for _, hostname := range hostnames(r.route) {
-		p := e.host(hostname)
+	for _, at := range places(r.route) {
+		p := e.at(at)
 		for _, l := range r.leaves {
 			p.add(l)
 		}
@@ -157,8 +175,8 @@ func (e *Edit[V]) Add(r *Route[V]) {
 
 // Remove takes a route out that Add has put in.
 func (e *Edit[V]) Remove(r *Route[V]) {
-	for _, hostname := range hostnames(r.route) {
-		p := e.host(hostname)
+	for _, at := range places(r.route) {
+		p := e.at(at)
 		for _, l := range r.leaves {
 			p.remove(l)
 		}
@@ -167,42 +185,73 @@ func (e *Edit[V]) Remove(r *Route[V]) {
 
 // Done returns the changed table. The edit must not be used afterwards.
 func (e *Edit[V]) Done() *Table[V] {
-	for hostname, p := range e.open {
-		if done := p.done(); done.empty() {
-			e.hosts.Delete(hostname)
+	for at, p := range e.open {
+		old, _ := e.hosts.Get(at.hostname)
+		if list := old.with(at.declared, p.done()); len(list) == 0 {
+			e.hosts.Delete(at.hostname)
 		} else {
-			e.hosts.Set(hostname, done)
+			e.hosts.Set(at.hostname, list)
 		}
 	}
 	return &Table[V]{hosts: e.hosts.Done()}
 }
 
-func (e *Edit[V]) host(hostname string) *pathsEdit[V] {
-	p := e.open[hostname]
+func (e *Edit[V]) at(at place) *pathsEdit[V] {
+	p := e.open[at]
 	if p == nil {
-		old, ok := e.hosts.Get(hostname)
-		if !ok {
-			old = &paths[V]{}
+		list, _ := e.hosts.Get(at.hostname)
+		p = &pathsEdit[V]{}
+		if i := list.index(at.declared); i >= 0 {
+			p.p = *list[i].paths
 		}
-		p = &pathsEdit[V]{p: *old}
-		e.open[hostname] = p
+		e.open[at] = p
 	}
 	return p
 }
 
-// hostnames returns the keys under which a route is found.
-func hostnames(r *ir.Route) []string {
+// places returns where a route is kept.
+func places(r *ir.Route) []place {
 	if len(r.Hostnames) == 0 {
-		return []string{""}
+		return []place{{}}
 	}
-	out := make([]string, 0, len(r.Hostnames))
-	for _, h := range r.Hostnames {
-		if h = strings.ToLower(h); !slices.Contains(out, h) {
-			out = append(out, h)
+	out := make([]place, 0, len(r.Hostnames))
+	for i, h := range r.Hostnames {
+		at := place{hostname: strings.ToLower(h)}
+		at.declared = at.hostname
+		if i < len(r.Declared) {
+			at.declared = strings.ToLower(r.Declared[i])
+		}
+		if !slices.ContainsFunc(out, func(o place) bool { return o.hostname == at.hostname }) {
+			out = append(out, at)
 		}
 	}
 	return out
 }
+
+func (t tiers[V]) index(declared string) int {
+	return slices.IndexFunc(t, func(o tier[V]) bool { return o.declared == declared })
+}
+
+// with returns a new list in which p is the tier of a hostname; an empty p
+// takes the tier away.
+func (t tiers[V]) with(declared string, p *paths[V]) tiers[V] {
+	out := slices.DeleteFunc(slices.Clone(t), func(o tier[V]) bool { return o.declared == declared })
+	if p.empty() {
+		return out
+	}
+	out = append(out, tier[V]{declared, p})
+	slices.SortFunc(out, func(a, b tier[V]) int {
+		return cmp.Or(
+			cmp.Compare(btoi(isWildcard(a.declared)), btoi(isWildcard(b.declared))),
+			cmp.Compare(len(b.declared), len(a.declared)),
+			strings.Compare(a.declared, b.declared),
+		)
+	})
+	return out
+}
+
+// isWildcard says that a hostname is of more than one host.
+func isWildcard(hostname string) bool { return hostname == "" || hostname[0] == '*' }
 
 // pathsEdit is a paths being changed.
 type pathsEdit[V any] struct {
