@@ -28,7 +28,7 @@ func FuzzTranslate(f *testing.F) {
 		f.Add(section(txtar.Parse(readFile(f, file)), "in.yaml"))
 	}
 	decoder := newDecoder(f)
-	base := decode(f, readFile(f, "testdata/base.yaml"))
+	base := decode(f, decoder, readFile(f, "testdata/base.yaml"))
 	f.Fuzz(func(t *testing.T, manifests []byte) {
 		e := engine.New(engine.Options{ControllerName: controllerName})
 		e.Apply(base...)

@@ -175,8 +175,11 @@ func (b *ruleBuilder) value(matches []ir.ValueMatch, m ir.ValueMatch, field stri
 	default:
 		b.unsupported("%s.type: %q is not supported", field, short(string(m.Type)))
 	}
-	if m.Name == "" {
-		b.unsupported("%s.name: must not be empty", field)
+	if !isToken(m.Name) || len(m.Name) > maxName {
+		b.unsupported("%s.name: %q is not a name of 1 to %d letters, digits and the like", field, short(m.Name), maxName)
+	}
+	if !isFieldValue(m.Value) {
+		b.unsupported("%s.value: has more than %d bytes or control characters", field, maxValue)
 	}
 	return append(matches, m)
 }

@@ -66,9 +66,8 @@ func newDecoder(t testing.TB) runtime.Decoder {
 }
 
 // decode reads manifests of the kinds that are translated.
-func decode(t testing.TB, manifests []byte) []engine.Change {
+func decode(t testing.TB, decoder runtime.Decoder, manifests []byte) []engine.Change {
 	t.Helper()
-	decoder := newDecoder(t)
 	var out []engine.Change
 	for _, document := range bytes.Split(manifests, []byte("\n---\n")) {
 		if len(bytes.TrimSpace(document)) == 0 {

@@ -14,6 +14,7 @@ import (
 const (
 	maxRegex = 1024 // bytes of a regular expression
 	maxPath  = 1024 // bytes of a path to match or to rewrite to
+	maxName  = 256  // bytes of the name of a header or query parameter
 	maxValue = 4096 // bytes of a header value to match or to set
 )
 
