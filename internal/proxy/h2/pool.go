@@ -73,7 +73,7 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 		if d == nil {
 			d = &dialling{done: make(chan struct{})}
 			p.dialling = d
-			go p.dial(d, timeout)
+			go p.dial(context.WithoutCancel(ctx), d, timeout)
 		}
 		p.mu.Unlock()
 		select {
@@ -101,8 +101,8 @@ func (p *pool) reserve() *http.ClientConn {
 
 // dial adds a connection. It belongs to no request: the one that wanted it
 // may be gone before others use it.
-func (p *pool) dial(d *dialling, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+func (p *pool) dial(ctx context.Context, d *dialling, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	conn, err := p.transport.dial(ctx, p.key, p.config)
 	p.mu.Lock()

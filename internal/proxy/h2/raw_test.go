@@ -107,8 +107,8 @@ func serveRaw(conn net.Conn, f func(*xhttp2.Framer, xhttp2.Frame)) {
 	}
 }
 
-// try sends one request to a backend and returns the failure's stage, or 0.
-func try(t *testing.T, tr *Transport, to *exchange.Target, body exchange.Body) exchange.Stage {
+// attemptStage sends one request to a backend and returns the failure's stage, or 0.
+func attemptStage(t *testing.T, tr *Transport, to *exchange.Target, body exchange.Body) exchange.Stage {
 	t.Helper()
 	ex := &exchange.Exchange{Client: nobody{}}
 	ex.Request = exchange.Request{Method: "GET", Scheme: "http", Authority: "a", Path: "/", Body: body}
@@ -173,7 +173,7 @@ func TestTransport_FailureStages(t *testing.T) {
 			tr := NewTransport(nil)
 			t.Cleanup(tr.Close)
 			to := &exchange.Target{Addr: rawBackend(t, c.backend), ConnectTimeout: timeout, Deadline: time.Now().Add(c.deadline)}
-			if got := try(t, tr, to, nil); got != c.want {
+			if got := attemptStage(t, tr, to, nil); got != c.want {
 				t.Errorf("stage %d, want %d", got, c.want)
 			}
 		})
@@ -182,7 +182,7 @@ func TestTransport_FailureStages(t *testing.T) {
 		ln := listen(t)
 		_ = ln.Close()
 		tr := NewTransport(nil)
-		if got := try(t, tr, &exchange.Target{Addr: ln.Addr().String(), ConnectTimeout: timeout}, nil); got != exchange.StageConnect {
+		if got := attemptStage(t, tr, &exchange.Target{Addr: ln.Addr().String(), ConnectTimeout: timeout}, nil); got != exchange.StageConnect {
 			t.Errorf("stage %d, want %d", got, exchange.StageConnect)
 		}
 		if len(tr.pools) != 0 {

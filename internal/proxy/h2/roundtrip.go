@@ -51,7 +51,7 @@ func (t *Transport) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error 
 		}
 		return a.failure(ctx, exchange.StageConnect, false, err)
 	}
-	resp, err := conn.RoundTrip(a.request(ctx, to)) //nolint:bodyclose // respond does it.
+	resp, err := conn.RoundTrip(a.request(ctx, to))
 	if err != nil {
 		a.upload.finish()
 		a.release()
@@ -99,8 +99,7 @@ func (a *attempt) stage(err error) exchange.Stage {
 // unprocessed says that the backend has refused the stream, or left it out of
 // its GOAWAY: it did nothing with the request (RFC 9113 section 8.7).
 func unprocessed(err error) bool {
-	var reset streamError
-	if errors.As(err, &reset) {
+	if reset, ok := errors.AsType[streamError](err); ok {
 		return reset.Code == refusedStream
 	}
 	// The library exports neither type nor value for these.
@@ -124,7 +123,7 @@ func (e streamError) Error() string { return "stream reset" }
 // overHTTP1 sends ex to a backend that does not speak HTTP/2.
 func (t *Transport) overHTTP1(p *pool, ex *exchange.Exchange, to *exchange.Target) error {
 	err := t.h1.RoundTrip(ex, to)
-	if f := (*exchange.Failure)(nil); errors.As(err, &f) && f.Stage == exchange.StageConnect {
+	if f, ok := errors.AsType[*exchange.Failure](err); ok && f.Stage == exchange.StageConnect {
 		p.recheck()
 	}
 	return err

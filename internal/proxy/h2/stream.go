@@ -81,13 +81,26 @@ func (st *stream) readRequest(conn *serverConn) int {
 		Path: path, Query: query, HasQuery: hasQuery,
 		Remote: conn.remote, Local: conn.local, TLS: conn.tls,
 	}
-	for name, values := range r.Header {
+	if !st.readFields() {
+		return http.StatusBadRequest
+	}
+	if r.ContentLength != 0 {
+		st.body.stream = st
+		req.Body, req.ContentLength = &st.body, r.ContentLength
+	}
+	return 0
+}
+
+// readFields fills the request's header and says whether it may be handed on.
+func (st *stream) readFields() bool {
+	req := &st.ex.Request
+	for name, values := range st.r.Header {
 		switch name {
 		case "Host":
 			// :authority and Host must not disagree: one would be routed, the
 			// other might be believed.
-			if len(values) != 1 || !strings.EqualFold(values[0], r.Host) {
-				return http.StatusBadRequest
+			if len(values) != 1 || !strings.EqualFold(values[0], st.r.Host) {
+				return false
 			}
 		case "Te":
 			req.AcceptsTrailers = true // the library refuses any other value
@@ -95,17 +108,13 @@ func (st *stream) readRequest(conn *serverConn) int {
 		default:
 			for _, v := range values {
 				if v != strings.Trim(v, " \t") { // RFC 9113 section 8.2.1
-					return http.StatusBadRequest
+					return false
 				}
 				req.Header.Add(name, v)
 			}
 		}
 	}
-	if r.ContentLength != 0 {
-		st.body.stream = st
-		req.Body, req.ContentLength = &st.body, r.ContentLength
-	}
-	return 0
+	return true
 }
 
 // writeResponse sends st.ex.Response. An error means that the client did not

@@ -36,7 +36,8 @@ func validTarget(s string) bool {
 // name, an IPv4 address or a bracketed IPv6 address without a zone, and
 // perhaps a port from 1 to 65535. Userinfo and escapes are refused.
 func validAuthority(s string) bool {
-	host, port, hasPort := s, "", false
+	var host, port string
+	var hasPort bool
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
 		if end < 0 {

@@ -32,7 +32,7 @@ func ServerName(conn net.Conn) (name string, head []byte, err error) {
 			name, got = strings.ToLower(hello.ServerName), true
 			return nil, errHello
 		},
-		MinVersion: tls.VersionTLS10, //nolint:gosec // nothing is decrypted: the backend decides.
+		MinVersion: tls.VersionTLS12, // is not looked at before the callback
 	}).HandshakeContext(context.Background())
 	if !got {
 		return "", nil, fmt.Errorf("read ClientHello: %w", err)

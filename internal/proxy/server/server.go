@@ -206,6 +206,20 @@ const (
 	familyTCP  family = "TCP"
 )
 
+// familyOf returns the family of a listener's protocol; UDP has no socket here.
+func familyOf(p ir.Protocol) (f family, ok bool) {
+	switch p {
+	case ir.ProtocolHTTP:
+		return familyHTTP, true
+	case ir.ProtocolHTTPS, ir.ProtocolTLS:
+		return familyTLS, true
+	case ir.ProtocolTCP:
+		return familyTCP, true
+	default:
+		return "", false
+	}
+}
+
 // plan is what one port serves. It is immutable.
 type plan struct {
 	family    family
@@ -218,13 +232,8 @@ type plan struct {
 func (s *Server) plan() (map[uint16]*plan, error) {
 	plans := make(map[uint16]*plan)
 	for _, l := range s.opts.Runtime.Listeners() {
-		f := familyHTTP
-		switch l.Protocol {
-		case ir.ProtocolHTTPS, ir.ProtocolTLS:
-			f = familyTLS
-		case ir.ProtocolTCP:
-			f = familyTCP
-		case ir.ProtocolUDP:
+		f, ok := familyOf(l.Protocol)
+		if !ok {
 			continue
 		}
 		p := plans[l.Port]

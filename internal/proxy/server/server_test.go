@@ -260,7 +260,8 @@ func load(t *testing.T, makeClient func() *http.Transport, url string) *loader {
 					c.CloseIdleConnections()
 				}
 				status, body, err := get(t, c, url)
-				if l.asked.Add(1); err != nil || status != http.StatusOK {
+				l.asked.Add(1)
+				if err != nil || status != http.StatusOK {
 					t.Errorf("request %d of worker %d: %d %q, %v", i, worker, status, body, err)
 					return
 				}
@@ -308,7 +309,7 @@ func TestServer_ChangesDropNoRequest(t *testing.T) {
 		"H2C":   load(t, func() *http.Transport { return client(t, nil, "", h2c) }, "http://"+addr(t, srv, 80)),
 		"HTTPS": load(t, func() *http.Transport { return client(t, trust.Clone(), secureAddr, both) }, "https://a.test/"),
 	}
-	const changes = 100
+	const changes = 50
 	for i := range changes {
 		apply(t, srv, config(i)...)
 		for _, l := range loads {

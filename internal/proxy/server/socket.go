@@ -110,7 +110,7 @@ func (k *socket) accept() {
 		case errors.Is(err, syscall.ECONNABORTED):
 		default: // no file descriptors, no memory: others may give some back
 			k.server.opts.Log.Error("Accepting connections is held up", "port", k.port, "error", err, "retryIn", wait)
-			time.Sleep(wait)
+			<-time.After(wait)
 			wait = min(2*wait, maxAcceptWait)
 		}
 	}

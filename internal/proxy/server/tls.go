@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -126,7 +127,7 @@ func identityKey(l *ir.Listener, secret func(string) *ir.Secret) (key [sha256.Si
 	}{l.Name, l.Protocol, l.TLS})
 	names := l.TLS.Certificates
 	if v := l.TLS.ClientValidation; v != nil {
-		names = append(names[:len(names):len(names)], v.CAs...)
+		names = append(slices.Clip(names), v.CAs...)
 	}
 	for _, name := range names {
 		s := secret(name)

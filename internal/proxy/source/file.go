@@ -31,9 +31,10 @@ type File struct {
 	// Log receives what is wrong with the file; required.
 	Log *slog.Logger
 
-	stat    fs.FileInfo // when contents was read
-	content []byte      // last seen, good or bad
-	problem string      // last logged
+	stat    fs.FileInfo // when the file was last read
+	applied []byte
+	refused []byte
+	problem string // last logged
 }
 
 // Run applies the file, and again whenever it changes, until ctx is done. A
@@ -53,7 +54,7 @@ func (f *File) Run(ctx context.Context) error {
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
 	for {
-		f.load()
+		f.load(ctx)
 		for changed := false; !changed; {
 			select {
 			case <-ctx.Done():
@@ -80,7 +81,7 @@ func (f *File) moved() bool {
 }
 
 // load applies the file if its contents are new.
-func (f *File) load() {
+func (f *File) load(ctx context.Context) {
 	stat, err := os.Stat(f.Path)
 	if err != nil {
 		stat = nil
@@ -89,26 +90,29 @@ func (f *File) load() {
 	content, err := os.ReadFile(f.Path)
 	switch {
 	case err != nil:
-		f.complain(err)
+		f.complain(ctx, err)
 		return
-	case bytes.Equal(content, f.content):
+	case bytes.Equal(content, f.applied):
+		f.problem = ""
+		return
+	case f.refused != nil && bytes.Equal(content, f.refused):
 		return
 	}
-	f.content = content
 	resources, err := Unmarshal(content)
 	if err == nil {
 		err = f.Sink.Apply(ir.Update{Upserts: resources, Complete: true})
 	}
 	if err != nil {
-		f.complain(err)
+		f.refused = content
+		f.complain(ctx, err)
 		return
 	}
-	f.problem = ""
+	f.applied, f.refused, f.problem = content, nil, ""
 	f.Log.Info("Applied the configuration file", "path", f.Path, "resources", len(resources))
 }
 
 // complain logs err unless it was the last one logged.
-func (f *File) complain(err error) {
+func (f *File) complain(ctx context.Context, err error) {
 	if err.Error() == f.problem {
 		return
 	}
@@ -117,5 +121,5 @@ func (f *File) complain(err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		level = slog.LevelWarn
 	}
-	f.Log.Log(context.Background(), level, "The configuration file is not served, keeping what was", "path", f.Path, "error", err)
+	f.Log.Log(ctx, level, "The configuration file is not served, keeping what was", "path", f.Path, "error", err)
 }
