@@ -1,0 +1,141 @@
+// Package auth lets requests through a gate of bearer tokens: it takes what a
+// policy demands and puts jwt and jwks to work for it.
+//
+//	policies ──> Gate ──Enter──> Caller ──Is──> consumer
+//
+// It must not import net/http.
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/filter/headers"
+	"github.com/citoroute/citoroute/internal/proxy/jwks"
+	"github.com/citoroute/citoroute/internal/proxy/jwt"
+)
+
+// Gate demands a valid token of one of its policies' issuers.
+type Gate struct {
+	verifier jwt.Verifier
+	claims   map[string][]ir.ClaimHeader // by the issuer's name
+	strip    []string                    // fields that only we may set
+	release  []func()
+}
+
+// New returns the gate of policies; those that demand no token do not count.
+// The error names the policy and provider at fault. Close must be called when
+// the gate is no longer used.
+func New(policies []*ir.Policy, keys *jwks.Store) (*Gate, error) {
+	g := &Gate{verifier: jwt.Verifier{Leeway: jwt.DefaultLeeway}, claims: map[string][]ir.ClaimHeader{}}
+	for _, p := range policies {
+		if p.JWT == nil {
+			continue
+		}
+		for i := range p.JWT.Providers {
+			if err := g.add(p, &p.JWT.Providers[i], keys); err != nil {
+				g.Close()
+				return nil, fmt.Errorf("%s: provider %q: %w", p.Source, p.JWT.Providers[i].Name, err)
+			}
+		}
+	}
+	return g, nil
+}
+
+func (g *Gate) add(p *ir.Policy, in *ir.JWTProvider, keys *jwks.Store) error {
+	issuer := jwt.Issuer{Name: p.Name + "/" + in.Name, Issuer: in.Issuer, Audiences: in.Audiences, Algorithms: in.Algorithms}
+	switch {
+	case in.RemoteJWKS != "":
+		remote, release := keys.Use(in.RemoteJWKS)
+		g.release = append(g.release, release)
+		issuer.Keys, issuer.Unknown = remote.Keys, remote.Unknown
+	case in.JWKS != "":
+		set, _, err := jwt.ParseKeys([]byte(in.JWKS))
+		if err != nil {
+			return fmt.Errorf("key set: %w", err)
+		}
+		issuer.Keys = func() *jwt.KeySet { return set }
+	default:
+		return errors.New("it has no keys")
+	}
+	g.verifier.Issuers = append(g.verifier.Issuers, issuer)
+	g.claims[issuer.Name] = in.ClaimHeaders
+	for _, h := range in.ClaimHeaders {
+		g.strip = append(g.strip, h.Header)
+	}
+	return nil
+}
+
+// Close gives up the keys that the gate has fetched for it.
+func (g *Gate) Close() {
+	for _, release := range g.release {
+		release()
+	}
+	g.release = nil
+}
+
+// Caller is who sent a request.
+type Caller struct{ claims *jwt.Claims }
+
+// Is says whether the caller is a consumer.
+func (c Caller) Is(consumer *ir.Consumer) bool {
+	return c.claims != nil && c.claims.Has(consumer.Claim, consumer.Value)
+}
+
+// Refusal is why a request may not enter: a 401.
+type Refusal struct{ reason error }
+
+// Error says what is wrong with the token, without repeating any of it.
+func (r *Refusal) Error() string { return r.reason.Error() }
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.reason }
+
+// Challenge is the value of the WWW-Authenticate field that goes with the
+// refusal (RFC 6750 section 3).
+func (r *Refusal) Challenge() string {
+	if errors.Is(r.reason, jwt.ErrMissing) {
+		return `Bearer realm="citoroute"`
+	}
+	return `Bearer realm="citoroute", error="invalid_token", error_description="` + r.reason.Error() + `"`
+}
+
+// Enter checks the token of a request. Fields that carry claims are taken out
+// first, whatever becomes of the request, and set from the token after. The
+// error is a *Refusal.
+func (g *Gate) Enter(req *exchange.Request, now time.Time) (Caller, error) {
+	g.clean(&req.Header)
+	token, err := jwt.Bearer(req.Header.Values("Authorization"))
+	if err != nil {
+		return Caller{}, &Refusal{err}
+	}
+	claims, issuer, err := g.verifier.Verify(token, now)
+	if err != nil {
+		return Caller{}, &Refusal{err}
+	}
+	for _, h := range g.claims[issuer.Name] {
+		if value, ok := claims.Header(h.Claim); ok {
+			req.Header.Set(h.Header, value)
+		}
+	}
+	return Caller{claims}, nil
+}
+
+// clean removes what a client must not say, in every spelling that a backend
+// may take for it.
+func (g *Gate) clean(h *exchange.Header) {
+	if len(g.strip) == 0 {
+		return
+	}
+	h.Filter(func(f exchange.Field) bool {
+		for _, name := range g.strip {
+			if exchange.EqualFold(f.Name, name) || headers.IsAlias(f.Name, name) {
+				return false
+			}
+		}
+		return true
+	})
+}

@@ -1,0 +1,147 @@
+package auth
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	gojwt "github.com/golang-jwt/jwt/v5"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+)
+
+var now = time.Unix(1_800_000_000, 0)
+
+// issuer returns a gate with one provider and a way to make its tokens.
+func issuer(t *testing.T) (*Gate, func(claims gojwt.MapClaims) string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := k.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	set, err := json.Marshal(map[string]any{"keys": []any{map[string]string{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := New([]*ir.Policy{{Name: "p", JWT: &ir.JWT{Providers: []ir.JWTProvider{{
+		Name: "i", Issuer: "https://i", JWKS: string(set),
+		ClaimHeaders: []ir.ClaimHeader{{Claim: "sub", Header: "X-User"}, {Claim: "team", Header: "X-Team"}},
+	}}}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return g, func(claims gojwt.MapClaims) string {
+		claims["iss"], claims["exp"] = "https://i", now.Unix()+60
+		s, err := gojwt.NewWithClaims(gojwt.SigningMethodES256, claims).SignedString(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+func request(fields ...string) *exchange.Request {
+	r := &exchange.Request{}
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Add(fields[i], fields[i+1])
+	}
+	return r
+}
+
+func TestEnter_SetsClaimsAndKnowsConsumers(t *testing.T) {
+	g, sign := issuer(t)
+	req := request("Authorization", "Bearer "+sign(gojwt.MapClaims{"sub": "u", "teams": []string{"alpha", "beta"}}))
+	caller, err := g.Enter(req, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := req.Header.Get("X-User"); v != "u" {
+		t.Errorf("X-User is %q", v)
+	}
+	for team, want := range map[string]bool{"alpha": true, "gamma": false} {
+		if got := caller.Is(&ir.Consumer{Claim: "teams", Value: team}); got != want {
+			t.Errorf("caller is of team %s: %v", team, got)
+		}
+	}
+	if (Caller{}).Is(&ir.Consumer{}) {
+		t.Error("nobody is a consumer")
+	}
+}
+
+func TestJW027_ClientSentClaimHeaders(t *testing.T) {
+	g, sign := issuer(t)
+	for name, token := range map[string]string{"Valid": "Bearer " + sign(gojwt.MapClaims{"sub": "u"}), "Invalid": "Bearer x.y.z", "Missing": ""} {
+		t.Run(name, func(t *testing.T) {
+			req := request("X-User", "admin", "x_user", "admin", "X-TEAM", "root", "X_Team", "root", "X-Other", "kept")
+			if token != "" {
+				req.Header.Add("Authorization", token)
+			}
+			_, _ = g.Enter(req, now)
+			var seen []string
+			for f := range req.Header.All() {
+				if f.Name != "Authorization" {
+					seen = append(seen, f.Name+"="+f.Value)
+				}
+			}
+			want := "X-Other=kept"
+			if name == "Valid" {
+				want += " X-User=u"
+			}
+			if got := strings.Join(seen, " "); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestEnter_RefusesWithAChallenge(t *testing.T) {
+	g, sign := issuer(t)
+	good := sign(gojwt.MapClaims{"sub": "u"})
+	for name, c := range map[string]struct {
+		fields []string
+		want   string
+	}{
+		"Missing": {nil, `Bearer realm="citoroute"`},
+		"Expired": {[]string{"Authorization", "Bearer " + good}, `Bearer realm="citoroute", error="invalid_token", error_description="the token has expired"`},
+		"Two":     {[]string{"Authorization", "Bearer a", "Authorization", "Bearer b"}, `Bearer realm="citoroute", error="invalid_token", error_description="there is more than one Authorization field"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := g.Enter(request(c.fields...), now.Add(time.Hour))
+			refusal, ok := errors.AsType[*Refusal](err)
+			if !ok || refusal.Challenge() != c.want {
+				t.Errorf("got %v with challenge %s", err, fmt.Sprint(refusal))
+			}
+			if err != nil && strings.Contains(err.Error(), good) {
+				t.Error("the refusal repeats the token")
+			}
+		})
+	}
+}
+
+func TestNew_NamesThePolicyAtFault(t *testing.T) {
+	policy := func(p ir.JWTProvider) []*ir.Policy {
+		return []*ir.Policy{{Name: "p", Source: ir.Source{Kind: "JWTValidationPolicy", Namespace: "ns", Name: "p"}, JWT: &ir.JWT{Providers: []ir.JWTProvider{p}}}}
+	}
+	for name, p := range map[string]ir.JWTProvider{"NoKeys": {Name: "i"}, "NotAKeySet": {Name: "i", JWKS: "<html>"}} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(policy(p), nil)
+			if err == nil || !strings.Contains(err.Error(), `JWTValidationPolicy/ns/p: provider "i"`) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
