@@ -1,0 +1,286 @@
+package upstream
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+)
+
+var now = time.Unix(1_700_000_000, 0)
+
+func addressesOf(name string, hosts ...string) *ir.Endpoints {
+	e := &ir.Endpoints{Name: name}
+	for _, h := range hosts {
+		e.Addresses = append(e.Addresses, ir.Endpoint{Host: h, Port: 80})
+	}
+	return e
+}
+
+func none(string) *ir.Secret { return nil }
+
+func TestRegistry_AClusterOutlivesItsConfigurations(t *testing.T) {
+	r := NewRegistry()
+	c := r.Get("b") // a rule names it first
+	r.Retain(c)
+	if _, err := c.Pick(1, now, nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("unknown backend: %v", err)
+	}
+	b := &ir.Backend{Name: "b", Endpoints: "e"}
+	r.Set(b, nil, none)
+	if _, err := c.Pick(1, now, nil); !errors.Is(err, ErrEmpty) {
+		t.Errorf("no endpoints: %v", err)
+	}
+	r.SetEndpoints("e", addressesOf("e", "10.0.0.1", "2001:db8::1"))
+	lease, err := c.Pick(1, now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint := lease.Endpoint
+	if endpoint.Inflight() != 1 {
+		t.Errorf("%d in flight", endpoint.Inflight())
+	}
+	r.Set(&ir.Backend{Name: "b", Endpoints: "e", ConnectTimeout: time.Second}, addressesOf("e", "10.0.0.1", "2001:db8::1"), none)
+	lease.Done()
+	lease.Done() // a second one does nothing
+	if endpoint.Inflight() != 0 || c.Config().ConnectTimeout != time.Second {
+		t.Errorf("%d in flight, %v", endpoint.Inflight(), c.Config().ConnectTimeout)
+	}
+	r.Delete("b")
+	if _, err := c.Pick(1, now, nil); !errors.Is(err, ErrUnknown) {
+		t.Errorf("deleted backend: %v", err)
+	}
+	r.Set(b, addressesOf("e", "10.0.0.1"), none)
+	if _, err := c.Pick(1, now, nil); err != nil {
+		t.Errorf("a backend that came back: %v", err)
+	}
+	r.Delete("b")
+	r.Release(c)
+	if len(r.clusters)+len(r.refs)+len(r.using) != 0 {
+		t.Errorf("something is left: %v %v %v", r.clusters, r.refs, r.using)
+	}
+}
+
+func TestRegistry_EndpointsMoveWithTheirBackend(t *testing.T) {
+	r := NewRegistry()
+	r.Set(&ir.Backend{Name: "b", Endpoints: "e1"}, addressesOf("e1", "10.0.0.1"), none)
+	r.Set(&ir.Backend{Name: "b", Endpoints: "e2"}, addressesOf("e2", "10.0.0.2"), none)
+	r.SetEndpoints("e1", addressesOf("e1", "10.0.0.9"))
+	lease, err := r.Get("b").Pick(1, now, nil)
+	if err != nil || lease.Endpoint.Addr != "10.0.0.2:80" {
+		t.Errorf("%+v, %v", lease.Endpoint, err)
+	}
+}
+
+// authority makes certificates.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pem  []byte
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{}
+	a.cert, a.key, a.pem = sign(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
+	return a
+}
+
+func sign(t *testing.T, template *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber, template.Subject = big.NewInt(1), pkix.Name{CommonName: "test"}
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := template, key
+	if by != nil {
+		parent, signer = by.cert, by.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func (a *authority) leaf(t *testing.T, host, uri string) tls.Certificate {
+	t.Helper()
+	template := &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	if host != "" {
+		template.DNSNames = []string{host}
+	}
+	if uri != "" {
+		u, err := url.Parse(uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template.URIs = []*url.URL{u}
+	}
+	cert, key, _ := sign(t, template, a)
+	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+}
+
+// handshake says whether a client with config accepts a server's certificate.
+func handshake(t *testing.T, config *tls.Config, server tls.Certificate) error {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_ = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{server}, MinVersion: tls.VersionTLS12}).Handshake()
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}()
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = tls.Client(conn, config).Handshake()
+	_, _ = conn.Close(), listener.Close()
+	<-done
+	return err
+}
+
+func TestTLS_ChecksTheBackend(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	secrets := map[string]*ir.Secret{"ca": {Name: "ca", CA: ca.pem}, "junk": {Name: "junk", CA: []byte("x")}}
+	find := func(name string) *ir.Secret { return secrets[name] }
+	for name, test := range map[string]struct {
+		cfg    ir.ClientTLS
+		server tls.Certificate
+		ok     bool
+	}{
+		"Right":           {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, ca.leaf(t, "a.example", ""), true},
+		"OtherName":       {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, ca.leaf(t, "b.example", ""), false},
+		"OtherAuthority":  {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, other.leaf(t, "a.example", ""), false},
+		"SystemOnly":      {ir.ClientTLS{ServerName: "a.example", SystemCAs: true}, ca.leaf(t, "a.example", ""), false},
+		"SANHost":         {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "x"}, {Hostname: "b.example"}}}, ca.leaf(t, "b.example", ""), true},
+		"SANNotTheServer": {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "b.example"}}}, ca.leaf(t, "a.example", ""), false},
+		"SANURI":          {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{URI: "spiffe://x/y"}}}, ca.leaf(t, "", "spiffe://x/y"), true},
+		"SANOtherURI":     {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{URI: "spiffe://x/y"}}}, ca.leaf(t, "a.example", "spiffe://x/z"), false},
+		"SANBadChain":     {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "b.example"}}}, other.leaf(t, "b.example", ""), false},
+		"SANEmpty":        {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{}}}, ca.leaf(t, "a.example", ""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, _, err := newTLS(&test.cfg, false, find)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := handshake(t, config, test.server); (err == nil) != test.ok {
+				t.Errorf("handshake: %v", err)
+			}
+		})
+	}
+	for name, cfg := range map[string]ir.ClientTLS{
+		"NoAuthority": {ServerName: "a"}, "Missing": {CAs: []string{"gone"}}, "Junk": {CAs: []string{"junk"}},
+		"OneOfTwoJunk": {CAs: []string{"ca", "junk"}}, "NoKey": {SystemCAs: true, Certificate: "ca"}, "NoCertificate": {SystemCAs: true, Certificate: "gone"},
+	} {
+		if _, _, err := newTLS(&cfg, false, find); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestRegistry_KeepsTLSAsLongAsNothingOfItChanges(t *testing.T) {
+	ca := newAuthority(t)
+	secret := &ir.Secret{Name: "ca", CA: ca.pem}
+	find := func(string) *ir.Secret { return secret }
+	backend := func(timeout time.Duration, host string) *ir.Backend {
+		return &ir.Backend{Name: "b", Endpoints: "e", ConnectTimeout: timeout, TLS: &ir.ClientTLS{ServerName: host, CAs: []string{"ca"}}}
+	}
+	r := NewRegistry()
+	r.Set(backend(1, "a"), nil, find)
+	first := r.Get("b").Config().TLS
+	r.Set(backend(2, "a"), nil, find)
+	if r.Get("b").Config().TLS != first {
+		t.Error("another timeout made another TLS identity")
+	}
+	r.Set(backend(2, "b"), nil, find)
+	second := r.Get("b").Config().TLS
+	if second == first {
+		t.Error("another server name kept the TLS identity")
+	}
+	secret = &ir.Secret{Name: "ca", CA: newAuthority(t).pem}
+	r.Refresh("ca", find)
+	if r.Get("b").Config().TLS == second {
+		t.Error("another authority kept the TLS identity")
+	}
+	secret = nil
+	r.Refresh("ca", find)
+	if c := r.Get("b").Config(); c.Err == nil {
+		t.Error("a lost authority leaves the backend usable")
+	}
+}
+
+func TestReplay(t *testing.T) {
+	for name, test := range map[string]struct {
+		length int64
+		limit  int
+		whole  bool
+	}{"Fits": {11, 11, true}, "FitsUnknown": {exchange.Unknown, 64, true}, "TooLong": {11, 10, false}, "TooLongUnknown": {exchange.Unknown, 3, false}, "Nothing": {11, 0, false}} {
+		t.Run(name, func(t *testing.T) {
+			r, err := NewReplay(NewBody([]byte("hello world")), test.length, test.limit)
+			if err != nil || r.Whole() != test.whole {
+				t.Fatalf("whole %v, %v", r.Whole(), err)
+			}
+			if b, err := io.ReadAll(r); string(b) != "hello world" || err != nil {
+				t.Errorf("%q, %v", b, err)
+			}
+			if !test.whole {
+				return
+			}
+			r.Rewind()
+			if b, err := io.ReadAll(r); string(b) != "hello world" || err != nil {
+				t.Errorf("again: %q, %v", b, err)
+			}
+			if b, err := io.ReadAll(r.Copy()); string(b) != "hello world" || err != nil {
+				t.Errorf("copy: %q, %v", b, err)
+			}
+		})
+	}
+}
+
+func TestReplay_ABrokenBodyIsTheClientsFault(t *testing.T) {
+	_, err := NewReplay(&broken{Reader: io.MultiReader(strings.NewReader("he"), &broken{})}, exchange.Unknown, 100)
+	if f, ok := errors.AsType[*exchange.Failure](err); !ok || f.Stage != exchange.StageClient {
+		t.Errorf("%v", err)
+	}
+}
+
+type broken struct{ io.Reader }
+
+func (b *broken) Read(p []byte) (int, error) {
+	if b.Reader != nil {
+		return b.Reader.Read(p)
+	}
+	return 0, io.ErrUnexpectedEOF
+}
+func (b *broken) Buffered() int { return 0 }
+func (b *broken) Close() error  { return nil }
