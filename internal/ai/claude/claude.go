@@ -83,16 +83,36 @@ type Settings struct {
 // defaultMax is the token limit where the client sets none; 0: no limit.
 func Settle(r *chat.Request, can Abilities, defaultMax int64) Settings {
 	s := Settings{MaxTokens: r.MaxTokens}
+	vendor := parseThinking(r.Thinking)
 	budget := budgetOf(r.Effort)
-	if r.Thinking != nil || can.Effort {
+	switch {
+	case r.Thinking != nil:
+		budget = vendor.Budget
+	case can.Effort:
 		budget = 0
 	}
 	if s.MaxTokens == 0 && defaultMax > 0 {
 		s.MaxTokens = defaultMax + budget // what is thought leaves room for the answer
 	}
+	s.Thinks = r.Thinking != nil && vendor.Type != "disabled"
 	s.reason(r, can, budget)
 	s.sample(r, can)
 	return s
+}
+
+// thinking is what must be known of Anthropic's own thinking object.
+type thinking struct {
+	Type   string `json:"type"`
+	Budget int64  `json:"budget_tokens"`
+}
+
+// parseThinking reads what it can: what is wrong is for the provider to say.
+func parseThinking(v jsontext.Value) thinking {
+	var t thinking
+	if len(v) == 0 || json.Unmarshal(v, &t) != nil {
+		return thinking{}
+	}
+	return t
 }
 
 func budgetOf(effort string) int64 {
@@ -115,10 +135,6 @@ func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
 	switch {
 	case r.Thinking != nil:
 		s.Thinking = r.Thinking
-		var t struct {
-			Type string `json:"type"`
-		}
-		s.Thinks = json.Unmarshal(r.Thinking, &t) == nil && t.Type != "disabled"
 	case r.Effort == "":
 	case r.Effort == "none":
 		s.Thinking = jsontext.Value(`{"type":"disabled"}`)

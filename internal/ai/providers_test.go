@@ -1,0 +1,126 @@
+package ai
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"golang.org/x/tools/txtar"
+
+	"github.com/citoroute/citoroute/internal/ai/bedrock"
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/fakellm"
+)
+
+// TestProvidersAcceptWhatWeSend puts every golden request, whole and as a
+// stream, to fakes that are as strict as the providers, signatures included
+// (T81, T83), and counts what they answer (T68).
+func TestProvidersAcceptWhatWeSend(t *testing.T) {
+	now := time.Now()
+	fake := fakellm.New(fakellm.Options{Now: func() time.Time { return now }})
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	files, err := filepath.Glob("testdata/requests/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	counted := map[Provider]int64{}
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			name, ok := strings.CutSuffix(f.Name, ".json")
+			if !ok {
+				continue
+			}
+			for _, p := range []Provider{Anthropic, Bedrock} {
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar")+"/"+name+"/"+string(p), func(t *testing.T) {
+					counted[p] += accepted(t, server.URL, p, f.Data, now)
+				})
+			}
+		}
+	}
+	for p, want := range counted {
+		if account := fake.Accounts()[string(p)]; int64(account.Reported.Input+account.Reported.Output) != want {
+			t.Errorf("%s: we counted %d tokens, the provider %+v", p, want, account.Reported)
+		}
+	}
+}
+
+// accepted sends a request and returns the tokens that the answer cost; a
+// request that cannot be translated costs none.
+func accepted(t *testing.T, url string, p Provider, body []byte, now time.Time) int64 {
+	t.Helper()
+	c, err := Parse(Chat, body)
+	if err != nil {
+		return 0
+	}
+	a, err := c.Attempt(p, chat.Options{Model: models[p]})
+	if err != nil {
+		return 0
+	}
+	resp := send(t, url, p, a.Wire, now)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("status %d: %s\nfor %s", resp.StatusCode, answer, a.Wire.Body)
+	}
+	if c.Stream {
+		s := a.Stream(1)
+		out, err := s.Write(nil, answer)
+		if err == nil {
+			out, err = s.Close(out)
+		}
+		if err != nil || !bytes.HasSuffix(out, []byte("data: [DONE]\n\n")) {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		u, _ := s.Usage()
+		return u.Total()
+	}
+	_, u, ok, err := a.Response(answer, 1)
+	if err != nil || !ok {
+		t.Fatalf("%v, usage %v\n%s", err, ok, answer)
+	}
+	return u.Total()
+}
+
+func send(t *testing.T, url string, p Provider, w *chat.Wire, now time.Time) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+w.Path, bytes.NewReader(w.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := w.Header
+	switch p {
+	case Anthropic:
+		header = append(header, chat.Field{Name: "X-Api-Key", Value: fakellm.AnthropicKey})
+	case Bedrock:
+		signed, err := bedrock.Sign(t.Context(), bedrock.Signing{
+			Credentials: aws.Credentials{AccessKeyID: fakellm.AccessKeyID, SecretAccessKey: fakellm.SecretAccessKey},
+			Region:      "eu-central-1", Host: req.URL.Host, Path: w.Path, Header: w.Header, Body: w.Body, Time: now,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		header = append(header, signed...)
+	}
+	for _, f := range header {
+		req.Header.Set(f.Name, f.Value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
