@@ -35,6 +35,9 @@ func TestConformance(t *testing.T) {
 		Version:      *implementationVersion,
 		Contact:      []string{"https://github.com/citoroute/citoroute/issues"},
 	}
+	// Deleting the base namespaces is no part of what is tested, and slow on a
+	// busy machine; a failure there would hide the results.
+	opts.TimeoutConfig.DeleteTimeout = 3 * time.Minute
 	supported := supportedFeatures(t, &opts)
 	if opts.RunTest != "" && len(opts.SupportedFeatures) == 0 {
 		// The suite looks at the GatewayClass by itself only when it runs all tests.
