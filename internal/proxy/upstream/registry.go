@@ -147,3 +147,6 @@ func newConfig(b *ir.Backend, old *Config, find SecretSource) *Config {
 	}
 	return c
 }
+
+// Len returns the number of clusters.
+func (r *Registry) Len() int { return len(r.clusters) }
