@@ -30,17 +30,21 @@ func (f *transport) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error 
 		f.last.Header.Add(strings.Clone(h.Name), strings.Clone(h.Value))
 	}
 	f.last.Path, f.last.Authority = strings.Clone(ex.Request.Path), strings.Clone(ex.Request.Authority)
-	if ex.Request.Body != nil {
-		b, err := io.ReadAll(ex.Request.Body)
-		if err != nil {
-			return &exchange.Failure{Stage: exchange.StageClient, Err: err}
-		}
-		f.body = string(b)
-	}
-	if f.answer != nil {
-		return f.answer(ex, to)
-	}
 	ex.Response.Status = 200
+	if f.answer != nil {
+		ex.Response.Status = 0
+		if err := f.answer(ex, to); err != nil {
+			return err // before any of the body was read
+		}
+	}
+	if ex.Request.Body == nil {
+		return nil
+	}
+	b, err := io.ReadAll(ex.Request.Body)
+	if err != nil {
+		return &exchange.Failure{Stage: exchange.StageClient, Err: err}
+	}
+	f.body = string(b)
 	return nil
 }
 
