@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -230,6 +231,36 @@ var _ = Describe("The controller", Ordered, func() {
 		theirs := newGateway(ns, "theirs", "foreign")
 		Expect(condition(ctx, theirs, gatewayv1.GatewayConditionAccepted)()).NotTo(HavePrefix("True"))
 		Expect(suite.client.Get(ctx, types.NamespacedName{Namespace: ns, Name: "theirs-foreign"}, &appsv1.Deployment{})).NotTo(Succeed())
+	})
+
+	It("keeps the proxies when only their GatewayClass went, and not when it is another's", func(ctx SpecContext) {
+		ns := newNamespace(ctx)
+		class := className("short-lived", DefaultControllerName)
+		Expect(suite.client.Create(ctx, class)).To(Succeed())
+		Expect(suite.client.Create(ctx, newGateway(ns, "web", "short-lived"))).To(Succeed())
+		deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web-short-lived"}}
+		Eventually(get(ctx, deployment)).ShouldNot(BeNil())
+		Expect(suite.client.Delete(ctx, class)).To(Succeed())
+		Consistently(get(ctx, deployment)).Should(HaveField("DeletionTimestamp", BeNil()))
+		Expect(suite.client.Create(ctx, className("short-lived", "example.com/other"))).To(Succeed())
+		Eventually(func() error { return suite.client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment) }).ShouldNot(Succeed())
+	})
+
+	It("takes nothing over that others made", func(ctx SpecContext) {
+		ns := newNamespace(ctx)
+		theirs := &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web-citoroute"},
+			Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 1234}}},
+		}
+		Expect(suite.client.Create(ctx, theirs)).To(Succeed())
+		gateway := newGateway(ns, "web", "citoroute")
+		Expect(suite.client.Create(ctx, gateway)).To(Succeed())
+		Eventually(func() ([]eventsv1.Event, error) {
+			list := &eventsv1.EventList{}
+			err := suite.client.List(ctx, list, client.InNamespace(ns))
+			return list.Items, err
+		}).Should(ContainElement(HaveField("Note", ContainSubstring("Service "+ns+"/web-citoroute exists"))))
+		Expect(get(ctx, theirs)()).To(HaveField("Spec.Ports", ConsistOf(HaveField("Port", int32(1234)))))
 	})
 
 	It("converges after it was stopped in the middle of a change", func(ctx SpecContext) {

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -27,6 +28,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=services;serviceaccounts;configmaps,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways/finalizers,verbs=update
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // GatewayReconciler keeps the infrastructure of Gateways: it applies what
 // package infra says, mends drift, and removes what a Gateway does not need any
@@ -36,6 +38,7 @@ type GatewayReconciler struct {
 	world    *World
 	identity *Identity
 	options  infra.Options
+	events   events.EventRecorder
 }
 
 // Reconcile looks at one Gateway.
@@ -45,7 +48,7 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 		return ctrl.Result{}, nil
 	}
 	if !managed {
-		return ctrl.Result{}, r.prune(ctx, gateway, nil)
+		return ctrl.Result{}, r.abandon(ctx, gateway)
 	}
 	bundle := r.identity.Authorities()
 	if bundle == nil {
@@ -62,14 +65,26 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 		return ctrl.Result{}, err
 	}
 	for _, o := range objects {
-		if err := r.apply(ctx, gateway, o); err != nil {
-			if apierrors.IsConflict(err) || namespaceIsGoing(err) {
-				return ctrl.Result{}, nil
-			}
+		err := r.apply(ctx, gateway, o)
+		switch {
+		case namespaceIsGoing(err):
+			return ctrl.Result{}, nil
+		case err != nil:
+			r.events.Eventf(gateway, nil, corev1.EventTypeWarning, "InfrastructureFailed", "Apply", "%s", err)
 			return ctrl.Result{}, err
 		}
 	}
 	return ctrl.Result{}, r.prune(ctx, gateway, objects)
+}
+
+// abandon removes what a Gateway has that went over to another controller. If
+// only its class is gone, perhaps by mistake, its proxies go on.
+func (r *GatewayReconciler) abandon(ctx context.Context, gateway *gatewayv1.Gateway) error {
+	class, _ := r.world.object(translate.Key{Kind: translate.KindGatewayClass, Name: string(gateway.Spec.GatewayClassName)})
+	if class == nil {
+		return nil
+	}
+	return r.prune(ctx, gateway, nil)
 }
 
 // apply makes one object what it should be, if it is not.

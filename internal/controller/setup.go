@@ -60,8 +60,7 @@ type Options struct {
 }
 
 // CacheOptions returns how the manager's cache must be made: it keeps what
-// translation reads, and as little of it as possible. Objects are shared, not
-// copied: nobody changes what comes from the cache.
+// translation reads, and as little of it as possible.
 func CacheOptions() cache.Options {
 	ours := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{infra.LabelManagedBy: infra.ManagedBy})}
 	return cache.Options{
@@ -119,7 +118,10 @@ func Setup(mgr ctrl.Manager, o Options) error {
 			return err
 		}
 	}
-	gateways := &GatewayReconciler{client: mgr.GetClient(), world: world, identity: identity, options: o.Infra}
+	gateways := &GatewayReconciler{
+		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,
+		events: mgr.GetEventRecorder("citoroute-controller"),
+	}
 	if err := drain(mgr, "gateway", world.infra, gateways); err != nil {
 		return err
 	}

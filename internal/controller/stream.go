@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,6 +15,9 @@ import (
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/push"
 )
+
+// reviewTimeout limits how long a proxy waits for the API server's word on it.
+const reviewTimeout = 10 * time.Second
 
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 
@@ -52,6 +56,8 @@ func authorize(reviewer client.Client, world *World) func(ctx context.Context, t
 		if token == "" {
 			return errors.New("no bearer token")
 		}
+		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+		defer cancel()
 		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{
 			Token: token, Audiences: []string{infra.TokenAudience},
 		}}

@@ -23,7 +23,7 @@ import (
 // jitter so that a fleet does not come back all at once.
 const (
 	minBackoff = 100 * time.Millisecond
-	maxBackoff = 10 * time.Second
+	maxBackoff = 5 * time.Second
 )
 
 // Sink takes configuration in.

@@ -22,6 +22,8 @@ import (
 const (
 	// maxRequest limits what a proxy may send: the versions of what it has.
 	maxRequest = 16 << 20
+	// maxStreams limits what one connection may open; a proxy needs one.
+	maxStreams = 4
 	// maxStreamAge ends streams now and then, so that tokens are checked again
 	// and proxies spread over all replicas. A reconnect costs a difference.
 	maxStreamAge = 30 * time.Minute
@@ -152,6 +154,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	g := grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: 20 * time.Second, Timeout: 10 * time.Second,
 			MaxConnectionAge: maxStreamAge, MaxConnectionAgeGrace: 10 * time.Second,
