@@ -18,22 +18,22 @@ import (
 
 const controllerName = "citoroute.io/gateway-controller"
 
-func set(t testing.TB, objects ...translate.Object) []engine.Change {
-	t.Helper()
+func set(tb testing.TB, objects ...translate.Object) []engine.Change {
+	tb.Helper()
 	var out []engine.Change
 	for _, o := range objects {
 		key, ok := translate.KeyOf(o)
 		if !ok {
-			t.Fatalf("%T has no key", o)
+			tb.Fatalf("%T has no key", o)
 		}
 		out = append(out, engine.Change{Key: key, Object: o})
 	}
 	return out
 }
 
-func gone(t testing.TB, o translate.Object) engine.Change {
-	t.Helper()
-	c := set(t, o)[0]
+func gone(tb testing.TB, o translate.Object) engine.Change {
+	tb.Helper()
+	c := set(tb, o)[0]
 	c.Object = nil
 	return c
 }
@@ -44,8 +44,8 @@ func meta(name string) metav1.ObjectMeta {
 
 func class(controller string) *gatewayv1.GatewayClass {
 	return &gatewayv1.GatewayClass{
-		ObjectMeta: metav1.ObjectMeta{Name: "class"},
-		Spec:       gatewayv1.GatewayClassSpec{ControllerName: gatewayv1.GatewayController(controller)},
+		Name: "class",
+		Spec: gatewayv1.GatewayClassSpec{ControllerName: gatewayv1.GatewayController(controller)},
 	}
 }
 
@@ -85,9 +85,10 @@ func route(name, host, service string) *gatewayv1.HTTPRoute {
 }
 
 // small returns an engine with one Gateway and two routes to two Services.
-func small(t testing.TB) *engine.Engine {
+func small(tb testing.TB) *engine.Engine {
+	tb.Helper()
 	e := engine.New(engine.Options{ControllerName: controllerName})
-	e.Apply(set(t, class(controllerName), gateway(80), service("a"), service("b"), slice("a", "10.0.0.1"), slice("b", "10.0.0.2"),
+	e.Apply(set(tb, class(controllerName), gateway(80), service("a"), service("b"), slice("a", "10.0.0.1"), slice("b", "10.0.0.2"),
 		route("one", "one.test", "a"), route("two", "two.test", "b"))...)
 	return e
 }
@@ -107,23 +108,21 @@ func names(u ir.Update) []string {
 func TestApply_SendsOnlyWhatChanged(t *testing.T) {
 	const node = "gateway/ns/gw"
 	for name, c := range map[string]struct {
-		change func(t *testing.T) []engine.Change
+		change []engine.Change
 		want   []string
 		status []string
 	}{
 		"NewEndpoints": {
-			change: func(t *testing.T) []engine.Change { return set(t, slice("a", "10.0.0.1", "10.0.0.3")) },
+			change: set(t, slice("a", "10.0.0.1", "10.0.0.3")),
 			want:   []string{"+endpoints service/ns/a:80"},
 		},
 		"RouteMovesToAnotherService": {
-			change: func(t *testing.T) []engine.Change { return set(t, route("one", "one.test", "b")) },
+			change: set(t, route("one", "one.test", "b")),
 			want:   []string{"+route httproute/ns/one@ns/gw/http-80", "-backend service/ns/a:80", "-endpoints service/ns/a:80"},
 			status: []string{"HTTPRoute/ns/one"},
 		},
 		"RouteToANewServiceComesAfterItsBackend": {
-			change: func(t *testing.T) []engine.Change {
-				return set(t, route("one", "one.test", "c"), service("c"), slice("c", "10.0.0.9"))
-			},
+			change: set(t, route("one", "one.test", "c"), service("c"), slice("c", "10.0.0.9")),
 			want: []string{
 				"+endpoints service/ns/c:80", "+backend service/ns/c:80", "+route httproute/ns/one@ns/gw/http-80",
 				"-backend service/ns/a:80", "-endpoints service/ns/a:80",
@@ -131,17 +130,17 @@ func TestApply_SendsOnlyWhatChanged(t *testing.T) {
 			status: []string{"HTTPRoute/ns/one"},
 		},
 		"RouteGone": {
-			change: func(t *testing.T) []engine.Change { return []engine.Change{gone(t, route("one", "", ""))} },
+			change: []engine.Change{gone(t, route("one", "", ""))},
 			want:   []string{"-route httproute/ns/one@ns/gw/http-80", "-backend service/ns/a:80", "-endpoints service/ns/a:80"},
 			status: []string{"Gateway/ns/gw"},
 		},
 		"ServiceGone": {
-			change: func(t *testing.T) []engine.Change { return []engine.Change{gone(t, service("a"))} },
+			change: []engine.Change{gone(t, service("a"))},
 			want:   []string{"+route httproute/ns/one@ns/gw/http-80", "-backend service/ns/a:80", "-endpoints service/ns/a:80"},
 			status: []string{"HTTPRoute/ns/one"},
 		},
 		"SecondListener": {
-			change: func(t *testing.T) []engine.Change { return set(t, gateway(80, 8080)) },
+			change: set(t, gateway(80, 8080)),
 			want: []string{
 				"+listener ns/gw/http-8080",
 				"+route httproute/ns/one@ns/gw/http-8080", "+route httproute/ns/two@ns/gw/http-8080",
@@ -149,15 +148,15 @@ func TestApply_SendsOnlyWhatChanged(t *testing.T) {
 			status: []string{"Gateway/ns/gw"},
 		},
 		"SameAgain": {
-			change: func(t *testing.T) []engine.Change { return set(t, route("one", "one.test", "a"), service("b")) },
+			change: set(t, route("one", "one.test", "a"), service("b")),
 			status: []string{"HTTPRoute/ns/one"},
 		},
 		"Unrelated": {
-			change: func(t *testing.T) []engine.Change { return set(t, service("c"), slice("c", "10.0.0.9")) },
+			change: set(t, service("c"), slice("c", "10.0.0.9")),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			result := small(t).Apply(c.change(t)...)
+			result := small(t).Apply(c.change...)
 			if diff := cmp.Diff(c.want, names(result.Nodes[node])); diff != "" {
 				t.Errorf("update (-want +got):\n%s", diff)
 			}

@@ -82,8 +82,9 @@ func stageOf(kind translate.Kind) (stage, bool) {
 	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindLLMRoute,
 		translate.KindLLMBackend, translate.KindConsumer, translate.KindJWTPolicy:
 		return stageObject, true
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 // run calls the translation function of u.

@@ -24,8 +24,8 @@ type condition struct {
 
 // isTrue is the default of a positive condition, whose reason is mostly named
 // like itself.
-func isTrue(kind, reason, message string) condition {
-	return condition{kind: kind, status: metav1.ConditionTrue, reason: reason, message: message}
+func isTrue(kind, reason string) condition {
+	return condition{kind: kind, status: metav1.ConditionTrue, reason: reason}
 }
 
 // clock says when and for which generation conditions are computed.

@@ -17,9 +17,9 @@ func (c clock) gateway(o *gatewayv1.Gateway, report translate.Report, facts Fact
 		return
 	}
 	defaults := []condition{
-		isTrue(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted), ""),
+		isTrue(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted)),
 		programmed(facts),
-		isTrue(string(gatewayv1.GatewayConditionResolvedRefs), string(gatewayv1.GatewayReasonResolvedRefs), ""),
+		isTrue(string(gatewayv1.GatewayConditionResolvedRefs), string(gatewayv1.GatewayReasonResolvedRefs)),
 	}
 	own := about(report.Findings, "")
 	extra := []string{string(gatewayv1.GatewayConditionInsecureFrontendValidationMode)}
@@ -56,7 +56,7 @@ func (c clock) listenerSet(o *gatewayv1.ListenerSet, report translate.Report, fa
 	}
 	serving := served(facts)
 	serving.kind = string(gatewayv1.ListenerSetConditionProgrammed)
-	defaults := []condition{isTrue(string(gatewayv1.ListenerSetConditionAccepted), string(gatewayv1.ListenerSetReasonAccepted), ""), serving}
+	defaults := []condition{isTrue(string(gatewayv1.ListenerSetConditionAccepted), string(gatewayv1.ListenerSetReasonAccepted)), serving}
 	o.Status.Conditions = c.conditions(o.Status.Conditions, defaults, nil, about(report.Findings, ""))
 	old := o.Status.Listeners
 	o.Status.Listeners = make([]gatewayv1.ListenerEntryStatus, 0, len(report.Listeners))
@@ -74,10 +74,10 @@ func (c clock) listenerSet(o *gatewayv1.ListenerSet, report translate.Report, fa
 
 func (c clock) listener(old []metav1.Condition, report translate.Report, l translate.ListenerReport, facts Facts) []metav1.Condition {
 	defaults := []condition{
-		isTrue(string(gatewayv1.ListenerConditionAccepted), string(gatewayv1.ListenerReasonAccepted), ""),
+		isTrue(string(gatewayv1.ListenerConditionAccepted), string(gatewayv1.ListenerReasonAccepted)),
 		{kind: string(gatewayv1.ListenerConditionConflicted), status: metav1.ConditionFalse, reason: string(gatewayv1.ListenerReasonNoConflicts)},
 		served(facts),
-		isTrue(string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerReasonResolvedRefs), ""),
+		isTrue(string(gatewayv1.ListenerConditionResolvedRefs), string(gatewayv1.ListenerReasonResolvedRefs)),
 	}
 	extra := []string{string(gatewayv1.ListenerConditionOverlappingTLSConfig)}
 	return c.conditions(old, defaults, extra, about(report.Findings, string(l.Name)))
@@ -94,7 +94,7 @@ func served(facts Facts) condition {
 		out.reason = string(gatewayv1.ListenerReasonPending)
 		out.message = "waiting for a proxy to serve the configuration"
 	default:
-		return isTrue(string(gatewayv1.ListenerConditionProgrammed), string(gatewayv1.ListenerReasonProgrammed), "")
+		return isTrue(string(gatewayv1.ListenerConditionProgrammed), string(gatewayv1.ListenerReasonProgrammed))
 	}
 	return out
 }

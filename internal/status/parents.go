@@ -18,8 +18,8 @@ const (
 // policyDefaults are the conditions of a policy for one ancestor.
 func policyDefaults() []condition {
 	return []condition{
-		isTrue(string(gatewayv1.PolicyConditionAccepted), string(gatewayv1.PolicyReasonAccepted), ""),
-		isTrue(string(gatewayv1.BackendTLSPolicyConditionResolvedRefs), string(gatewayv1.BackendTLSPolicyReasonResolvedRefs), ""),
+		isTrue(string(gatewayv1.PolicyConditionAccepted), string(gatewayv1.PolicyReasonAccepted)),
+		isTrue(string(gatewayv1.BackendTLSPolicyConditionResolvedRefs), string(gatewayv1.BackendTLSPolicyReasonResolvedRefs)),
 	}
 }
 
@@ -33,8 +33,8 @@ func (c clock) parents(old []gatewayv1.RouteParentStatus, report translate.Repor
 		}
 	}
 	defaults := []condition{
-		isTrue(string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteReasonAccepted), ""),
-		isTrue(string(gatewayv1.RouteConditionResolvedRefs), string(gatewayv1.RouteReasonResolvedRefs), ""),
+		isTrue(string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteReasonAccepted)),
+		isTrue(string(gatewayv1.RouteConditionResolvedRefs), string(gatewayv1.RouteReasonResolvedRefs)),
 	}
 	extra := []string{string(gatewayv1.RouteConditionPartiallyInvalid)}
 	for _, ref := range report.Parents {

@@ -66,7 +66,7 @@ func (c clock) gatewayClass(o *gatewayv1.GatewayClass, report translate.Report) 
 	if !report.Managed {
 		return
 	}
-	accepted := isTrue(string(gatewayv1.GatewayClassConditionStatusAccepted), string(gatewayv1.GatewayClassReasonAccepted), "")
+	accepted := isTrue(string(gatewayv1.GatewayClassConditionStatusAccepted), string(gatewayv1.GatewayClassReasonAccepted))
 	o.Status.Conditions = c.conditions(o.Status.Conditions, []condition{accepted}, nil, report.Findings)
 	o.Status.SupportedFeatures = SupportedFeatures()
 }
@@ -74,7 +74,7 @@ func (c clock) gatewayClass(o *gatewayv1.GatewayClass, report translate.Report) 
 // resolvedDefaults are the conditions of our own kinds.
 func resolvedDefaults() []condition {
 	return []condition{
-		isTrue(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, ""),
-		isTrue(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, ""),
+		isTrue(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted),
+		isTrue(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs),
 	}
 }

@@ -22,7 +22,7 @@ func at(hour int) metav1.Time {
 }
 
 func gateway(conditions ...metav1.Condition) *gatewayv1.Gateway {
-	gw := &gatewayv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "gw", Generation: 3}}
+	gw := &gatewayv1.Gateway{Namespace: "ns", Name: "gw", Generation: 3}
 	gw.Status.Conditions = conditions
 	return gw
 }

@@ -122,10 +122,9 @@ func (b *ruleBuilder) redirect(f *gatewayv1.HTTPRequestRedirectFilter, field str
 		b.unsupported("%s.statusCode: %d is not one of 301, 302, 303, 307 and 308", field, out.Status)
 	}
 	if f.Port != nil {
-		if *f.Port < 1 || *f.Port > 65535 {
+		if out.Port = port(*f.Port); out.Port == 0 {
 			b.unsupported("%s.port: %d is not in the range 1 to 65535", field, *f.Port)
 		}
-		out.Port = uint16(*f.Port)
 	}
 	return out
 }

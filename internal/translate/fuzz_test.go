@@ -5,10 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/tools/txtar"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-
-	"golang.org/x/tools/txtar"
 
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/ir"
@@ -33,7 +32,7 @@ func FuzzTranslate(f *testing.F) {
 		e := engine.New(engine.Options{ControllerName: controllerName})
 		e.Apply(base...)
 		var keys []translate.Key
-		for _, document := range bytes.Split(manifests, []byte("\n---\n")) {
+		for document := range bytes.SplitSeq(manifests, []byte("\n---\n")) {
 			if c, ok := decodeAny(decoder, document); ok {
 				e.Apply(c)
 				keys = append(keys, c.Key)

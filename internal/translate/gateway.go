@@ -224,7 +224,7 @@ func (l *listener) resource() *ir.Listener {
 	return &ir.Listener{
 		Name:     l.name,
 		Source:   ir.Source{Kind: string(l.owner.Kind), Namespace: l.owner.Namespace, Name: l.owner.Name, Section: string(l.spec.Name)},
-		Port:     uint16(l.spec.Port),
+		Port:     port(l.spec.Port),
 		Protocol: ir.Protocol(l.spec.Protocol),
 		Hostname: l.hostname,
 		TLS:      l.tls,

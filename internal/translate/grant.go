@@ -16,8 +16,9 @@ func groupOf(kind Kind) string {
 		return corev1.GroupName
 	case KindLLMRoute, KindLLMBackend, KindConsumer, KindJWTPolicy:
 		return v1alpha1.GroupName
+	default:
+		return gatewayv1.GroupName
 	}
-	return gatewayv1.GroupName
 }
 
 // permitted says whether an object may refer to another: in its own namespace

@@ -26,7 +26,7 @@ func grpcRoute(r Reader, key Key, object *gatewayv1.GRPCRoute) *route {
 			field := fmt.Sprintf(".backendRefs[%d]", j)
 			b.backend(ref.BackendRef, field, func() []ir.Filter { return b.filters(httpFilters(ref.Filters), field+".filters") })
 		}
-		if rule.SessionPersistence != nil {
+		if rule.SessionPersistence != nil { //nolint:staticcheck // deprecated, but who sets it must learn that it has no effect
 			b.unsupported(".sessionPersistence: not supported; remove the field")
 		}
 		rules.add(&b)

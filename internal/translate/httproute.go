@@ -24,7 +24,7 @@ func httpRoute(r Reader, key Key, object *gatewayv1.HTTPRoute) *route {
 		b.backends(rule.BackendRefs)
 		b.timeouts(rule.Timeouts)
 		b.retry(rule.Retry)
-		if rule.SessionPersistence != nil {
+		if rule.SessionPersistence != nil { //nolint:staticcheck // deprecated, but who sets it must learn that it has no effect
 			b.unsupported(".sessionPersistence: not supported; remove the field")
 		}
 		rules.add(&b)

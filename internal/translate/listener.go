@@ -143,7 +143,7 @@ func (l *listener) checkSpec() bool {
 	switch {
 	case l.spec.Protocol != gatewayv1.HTTPProtocolType && l.spec.Protocol != gatewayv1.HTTPSProtocolType:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("protocol: %q is not supported; use HTTP or HTTPS", short(string(l.spec.Protocol))))
-	case l.spec.Port < 1 || l.spec.Port > 65535:
+	case port(l.spec.Port) == 0:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf("port: %d is not in the range 1 to 65535", l.spec.Port))
 	case l.hostname != "" && !hostOK:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf(`hostname: %q is neither a DNS name nor "*." and a DNS name`, short(l.hostname)))
@@ -185,8 +185,9 @@ func supportedKinds(protocol gatewayv1.ProtocolType) []Kind {
 	switch protocol {
 	case gatewayv1.HTTPProtocolType, gatewayv1.HTTPSProtocolType:
 		return []Kind{KindHTTPRoute, KindGRPCRoute, KindLLMRoute}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // resolveKinds sets which kinds of routes may attach.

@@ -100,22 +100,24 @@ func namespaceAllowed(r Reader, from gatewayv1.FromNamespaces, selector *metav1.
 		s, err := metav1.LabelSelectorAsSelector(selector)
 		ns := r.Get(Key{Kind: KindNamespace, Name: namespace})
 		return err == nil && ns != nil && s.Matches(labels.Set(ns.GetLabels()))
+	default:
+		return false
 	}
-	return false
 }
 
 // valid says whether a listener keeps its ListenerSet accepted.
 func (l *listener) valid() bool { return l.accepted && l.served }
 
 // acceptedSets counts the ListenerSets with at least one valid listener.
-func (t *gatewayTranslation) acceptedSets() int32 {
-	valid := map[Key]bool{}
+func (t *gatewayTranslation) acceptedSets() (count int32) {
+	seen := map[Key]bool{}
 	for _, l := range t.listeners {
-		if l.owner != t.key && l.valid() {
-			valid[l.owner] = true
+		if l.owner != t.key && l.valid() && !seen[l.owner] {
+			seen[l.owner] = true
+			count++
 		}
 	}
-	return int32(len(valid))
+	return count
 }
 
 // summarizeSet derives a ListenerSet's own conditions from those of its

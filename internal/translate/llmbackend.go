@@ -99,6 +99,7 @@ func (t *llmTarget) endpoint(endpoint, basePath string) {
 	if t.tls {
 		t.port = 443
 	}
+	t.checkHost()
 	if u.Port() != "" {
 		n, err := strconv.ParseUint(u.Port(), 10, 16)
 		if err != nil || n == 0 {
@@ -106,16 +107,24 @@ func (t *llmTarget) endpoint(endpoint, basePath string) {
 		}
 		t.port = uint16(n)
 	}
-	ip, err := netip.ParseAddr(t.host)
-	if err == nil && (ip.Unmap().IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast()) {
-		t.invalid("spec.endpoint: %s is an address that no provider has", t.host)
-	}
-	if _, ok := normalizeHost(t.host); err != nil && !ok {
-		t.invalid("spec.endpoint: %q is not a DNS name or IP address", short(t.host))
-	}
 	t.provider.BasePath = strings.TrimSuffix(u.EscapedPath(), "/")
 	if u.Path == "" {
 		t.provider.BasePath = basePath
+	}
+}
+
+// checkHost refuses hosts at which no provider can be, such as that of the
+// cloud's metadata.
+func (t *llmTarget) checkHost() {
+	ip, err := netip.ParseAddr(t.host)
+	if err == nil {
+		if ip.Unmap().IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() {
+			t.invalid("spec.endpoint: %s is an address that no provider has", t.host)
+		}
+		return
+	}
+	if host, ok := normalizeHost(t.host); !ok || strings.HasPrefix(host, "*") {
+		t.invalid("spec.endpoint: %q is not a DNS name or IP address", short(t.host))
 	}
 }
 

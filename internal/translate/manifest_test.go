@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/tools/txtar"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,8 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
-
-	"golang.org/x/tools/txtar"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/engine"
@@ -26,11 +25,11 @@ import (
 
 const controllerName = "citoroute.io/gateway-controller"
 
-func readFile(t testing.TB, name string) []byte {
-	t.Helper()
+func readFile(tb testing.TB, name string) []byte {
+	tb.Helper()
 	b, err := os.ReadFile(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -54,36 +53,36 @@ func setSection(archive *txtar.Archive, name string, data []byte) {
 	archive.Files = append(archive.Files, txtar.File{Name: name, Data: data})
 }
 
-func newDecoder(t testing.TB) runtime.Decoder {
-	t.Helper()
+func newDecoder(tb testing.TB) runtime.Decoder {
+	tb.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{gatewayv1.Install, corev1.AddToScheme, discoveryv1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
 }
 
 // decode reads manifests of the kinds that are translated.
-func decode(t testing.TB, decoder runtime.Decoder, manifests []byte) []engine.Change {
-	t.Helper()
+func decode(tb testing.TB, decoder runtime.Decoder, manifests []byte) []engine.Change {
+	tb.Helper()
 	var out []engine.Change
-	for _, document := range bytes.Split(manifests, []byte("\n---\n")) {
+	for document := range bytes.SplitSeq(manifests, []byte("\n---\n")) {
 		if len(bytes.TrimSpace(document)) == 0 {
 			continue
 		}
 		o, _, err := decoder.Decode(document, nil, nil)
 		if err != nil {
-			t.Fatalf("%v in:\n%s", err, document)
+			tb.Fatalf("%v in:\n%s", err, document)
 		}
 		object, ok := o.(translate.Object)
 		if !ok {
-			t.Fatalf("%T is not translated", o)
+			tb.Fatalf("%T is not translated", o)
 		}
 		key, ok := translate.KeyOf(object)
 		if !ok {
-			t.Fatalf("%T is not translated", o)
+			tb.Fatalf("%T is not translated", o)
 		}
 		out = append(out, engine.Change{Key: key, Object: object})
 	}

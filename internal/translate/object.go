@@ -66,41 +66,65 @@ func (k Key) Compare(o Key) int {
 // KindOf returns the kind of o by its Go type, and false for an object that
 // translation does not read.
 func KindOf(o Object) (Kind, bool) {
-	switch o.(type) {
-	case *gatewayv1.GatewayClass:
-		return KindGatewayClass, true
-	case *gatewayv1.Gateway:
-		return KindGateway, true
-	case *gatewayv1.ListenerSet:
-		return KindListenerSet, true
-	case *gatewayv1.HTTPRoute:
-		return KindHTTPRoute, true
-	case *gatewayv1.GRPCRoute:
-		return KindGRPCRoute, true
-	case *gatewayv1.ReferenceGrant:
-		return KindReferenceGrant, true
-	case *gatewayv1.BackendTLSPolicy:
-		return KindBackendTLSPolicy, true
-	case *corev1.Service:
-		return KindService, true
-	case *discoveryv1.EndpointSlice:
-		return KindEndpointSlice, true
-	case *corev1.Secret:
-		return KindSecret, true
-	case *corev1.ConfigMap:
-		return KindConfigMap, true
-	case *corev1.Namespace:
-		return KindNamespace, true
-	case *v1alpha1.LLMRoute:
-		return KindLLMRoute, true
-	case *v1alpha1.LLMBackend:
-		return KindLLMBackend, true
-	case *v1alpha1.Consumer:
-		return KindConsumer, true
-	case *v1alpha1.JWTValidationPolicy:
-		return KindJWTPolicy, true
+	for _, kindOf := range []func(Object) Kind{gatewayKind, coreKind, ownKind} {
+		if kind := kindOf(o); kind != "" {
+			return kind, true
+		}
 	}
 	return "", false
+}
+
+// gatewayKind returns the kind of an object of the Gateway API.
+func gatewayKind(o Object) Kind {
+	switch o.(type) {
+	case *gatewayv1.GatewayClass:
+		return KindGatewayClass
+	case *gatewayv1.Gateway:
+		return KindGateway
+	case *gatewayv1.ListenerSet:
+		return KindListenerSet
+	case *gatewayv1.HTTPRoute:
+		return KindHTTPRoute
+	case *gatewayv1.GRPCRoute:
+		return KindGRPCRoute
+	case *gatewayv1.ReferenceGrant:
+		return KindReferenceGrant
+	case *gatewayv1.BackendTLSPolicy:
+		return KindBackendTLSPolicy
+	}
+	return ""
+}
+
+// coreKind returns the kind of an object of Kubernetes itself.
+func coreKind(o Object) Kind {
+	switch o.(type) {
+	case *corev1.Service:
+		return KindService
+	case *discoveryv1.EndpointSlice:
+		return KindEndpointSlice
+	case *corev1.Secret:
+		return KindSecret
+	case *corev1.ConfigMap:
+		return KindConfigMap
+	case *corev1.Namespace:
+		return KindNamespace
+	}
+	return ""
+}
+
+// ownKind returns the kind of an object of CitoRoute.
+func ownKind(o Object) Kind {
+	switch o.(type) {
+	case *v1alpha1.LLMRoute:
+		return KindLLMRoute
+	case *v1alpha1.LLMBackend:
+		return KindLLMBackend
+	case *v1alpha1.Consumer:
+		return KindConsumer
+	case *v1alpha1.JWTValidationPolicy:
+		return KindJWTPolicy
+	}
+	return ""
 }
 
 // KeyOf returns the key of o, and false for an object that translation does

@@ -39,6 +39,7 @@ func Resource(r Reader, ref ir.Ref, gateway Key, options Options) Output {
 		}
 	case ir.TypeSecret:
 		return one(gateway, secretResource(r, ref.Name))
+	default:
 	}
 	return Output{}
 }

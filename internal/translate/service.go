@@ -15,26 +15,26 @@ import (
 // serviceBackend translates a Service port as a Gateway's proxies reach it. TLS
 // depends on the BackendTLSPolicies for the Service, on which it reports too,
 // and on the Gateway's client certificate.
-func serviceBackend(r Reader, port servicePort, gateway Key, options Options) Output {
+func serviceBackend(r Reader, at servicePort, gateway Key, options Options) Output {
 	backend := &ir.Backend{
-		Name:      port.backend(),
-		Source:    ir.Source{Kind: string(KindService), Namespace: port.service.Namespace, Name: port.service.Name, Section: strconv.Itoa(int(port.port))},
+		Name:      at.backend(),
+		Source:    ir.Source{Kind: string(KindService), Namespace: at.service.Namespace, Name: at.service.Name, Section: strconv.Itoa(int(at.port))},
 		Protocol:  ir.ProtocolHTTP,
-		Endpoints: port.endpoints(),
+		Endpoints: at.endpoints(),
 	}
 	out := Output{Resources: []NodeResource{{gateway, backend}}}
-	service := get[corev1.Service](r, port.service)
+	service := get[corev1.Service](r, at.service)
 	if service == nil {
 		return out
 	}
-	spec := findPort(service, port.port)
+	spec := findPort(service, at.port)
 	if spec == nil {
 		return out
 	}
-	if port.h2c || deref(spec.AppProtocol, "") == appProtocolH2C {
+	if at.h2c || deref(spec.AppProtocol, "") == appProtocolH2C {
 		backend.Protocol = ir.ProtocolH2C
 	}
-	tls, reports := backendTLS(r, port.service, spec.Name, gateway, options)
+	tls, reports := backendTLS(r, at.service, spec.Name, gateway, options)
 	out.Reports = reports
 	if tls == nil {
 		return out
@@ -51,27 +51,27 @@ func serviceBackend(r Reader, port servicePort, gateway Key, options Options) Ou
 }
 
 // serviceEndpoints collects the addresses of a Service port.
-func serviceEndpoints(r Reader, port servicePort) *ir.Endpoints {
+func serviceEndpoints(r Reader, at servicePort) *ir.Endpoints {
 	out := &ir.Endpoints{
-		Name:   port.endpoints(),
-		Source: ir.Source{Kind: string(KindService), Namespace: port.service.Namespace, Name: port.service.Name, Section: strconv.Itoa(int(port.port))},
+		Name:   at.endpoints(),
+		Source: ir.Source{Kind: string(KindService), Namespace: at.service.Namespace, Name: at.service.Name, Section: strconv.Itoa(int(at.port))},
 	}
-	service := get[corev1.Service](r, port.service)
+	service := get[corev1.Service](r, at.service)
 	if service == nil {
 		return out
 	}
-	spec := findPort(service, port.port)
+	spec := findPort(service, at.port)
 	if spec == nil {
 		return out
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName {
 		if safeExternalName(r, service.Spec.ExternalName) {
-			out.Addresses = []ir.Endpoint{{Host: service.Spec.ExternalName, Port: uint16(spec.Port)}}
+			out.Addresses = []ir.Endpoint{{Host: service.Spec.ExternalName, Port: port(spec.Port)}}
 		}
 		return out
 	}
 	var ready, draining []ir.Endpoint
-	for _, o := range r.List(Bucket{Relation: EndpointSlicesOf, Namespace: port.service.Namespace, Name: port.service.Name}) {
+	for _, o := range r.List(Bucket{Relation: EndpointSlicesOf, Namespace: at.service.Namespace, Name: at.service.Name}) {
 		slice, ok := o.(*discoveryv1.EndpointSlice)
 		if !ok || slice.AddressType == discoveryv1.AddressTypeFQDN {
 			continue

@@ -87,6 +87,14 @@ func (b *ruleBuilder) duration(d *gatewayv1.Duration, field string) time.Duratio
 	return v
 }
 
+// port returns a port number, or 0 for one that is not in the range 1 to 65535.
+func port(n int32) uint16 {
+	if n < 1 || n > 65535 {
+		return 0
+	}
+	return uint16(n)
+}
+
 // timeouts translates the timeouts of a rule.
 func (b *ruleBuilder) timeouts(t *gatewayv1.HTTPRouteTimeouts) {
 	if t == nil {
