@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	gatewayManifest = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: g}
+spec:
+  gatewayClassName: citoroute
+  listeners: [{name: http, protocol: HTTP, port: 80}]
+`
+	routeManifest = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec:
+  parentRefs: [{name: g}]
+  rules:
+  - matches: [{path: {value: /old}}]
+    filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]
+`
+)
+
+// folder writes a manifest into a folder of its own.
+func folder(t *testing.T, manifest string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestExecute_ExitCodes(t *testing.T) {
+	good := folder(t, gatewayManifest+"---"+routeManifest)
+	refused := folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "/old", "old", 1))
+	broken := folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]", "backendRefs: [{name: nobody, port: 80}]", 1))
+	closed := "127.0.0.1:1"
+	for name, tc := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"Version":         {[]string{"version"}, 0, "\n"},
+		"Help":            {nil, 0, "validate"},
+		"UnknownCommand":  {[]string{"dance"}, exitUsage, "dance"},
+		"UnknownFlag":     {[]string{"run", "--dance"}, exitUsage, "--dance"},
+		"NoPath":          {[]string{"validate"}, exitUsage, "see citoroute validate --help"},
+		"BadPortMap":      {[]string{"run", "--port", "a=1", good}, exitUsage, "--port a=1"},
+		"BadAddress":      {[]string{"run", "--address", "nowhere", good}, exitUsage, "--address"},
+		"ValidateGood":    {[]string{"validate", good}, 0, "All 2 objects are fine"},
+		"ValidateExample": {[]string{"validate", "../../examples/quickstart"}, 0, "All 7 objects are fine"},
+		"ValidateRefused": {[]string{"validate", refused}, exitBad, "a.yaml:9: HTTPRoute/default/r: spec.rules[0].matches[0].path"},
+		"ValidateBroken":  {[]string{"validate", "-q", broken}, exitBad, "BackendNotFound: spec.rules[0].backendRefs[0]"},
+		"ValidateNoFile":  {[]string{"validate", "/no/such/folder"}, exitBad, "no such file"},
+		"Explain":         {[]string{"explain", good, "--path", "/old/x"}, 0, "HTTPRoute/default/r"},
+		"ExplainJSON":     {[]string{"explain", good, "--path", "/old/x", "-o", "json"}, 0, `"route": "HTTPRoute/default/r"`},
+		"ExplainNoRoute":  {[]string{"explain", good, "--path", "/new"}, exitBad, "404"},
+		"ExplainHeader":   {[]string{"explain", good, "--header", "x"}, exitUsage, "--header"},
+		"ExplainPort":     {[]string{"explain", good, "--port", "81"}, exitBad, "no HTTP listener"},
+		"StatusNoGateway": {[]string{"status", "--admin", closed}, exitBad, "no gateway answers"},
+		"ConfigNoGateway": {[]string{"config", "--admin", closed}, exitBad, "no gateway answers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			if code := execute(t.Context(), tc.args, &out, &out); code != tc.code || !strings.Contains(out.String(), tc.want) {
+				t.Errorf("exit code %d, want %d; want %q in\n%s", code, tc.code, tc.want, out.String())
+			}
+		})
+	}
+}
+
+// transcript is what a command that runs has printed so far.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *transcript) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *transcript) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// await waits until the command has printed want.
+func (o *transcript) await(t *testing.T, want string) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !strings.Contains(o.String(), want) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not printed: %q; printed:\n%s", want, o.String())
+		}
+		time.Sleep(5 * time.Millisecond) // between two looks
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func TestRun_ServesAndCanBeLookedInto(t *testing.T) {
+	admin := freePort(t)
+	dir := folder(t, gatewayManifest+"---"+routeManifest)
+	ctx, cancel := context.WithCancel(t.Context())
+	var out transcript
+	ended := make(chan int, 1)
+	go func() { ended <- execute(ctx, []string{"run", "--admin", admin, "--port", "80=0", dir}, &out, &out) }()
+	out.await(t, "Try:")
+	out.await(t, "/old")
+	var status, config bytes.Buffer
+	deadline := time.Now().Add(20 * time.Second)
+	for execute(t.Context(), []string{"status", "--admin", admin}, &status, &status) != 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("status: %s", status.String())
+		}
+		time.Sleep(5 * time.Millisecond) // until the admin address is bound
+	}
+	if want := "HTTP 80, any host"; !strings.Contains(status.String(), want) {
+		t.Errorf("status says\n%s\nwant %q", status.String(), want)
+	}
+	if code := execute(t.Context(), []string{"config", "--admin", admin, "--type", "route"}, &config, &config); code != 0 || !strings.Contains(config.String(), "new.example") || strings.Contains(config.String(), `"listener": {`) {
+		t.Errorf("config ends with %d:\n%s", code, config.String())
+	}
+	if err := os.WriteFile(filepath.Join(dir, "b.yaml"), []byte("kind: ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out.await(t, "b.yaml:1: not YAML")
+	cancel()
+	if code := <-ended; code != 0 {
+		t.Errorf("run ended with %d", code)
+	}
+}
