@@ -69,7 +69,7 @@ func score(ctx context.Context, root string) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows = append(rows, imports, t.impurities())
+	rows = append(rows, imports, t.impurities(), t.sleeps())
 	rows = append(rows, golden...)
 	rows = append(rows, t.testSizes()...)
 	rows = append(rows, t.documentation()...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"go/ast"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -51,6 +52,23 @@ func (t *tree) impurities() row {
 		})
 	}
 	return none("5", "impurities in the pure rooms", found)
+}
+
+// sleeps finds tests that sleep outside testing/synctest, where time is real.
+func (t *tree) sleeps() row {
+	var found []string
+	for _, f := range t.tests() {
+		if slices.ContainsFunc(f.ast.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` }) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok && callee(call) == "time.Sleep" {
+				found = append(found, t.where(call))
+			}
+			return true
+		})
+	}
+	return none("5", "sleeps in tests outside synctest", found)
 }
 
 func impureImport(path string) bool {
