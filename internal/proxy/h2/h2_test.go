@@ -37,10 +37,15 @@ func (h handler) Finish(ex *exchange.Exchange, end exchange.End) {
 
 // front serves h over HTTP/2 with prior knowledge and returns its address and
 // the server.
-func front(t *testing.T, h exchange.Handler) (string, *Server) {
+func front(t testing.TB, h exchange.Handler) (string, *Server) {
+	t.Helper()
+	return frontWith(t, ServerOptions{HeaderTimeout: timeout, IdleTimeout: timeout}, h)
+}
+
+func frontWith(t testing.TB, opts ServerOptions, h exchange.Handler) (string, *Server) {
 	t.Helper()
 	ln := listen(t)
-	srv := NewServer(ServerOptions{HeaderTimeout: timeout, IdleTimeout: timeout})
+	srv := NewServer(opts)
 	go func() {
 		for {
 			conn, err := ln.Accept()
@@ -53,7 +58,7 @@ func front(t *testing.T, h exchange.Handler) (string, *Server) {
 	return ln.Addr().String(), srv
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +69,7 @@ func listen(t *testing.T) net.Listener {
 }
 
 // backend serves h over cleartext HTTP/2.
-func backend(t *testing.T, h http.HandlerFunc) string {
+func backend(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
 	ln := listen(t)
 	protocols := new(http.Protocols)
@@ -76,7 +81,7 @@ func backend(t *testing.T, h http.HandlerFunc) string {
 }
 
 // client speaks HTTP/2 with prior knowledge.
-func client(t *testing.T) *http.Transport {
+func client(t testing.TB) *http.Transport {
 	t.Helper()
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
@@ -86,7 +91,7 @@ func client(t *testing.T) *http.Transport {
 }
 
 // proxy is a front whose every request goes to a backend.
-func proxy(t *testing.T, to string) string {
+func proxy(t testing.TB, to string) string {
 	t.Helper()
 	tr := NewTransport(nil)
 	t.Cleanup(tr.Close)

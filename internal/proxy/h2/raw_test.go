@@ -3,7 +3,10 @@ package h2
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
+	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,7 +17,7 @@ import (
 )
 
 // dialRaw opens an HTTP/2 connection frame by frame.
-func dialRaw(t *testing.T, addr string) (net.Conn, *xhttp2.Framer) {
+func dialRaw(t *testing.T, addr string, settings ...xhttp2.Setting) (net.Conn, *xhttp2.Framer) {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
 	if err != nil {
@@ -25,7 +28,7 @@ func dialRaw(t *testing.T, addr string) (net.Conn, *xhttp2.Framer) {
 		t.Fatal(err)
 	}
 	fr := newFramer(conn)
-	if err := fr.WriteSettings(); err != nil {
+	if err := fr.WriteSettings(settings...); err != nil {
 		t.Fatal(err)
 	}
 	return conn, fr
@@ -292,4 +295,77 @@ func TestServer_RapidResetsEndTheConnection(t *testing.T) {
 			return
 		}
 	}
+}
+
+// TestServer_StalledClientLosesItsStream is H2-007: a client that takes no
+// bytes, or sends none of the body that it announced, holds nothing for long.
+func TestServer_StalledClientLosesItsStream(t *testing.T) {
+	const idle = 100 * time.Millisecond
+	for name, c := range map[string]struct {
+		settings []xhttp2.Setting
+		method   string
+		end      bool
+	}{
+		"TakesNothing": {[]xhttp2.Setting{{ID: xhttp2.SettingInitialWindowSize, Val: 0}}, "GET", true},
+		"SendsNothing": {nil, "POST", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan exchange.End, 1)
+			addr, _ := frontWith(t, ServerOptions{HeaderTimeout: timeout, IdleTimeout: idle}, handler{
+				serve: func(ex *exchange.Exchange) {
+					ex.Response.Status = 200
+					if ex.Request.Body != nil {
+						if _, err := io.Copy(io.Discard, ex.Request.Body); err == nil {
+							t.Error("a body that never came has ended properly")
+						}
+						return
+					}
+					ex.Response.Body, ex.Response.ContentLength = zeros{}, exchange.Unknown
+				},
+				finish: func(_ *exchange.Exchange, end exchange.End) { ended <- end },
+			})
+			conn, fr := dialRaw(t, addr, c.settings...)
+			defer func() { _ = conn.Close() }()
+			writeHeaders(t, fr, 1, c.end, ":method", c.method, ":scheme", "http", ":authority", "a", ":path", "/")
+			go func() { // reads on, so that only the window holds the server up
+				for {
+					if _, err := fr.ReadFrame(); err != nil {
+						return
+					}
+				}
+			}()
+			select {
+			case <-ended:
+			case <-time.After(timeout):
+				t.Error("the stream is still served")
+			}
+		})
+	}
+}
+
+// zeros is an endless body.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+func (zeros) Buffered() int              { return 1 }
+func (zeros) Close() error               { return nil }
+
+func FuzzTarget(f *testing.F) {
+	for _, s := range []string{"/a?b", "*", "/%2F", "a.test:80", "[::1]:8080", "u@h", "a b", "/\\", "/#"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if validTarget(s) && strings.ContainsAny(s, " #\t\r\n\x00\x7f") {
+			t.Errorf("%q passed as a target", s)
+		}
+		if !validAuthority(s) {
+			return
+		}
+		if strings.ContainsAny(s, " \t\r\n\x00\x7f/\\?#@,%") {
+			t.Errorf("%q passed as an authority", s)
+		}
+		if u, err := url.Parse("http://" + s + "/"); err != nil || u.Host != s {
+			t.Errorf("%q passed as an authority, which net/url reads as %v, %v", s, u, err)
+		}
+	})
 }
