@@ -33,7 +33,8 @@ func (f *facts) of(ctx context.Context, o translate.Object) (status.Facts, error
 	case *gatewayv1.Gateway:
 		return f.ofGateway(ctx, o)
 	case *gatewayv1.ListenerSet:
-		if gateway, _ := f.world.gateway(parentOf(o)); gateway != nil {
+		parent, _ := parentOf(o)
+		if gateway, _ := f.world.gateway(parent); gateway != nil {
 			return f.ofGateway(ctx, gateway)
 		}
 	}

@@ -32,8 +32,9 @@ type World struct {
 
 	mu     sync.Mutex
 	engine *engine.Engine
-	// listenerSets maps a Gateway to the ListenerSets that name it as parent.
-	listenerSets map[translate.Key]map[translate.Key]bool
+	// dependants maps a Gateway to the ListenerSets that name it as parent, and
+	// a GatewayClass to its Gateways.
+	dependants map[translate.Key]map[translate.Key]bool
 
 	pendingMu sync.Mutex
 	pending   map[translate.Key]translate.Object
@@ -44,15 +45,15 @@ type World struct {
 
 func newWorld(controllerName string, log logr.Logger, m *metrics) *World {
 	return &World{
-		log:          log.WithName("world"),
-		metrics:      m,
-		infra:        newQueue("infra"),
-		status:       newQueue("status"),
-		engine:       engine.New(engine.Options{ControllerName: controllerName}),
-		listenerSets: map[translate.Key]map[translate.Key]bool{},
-		pending:      map[translate.Key]translate.Object{},
-		wake:         make(chan struct{}, 1),
-		primed:       make(chan struct{}),
+		log:        log.WithName("world"),
+		metrics:    m,
+		infra:      newQueue("infra"),
+		status:     newQueue("status"),
+		engine:     engine.New(engine.Options{ControllerName: controllerName}),
+		dependants: map[translate.Key]map[translate.Key]bool{},
+		pending:    map[translate.Key]translate.Object{},
+		wake:       make(chan struct{}, 1),
+		primed:     make(chan struct{}),
 	}
 }
 
@@ -138,30 +139,42 @@ func (w *World) take() []engine.Change {
 	return changes
 }
 
-// relate keeps listenerSets. w.mu is held.
+// relate keeps dependants, and asks for a look at the Gateways of a class that
+// changed. w.mu is held.
 func (w *World) relate(c engine.Change) {
-	if c.Key.Kind != translate.KindListenerSet {
-		return
-	}
-	if old, ok := w.engine.Object(c.Key).(*gatewayv1.ListenerSet); ok {
-		delete(w.listenerSets[parentOf(old)], c.Key)
-	}
-	if now, ok := c.Object.(*gatewayv1.ListenerSet); ok {
-		parent := parentOf(now)
-		if w.listenerSets[parent] == nil {
-			w.listenerSets[parent] = map[translate.Key]bool{}
+	if parent, ok := parentOf(w.engine.Object(c.Key)); ok {
+		delete(w.dependants[parent], c.Key)
+		if len(w.dependants[parent]) == 0 {
+			delete(w.dependants, parent)
 		}
-		w.listenerSets[parent][c.Key] = true
+	}
+	if parent, ok := parentOf(c.Object); ok {
+		if w.dependants[parent] == nil {
+			w.dependants[parent] = map[translate.Key]bool{}
+		}
+		w.dependants[parent][c.Key] = true
+	}
+	if c.Key.Kind == translate.KindGatewayClass {
+		for key := range w.dependants[c.Key] {
+			w.infra.Add(key)
+		}
 	}
 }
 
-// parentOf returns the key of the Gateway that a ListenerSet names.
-func parentOf(set *gatewayv1.ListenerSet) translate.Key {
-	key := translate.Key{Kind: translate.KindGateway, Namespace: set.Namespace, Name: string(set.Spec.ParentRef.Name)}
-	if ns := set.Spec.ParentRef.Namespace; ns != nil {
-		key.Namespace = string(*ns)
+// parentOf returns the key of the Gateway that a ListenerSet names, or of the
+// class of a Gateway, and false for other kinds.
+func parentOf(o translate.Object) (translate.Key, bool) {
+	switch o := o.(type) {
+	case *gatewayv1.Gateway:
+		return translate.Key{Kind: translate.KindGatewayClass, Name: string(o.Spec.GatewayClassName)}, true
+	case *gatewayv1.ListenerSet:
+		key := translate.Key{Kind: translate.KindGateway, Namespace: o.Namespace, Name: string(o.Spec.ParentRef.Name)}
+		if ns := o.Spec.ParentRef.Namespace; ns != nil {
+			key.Namespace = string(*ns)
+		}
+		return key, true
 	}
-	return key
+	return translate.Key{}, false
 }
 
 // reconsider asks for a look at a Gateway's infrastructure and at the status of
@@ -176,7 +189,7 @@ func (w *World) restate(gateway translate.Key) {
 	w.status.Add(gateway)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for key := range w.listenerSets[gateway] {
+	for key := range w.dependants[gateway] {
 		w.status.Add(key)
 	}
 }
