@@ -11,13 +11,14 @@ import (
 
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/router"
 	"github.com/citoroute/citoroute/internal/status"
 	"github.com/citoroute/citoroute/internal/translate"
 )
 
 // FuzzTranslate feeds manifests, however wrong, through the whole pure pipe. It
-// must not panic, every resource must survive its wire form, and everything
-// that a resource refers to must be there.
+// must not panic; every resource must survive its wire form and be accepted by a
+// proxy, and everything that it refers to must be there.
 func FuzzTranslate(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
@@ -78,6 +79,11 @@ func checkClosed(t *testing.T, update ir.Update) {
 			}
 		}
 		there[ir.RefOf(resource)] = true
+		if route, ok := resource.(*ir.Route); ok {
+			if _, err := router.Compile(route, func(rule int) int { return rule }); err != nil {
+				t.Errorf("a proxy would refuse %s: %v", route.Name, err)
+			}
+		}
 		encoded, err := ir.Encode(resource)
 		if err != nil {
 			t.Fatal(err)

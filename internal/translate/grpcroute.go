@@ -77,31 +77,33 @@ func (b *ruleBuilder) grpcPath(m *gatewayv1.GRPCMethodMatch, field string) ir.Pa
 		return ir.PathMatch{Type: ir.MatchPrefix, Value: "/"}
 	}
 	service, method := deref(m.Service, ""), deref(m.Method, "")
-	switch kind := deref(m.Type, gatewayv1.GRPCMethodMatchExact); kind {
-	case gatewayv1.GRPCMethodMatchExact:
-		if p := invalidPath("/" + service + "/" + method); p != "" && service != "" && method != "" {
-			b.unsupported("%s: %q %s", field, short("/"+service+"/"+method), p)
-		}
-		switch {
-		case service != "" && method != "":
-			return ir.PathMatch{Type: ir.MatchExact, Value: "/" + service + "/" + method}
-		case service != "":
-			return ir.PathMatch{Type: ir.MatchPrefix, Value: "/" + service}
-		case method != "":
-			return ir.PathMatch{Type: ir.MatchRegex, Value: "/[^/]+/" + regexp.QuoteMeta(method)}
-		}
+	out := ir.PathMatch{Type: ir.MatchExact, Value: "/" + service + "/" + method}
+	switch kind := deref(m.Type, gatewayv1.GRPCMethodMatchExact); {
+	case service == "" && method == "":
 		b.unsupported("%s: neither service nor method is set", field)
-	case gatewayv1.GRPCMethodMatchRegularExpression:
-		for _, expr := range []string{service, method} {
-			if message := invalidRegex(expr); message != "" {
-				b.unsupported("%s: %s", field, message)
-			}
-		}
-		return ir.PathMatch{Type: ir.MatchRegex, Value: "/" + group(service) + "/" + group(method)}
-	default:
+	case kind == gatewayv1.GRPCMethodMatchRegularExpression:
+		b.checkRegex(service, field)
+		b.checkRegex(method, field)
+		out = ir.PathMatch{Type: ir.MatchRegex, Value: "/" + group(service) + "/" + group(method)}
+	case kind != gatewayv1.GRPCMethodMatchExact:
 		b.unsupported("%s.type: %q is not supported", field, short(string(kind)))
+	case method == "":
+		out = ir.PathMatch{Type: ir.MatchPrefix, Value: "/" + service}
+	case service == "":
+		out = ir.PathMatch{Type: ir.MatchRegex, Value: "/[^/]+/" + regexp.QuoteMeta(method)}
 	}
-	return ir.PathMatch{}
+	if out.Type == ir.MatchRegex {
+		b.checkRegex(out.Value, field)
+	} else if p := invalidPath(out.Value); p != "" {
+		b.unsupported("%s: %q %s", field, short(out.Value), p)
+	}
+	return out
+}
+
+func (b *ruleBuilder) checkRegex(expr, field string) {
+	if message := invalidRegex(expr); message != "" {
+		b.unsupported("%s: %s", field, message)
+	}
 }
 
 // group wraps a regular expression so that it stays one part of a larger one;

@@ -148,9 +148,7 @@ func (b *ruleBuilder) path(m *gatewayv1.HTTPPathMatch, field string) ir.PathMatc
 		}
 		return ir.PathMatch{Type: ir.MatchPrefix, Value: value}
 	case gatewayv1.PathMatchRegularExpression:
-		if message := invalidRegex(value); message != "" {
-			b.unsupported("%s.path.value: %s", field, message)
-		}
+		b.checkRegex(value, field+".path.value")
 		return ir.PathMatch{Type: ir.MatchRegex, Value: value}
 	default:
 		b.unsupported("%s.path.type: %q is not supported", field, short(string(kind)))
@@ -169,9 +167,7 @@ func (b *ruleBuilder) value(matches []ir.ValueMatch, m ir.ValueMatch, field stri
 		m.Type = ir.MatchExact
 	case gatewayv1.HeaderMatchRegularExpression:
 		m.Type = ir.MatchRegex
-		if message := invalidRegex(m.Value); message != "" {
-			b.unsupported("%s.value: %s", field, message)
-		}
+		b.checkRegex(m.Value, field+".value")
 	default:
 		b.unsupported("%s.type: %q is not supported", field, short(string(m.Type)))
 	}

@@ -231,10 +231,14 @@ func resolveJWKS(r Reader, key Key, jwks v1alpha1.JWKS, provider *ir.JWTProvider
 	return "", ""
 }
 
-// isKeySet says whether s is a JSON Web Key Set (RFC 7517 section 5) with keys.
+// maxKeys is how many keys a key set may have.
+const maxKeys = 100
+
+// isKeySet says whether s is a JSON Web Key Set (RFC 7517 section 5) with
+// some keys, and not too many.
 func isKeySet(s string) bool {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	return json.Unmarshal([]byte(s), &set) == nil && len(set.Keys) > 0
+	return json.Unmarshal([]byte(s), &set) == nil && len(set.Keys) > 0 && len(set.Keys) <= maxKeys
 }

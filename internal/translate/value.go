@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -23,7 +24,9 @@ func invalidRegex(expr string) string {
 	if len(expr) > maxRegex {
 		return fmt.Sprintf("a regular expression may have at most %d bytes, not %d", maxRegex, len(expr))
 	}
-	if _, err := regexp.Compile(expr); err != nil {
+	// Both: a parenthesis too many would undo the anchors, and they make nesting deeper.
+	_, alone := regexp.Compile(expr)
+	if _, anchored := regexp.Compile("^(?:" + expr + ")$"); alone != nil || anchored != nil {
 		return fmt.Sprintf("%q is not a regular expression in RE2 syntax", short(expr))
 	}
 	return ""
@@ -39,8 +42,13 @@ func invalidPath(path string) string {
 	case strings.Contains(path, "//") || strings.ContainsAny(path, "?#") || hasControl(path):
 		return `must not contain "//", "?", "#" or control characters`
 	}
-	for segment := range strings.SplitSeq(path, "/") {
-		if segment == "." || segment == ".." {
+	plain, err := url.PathUnescape(path)
+	if err != nil || strings.Contains(plain, "\x00") {
+		return "must have percent signs only before two hexadecimal digits other than 00"
+	}
+	// Encoded dots are dots, and some servers read "..;x" as "..".
+	for segment := range strings.SplitSeq(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path), "/") {
+		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
 			return `must not contain the segments "." and ".."`
 		}
 	}
