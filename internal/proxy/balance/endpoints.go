@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -110,7 +111,7 @@ func (s *Set) scan(i int, now time.Time, tried []*Endpoint) *Endpoint {
 		if usable(e, now, tried) {
 			return e
 		}
-		if fresh == nil && !contains(tried, e) {
+		if fresh == nil && !slices.Contains(tried, e) {
 			fresh = e
 		}
 	}
@@ -121,16 +122,7 @@ func (s *Set) scan(i int, now time.Time, tried []*Endpoint) *Endpoint {
 }
 
 func usable(e *Endpoint, now time.Time, tried []*Endpoint) bool {
-	return !e.Passed(now) && !contains(tried, e)
-}
-
-func contains(list []*Endpoint, e *Endpoint) bool {
-	for _, o := range list {
-		if o == e {
-			return true
-		}
-	}
-	return false
+	return !e.Passed(now) && !slices.Contains(tried, e)
 }
 
 // Acquire counts one more exchange on e.

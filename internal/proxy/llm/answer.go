@@ -147,14 +147,14 @@ func (b *streamBody) more() error {
 	b.out, b.pos = b.out[:0], 0
 	n, readErr := b.src.Read(b.in[:])
 	out, err := b.stream.Write(b.out, b.in[:n])
-	if err == nil && readErr != nil {
-		if errors.Is(readErr, io.EOF) {
-			out, err = b.stream.Close(out)
-		} else if b.stream.Started() {
-			out = b.stream.Abort(out, chat.Truncated())
-		} else {
-			err = chat.Truncated()
-		}
+	switch {
+	case err != nil || readErr == nil:
+	case errors.Is(readErr, io.EOF):
+		out, err = b.stream.Close(out)
+	case b.stream.Started():
+		out = b.stream.Abort(out, chat.Truncated())
+	default:
+		err = chat.Truncated()
 	}
 	b.out = out
 	b.ended = err != nil || readErr != nil

@@ -99,7 +99,10 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config) (*Attemp
 	for _, f := range a.Wire.Header {
 		req.Header.Set(f.Name, f.Value)
 	}
-	return a, a.authenticate(req, p, backend.Credentials)
+	if err := a.authenticate(req, p, backend.Credentials); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // mayPass says that a client's field goes to the provider. Everything else is

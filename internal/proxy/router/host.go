@@ -17,6 +17,9 @@ type Hosts[T any] struct {
 // first, until it returns true. It says whether that happened. host may carry
 // a port and a trailing dot and is compared without regard to case.
 func (h *Hosts[T]) Find(host string, try func(T) bool) bool {
+	if h.exact.size+h.suffix.size == 0 {
+		return h.hasAny && try(h.rest)
+	}
 	name := canonicalHost(host)
 	if v, ok := h.exact.get(name); ok && try(v) {
 		return true
@@ -115,13 +118,25 @@ func (e *HostsEdit[T]) part(hostname string) (m *mapEdit[T], key string) {
 // canonicalHost strips port and trailing dot and lowers the case. It allocates
 // only where there are capital letters.
 func canonicalHost(host string) string {
-	if n := len(host); n > 0 && host[n-1] != ']' {
-		if i := strings.LastIndexByte(host, ':'); i >= 0 {
-			host = host[:i]
+	port, capitals := -1, false
+	for i := range len(host) {
+		switch c := host[i]; {
+		case c == ':':
+			port = i
+		case c == ']':
+			port = -1 // the colons were those of an IPv6 address
+		case 'A' <= c && c <= 'Z':
+			capitals = true
 		}
 	}
+	if port >= 0 {
+		host = host[:port]
+	}
 	host = strings.TrimSuffix(host, ".")
-	return strings.ToLower(host)
+	if capitals {
+		return strings.ToLower(host)
+	}
+	return host
 }
 
 // nextDot returns the index of the first dot of s at or after from, or -1.

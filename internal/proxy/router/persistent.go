@@ -2,6 +2,7 @@ package router
 
 import (
 	"hash/maphash"
+	"maps"
 	"math/bits"
 )
 
@@ -83,9 +84,7 @@ func (e *mapEdit[V]) own(key string) map[string]V {
 	i := maphash.String(e.m.seed, key) & uint64(len(e.m.shards)-1)
 	if !e.owned[i] {
 		clone := make(map[string]V, len(e.m.shards[i])+1)
-		for k, v := range e.m.shards[i] {
-			clone[k] = v
-		}
+		maps.Copy(clone, e.m.shards[i])
 		e.m.shards[i], e.owned[i] = clone, true
 	}
 	return e.m.shards[i]

@@ -10,13 +10,13 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
-func tableOf(t testing.TB, routes ...*ir.Route) *Table[string] {
-	t.Helper()
+func tableOf(tb testing.TB, routes ...*ir.Route) *Table[string] {
+	tb.Helper()
 	edit := (&Table[string]{}).Edit()
 	for _, r := range routes {
 		c, err := Compile(r, func(i int) string { return fmt.Sprint(r.Name, "#", i) })
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		edit.Add(c)
 	}
@@ -173,11 +173,11 @@ func TestMatch_AllocatesNothing(t *testing.T) {
 }
 
 // oneHost is n routes of one host with a prefix each, and a request for the last.
-func oneHost(t testing.TB, n int) (*Table[string], *exchange.Request) {
-	t.Helper()
+func oneHost(tb testing.TB, n int) (*Table[string], *exchange.Request) {
+	tb.Helper()
 	edit := (&Table[string]{}).Edit()
 	for i := range n {
-		edit.Add(mustCompile(t, nth(i)))
+		edit.Add(mustCompile(tb, nth(i)))
 	}
 	return edit.Done(), &exchange.Request{
 		Method: "GET", Authority: "app.example.com", Path: fmt.Sprintf("/team/service-%05d/v1/items/42", n-1),
@@ -191,11 +191,11 @@ func nth(i int) *ir.Route {
 	}
 }
 
-func mustCompile(t testing.TB, r *ir.Route) *Route[string] {
-	t.Helper()
+func mustCompile(tb testing.TB, r *ir.Route) *Route[string] {
+	tb.Helper()
 	c, err := Compile(r, func(int) string { return r.Name })
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }

@@ -40,7 +40,8 @@ func joined(h *exchange.Header, name string) string {
 	var b strings.Builder
 	n := 0
 	for v := range h.Values(name) {
-		if n++; n > 1 {
+		n++
+		if n > 1 {
 			b.WriteByte(',')
 		}
 		b.WriteString(v)

@@ -169,7 +169,8 @@ func TestServe_RunsTheFiltersOfRuleAndBackend(t *testing.T) {
 		}
 	}
 	ex = f.get("OPTIONS /old/x", "Origin: https://a.example", "Access-Control-Request-Method: GET")
-	if f.wantStatus(ex, 204); len(f.to.seen) != 1 {
+	f.wantStatus(ex, 204)
+	if len(f.to.seen) != 1 {
 		t.Errorf("the preflight request went to a backend")
 	}
 	if r := f.done[0]; r.Path != "/old/x" || r.Authority != "example.com" {

@@ -44,7 +44,7 @@ func (rt *Runtime) apply(u ir.Update) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	c := rt.store.diff(u)
-	routes := make(map[string]*route) // compiled; nil: gone
+	routes := make(map[string]*route) // a nil one is gone
 	for ref, r := range c {
 		if err := check(ref, r); err != nil {
 			return err

@@ -138,37 +138,51 @@ func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
 
 // again says whether to try once more, and after which wait.
 func (st *state) again(ex *exchange.Exchange, c *upstream.Cluster, err error) (wait time.Duration, again bool) {
+	failed, ok := errors.AsType[*exchange.Failure](err)
+	switch {
+	case err != nil && !ok: // no endpoint to try
+		return 0, false
+	case ok && failed.Stage == exchange.StageConnect:
+		return st.elsewhere(c)
+	}
 	r := st.rule.retry
-	if r != nil && r.Attempts == 0 {
+	if r == nil || st.Attempts > r.Attempts || ex.Request.Body != nil && st.replay == nil {
 		return 0, false
 	}
-	if err == nil && (r == nil || !r.hasCode(ex.Response.Status)) {
-		return 0, false
-	}
+	return st.backoff(), r.wants(ex.Response.Status, failed)
+}
+
+// elsewhere is again after a failure to connect: nothing was sent, so any
+// request may go to another endpoint, and at once. To the same ones it goes
+// only where the rule asks for it.
+func (st *state) elsewhere(c *upstream.Cluster) (wait time.Duration, again bool) {
+	r := st.rule.retry
 	limit := connectTries
-	if r != nil {
+	switch {
+	case r != nil && r.Attempts == 0:
+		return 0, false
+	case r != nil:
 		limit = max(limit, 1+r.Attempts)
 	}
-	failed, _ := errors.AsType[*exchange.Failure](err)
-	connect := failed != nil && failed.Stage == exchange.StageConnect
 	switch {
-	case err != nil && failed == nil, failed != nil && failed.Stage == exchange.StageClient:
-		return 0, false
 	case st.Attempts >= limit:
 		return 0, false
-	case connect:
-		// Nothing was sent, so any request may go elsewhere; there is no point
-		// in waiting while others are left.
-		if st.triedTo < c.Endpoints().Len() {
-			return 0, true
-		}
-		return st.backoff(), r != nil
-	case r == nil || st.Attempts > r.Attempts:
-		return 0, false
-	case ex.Request.Body != nil && st.replay == nil:
-		return 0, false
+	case st.triedTo < c.Endpoints().Len():
+		return 0, true
 	}
-	return st.backoff(), err == nil || r.hasCode(failed.Status()) || failed.Stage == exchange.StageTimeout
+	return st.backoff(), r != nil
+}
+
+// wants says that an attempt that ended so is to be repeated. failed is nil
+// where a response came.
+func (r *retry) wants(status int, failed *exchange.Failure) bool {
+	switch {
+	case failed == nil:
+		return r.hasCode(status)
+	case failed.Stage == exchange.StageClient:
+		return false
+	}
+	return failed.Stage == exchange.StageTimeout || r.hasCode(failed.Status())
 }
 
 func (r *retry) hasCode(status int) bool {

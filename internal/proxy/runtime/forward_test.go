@@ -128,11 +128,11 @@ func TestForward_KeepsItsTimeouts(t *testing.T) {
 						ex.Response.Status = 200
 					}
 					if left := time.Until(to.Deadline); left < wait {
-						time.Sleep(left)
+						<-time.After(left)
 						ex.Response.Status = 0
 						return &exchange.Failure{Stage: exchange.StageTimeout, Err: errors.New("deadline")}
 					}
-					time.Sleep(wait)
+					<-time.After(wait)
 					return nil
 				}
 				began := time.Now()
@@ -149,7 +149,7 @@ func TestForward_KeepsItsTimeouts(t *testing.T) {
 type slowBody struct{ closed bool }
 
 func (b *slowBody) Read(p []byte) (int, error) {
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	p[0] = 'x'
 	return 1, nil
 }
@@ -223,7 +223,7 @@ func (c *copies) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error {
 		line += " " + string(b)
 	}
 	if strings.HasPrefix(to.Addr, "10.0.0.9") {
-		time.Sleep(5 * time.Second) // a mirror is slow
+		<-time.After(5 * time.Second) // a mirror is slow
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -256,7 +256,7 @@ func TestMirror_CopiesWithoutDelay(t *testing.T) {
 		if time.Since(began) != 0 {
 			t.Errorf("the client waited %v", time.Since(began))
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		counts := map[string]int{}
 		for _, line := range sent.got {
@@ -376,7 +376,8 @@ func TestLLM_StreamsEventByEvent(t *testing.T) {
 			reads, buf := 0, make([]byte, 64<<10)
 			for {
 				n, err := ex.Response.Body.Read(buf)
-				if all.Write(buf[:n]); n > 0 {
+				all.Write(buf[:n])
+				if n > 0 {
 					reads++
 				}
 				if err != nil {

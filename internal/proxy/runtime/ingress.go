@@ -28,8 +28,9 @@ func (st *state) forwarded(req *exchange.Request) {
 			return false
 		case dropped:
 			return false
+		default:
+			return true
 		}
-		return true
 	})
 	if req.Remote.IsValid() {
 		b = req.Remote.Addr().Unmap().WithZone("").AppendTo(b)

@@ -120,9 +120,6 @@ func (s *snapshot) rebuild(number uint16) {
 // them so that a request for one of their hosts is seen to be misdirected.
 // Listeners of a mesh are chosen by address.
 func speaksHosts(l *ir.Listener) bool {
-	switch l.Protocol {
-	case ir.ProtocolHTTP, ir.ProtocolHTTPS, ir.ProtocolTLS:
-		return len(l.Addresses) == 0
-	}
-	return false
+	hosts := l.Protocol == ir.ProtocolHTTP || l.Protocol == ir.ProtocolHTTPS || l.Protocol == ir.ProtocolTLS
+	return hosts && len(l.Addresses) == 0
 }

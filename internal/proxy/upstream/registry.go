@@ -42,7 +42,8 @@ func (r *Registry) Retain(c *Cluster) { r.refs[c]++ }
 
 // Release ends what Retain began.
 func (r *Registry) Release(c *Cluster) {
-	if r.refs[c]--; r.refs[c] <= 0 {
+	r.refs[c]--
+	if r.refs[c] <= 0 {
 		delete(r.refs, c)
 		r.drop(c)
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"io"
 
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -27,7 +28,7 @@ func NewReplay(body exchange.Body, length int64, limit int) (*Replay, error) {
 		}
 		n, err := body.Read(r.head[len(r.head):min(cap(r.head), limit+1)])
 		r.head = r.head[:len(r.head)+n]
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			r.rest = nil
 			return r, body.Close()
 		}
