@@ -47,7 +47,7 @@ func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (stat
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	service, deployment := &corev1.Service{}, &appsv1.Deployment{}
 	for _, o := range []client.Object{service, deployment} {
-		if err := f.reader.Get(ctx, key, o); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(f.reader.Get(ctx, key, o)); err != nil {
 			return out, fmt.Errorf("gateway %s: %w", key, err)
 		}
 	}

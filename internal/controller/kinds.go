@@ -37,7 +37,7 @@ type source struct {
 // installed.
 func sources() []source {
 	core, discovery := corev1.SchemeGroupVersion, discoveryv1.SchemeGroupVersion
-	gateway, ours := gatewayv1.SchemeGroupVersion, v1alpha1.GroupVersion
+	gateway, ours := schema.GroupVersion(gatewayv1.GroupVersion), v1alpha1.GroupVersion
 	return []source{
 		{core.WithKind("Namespace"), &corev1.Namespace{}},
 		{core.WithKind("Service"), &corev1.Service{}},

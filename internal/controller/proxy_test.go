@@ -68,7 +68,7 @@ func (p *fakeProxy) count(t ir.Type) int {
 	return n
 }
 
-// statuses returns the status codes of the direct responses that the proxy has.
+// hosts returns the hostnames of the routes that the proxy has.
 func (p *fakeProxy) hosts() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,7 +83,7 @@ func (p *fakeProxy) hosts() []string {
 
 // connectProxy runs a proxy of a Gateway as its pod would: with the mounted
 // bundle and the token of the named ServiceAccount.
-func connectProxy(ctx context.Context, node string, account types.NamespacedName, gateway types.NamespacedName) *fakeProxy {
+func connectProxy(ctx context.Context, node string, account, gateway types.NamespacedName) *fakeProxy {
 	GinkgoHelper()
 	config := &corev1.ConfigMap{}
 	Eventually(func() error { return suite.client.Get(ctx, gateway, config) }).Should(Succeed())

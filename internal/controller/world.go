@@ -230,9 +230,9 @@ func (w *World) ports(gateway *gatewayv1.Gateway) []infra.Port {
 	for _, l := range gateway.Spec.Listeners {
 		switch l.Protocol {
 		case gatewayv1.HTTPProtocolType, gatewayv1.HTTPSProtocolType, gatewayv1.TLSProtocolType, gatewayv1.TCPProtocolType:
-			out = append(out, infra.Port{Number: int32(l.Port), Protocol: corev1.ProtocolTCP})
+			out = append(out, infra.Port{Number: l.Port, Protocol: corev1.ProtocolTCP})
 		case gatewayv1.UDPProtocolType:
-			out = append(out, infra.Port{Number: int32(l.Port), Protocol: corev1.ProtocolUDP})
+			out = append(out, infra.Port{Number: l.Port, Protocol: corev1.ProtocolUDP})
 		}
 	}
 	key := translate.Key{Kind: translate.KindGateway, Namespace: gateway.Namespace, Name: gateway.Name}

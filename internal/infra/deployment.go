@@ -1,6 +1,8 @@
 package infra
 
 import (
+	"maps"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -31,9 +33,7 @@ const (
 // certificate authorities do not, for the proxy reads them again.
 func (in Input) deployment(bootstrapHash string) *appsv1.Deployment {
 	annotations := map[string]string{annotationBootstrap: bootstrapHash}
-	for k, v := range in.annotations() {
-		annotations[k] = v
-	}
+	maps.Copy(annotations, in.annotations())
 	return &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
 		ObjectMeta: in.meta(),
