@@ -64,6 +64,10 @@ func write(ctx context.Context, out, version, registry string) error {
 		case "Service":
 			o.SetNamespace("") // that of the operator, which its user chooses
 			files["manifests/"+o.GetName()+".service.yaml"] = o.Object
+		case "ClusterRole":
+			if !bound(objects, o) { // those of the operator are in the ClusterServiceVersion
+				files["manifests/"+o.GetName()+".clusterrole.yaml"] = o.Object
+			}
 		}
 	}
 	files["metadata/annotations.yaml"] = map[string]any{"annotations": annotations()}
@@ -253,6 +257,14 @@ func permissions(objects []object, kind string) []any {
 	}
 	slices.SortFunc(all, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
 	return all
+}
+
+// bound reports whether a binding gives role to somebody.
+func bound(objects []object, role object) bool {
+	return slices.ContainsFunc(objects, func(o object) bool {
+		name, _, _ := unstructured.NestedString(o.Object, "roleRef", "name")
+		return o.GetKind() == role.GetKind()+"Binding" && name == role.GetName()
+	})
 }
 
 func writeYAML(path string, content any) error {
