@@ -195,9 +195,9 @@ func (e *Engine) settleParents(old, now []*translate.Parent) {
 	for _, p := range now {
 		kept[p.Key] = true
 		if !reflect.DeepEqual(e.parents[p.Key], p) {
-			e.parents[p.Key] = p
 			e.invalidate(read{parent: p.Key})
 		}
+		e.parents[p.Key] = p
 	}
 	for _, p := range old {
 		// A ListenerSet may have moved to another Gateway in the meantime.

@@ -1,0 +1,131 @@
+package engine_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	"github.com/citoroute/citoroute/internal/engine"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/translate"
+)
+
+// proxy keeps a node's configuration as a proxy would, from updates alone.
+type proxy map[ir.Ref]ir.Resource
+
+// apply takes an update in, one resource after another, and fails where a
+// resource comes before one that it refers to or goes before one that refers
+// to it.
+func (p proxy) apply(t *testing.T, u ir.Update) {
+	t.Helper()
+	if u.Complete {
+		clear(p)
+	}
+	for _, r := range u.Upserts {
+		for _, ref := range translate.References(r) {
+			if p[ref] == nil {
+				t.Errorf("%v arrives before %v", ir.RefOf(r), ref)
+			}
+		}
+		p[ir.RefOf(r)] = r
+	}
+	for _, gone := range u.Removed {
+		if p[gone] == nil {
+			t.Errorf("%v is removed and was not there", gone)
+		}
+		delete(p, gone)
+		for _, r := range p {
+			for _, ref := range translate.References(r) {
+				if ref == gone {
+					t.Errorf("%v is removed while %v refers to it", gone, ir.RefOf(r))
+				}
+			}
+		}
+	}
+}
+
+// randomChange creates, changes or removes one of a few objects.
+func randomChange(t *testing.T, random *rand.Rand) engine.Change {
+	t.Helper()
+	name := fmt.Sprint("n", random.IntN(4))
+	var o translate.Object
+	switch random.IntN(6) {
+	case 0:
+		gw := gateway([]int32{80, 81, 82}[:1+random.IntN(3)]...)
+		gw.Name = fmt.Sprint("gw", random.IntN(2))
+		o = gw
+	case 1:
+		o = class([]string{controllerName, controllerName, controllerName, "example.com/other"}[random.IntN(4)])
+	case 2:
+		o = service(name)
+	case 3:
+		o = slice(name, fmt.Sprintf("10.0.0.%d", 1+random.IntN(9)))
+	default:
+		r := route(name, name+".test", fmt.Sprint("n", random.IntN(5)))
+		r.Spec.ParentRefs = []gatewayv1.ParentReference{{Name: "gw0"}, {Name: "gw1"}}[random.IntN(2):]
+		o = r
+	}
+	if random.IntN(4) == 0 {
+		return gone(t, o)
+	}
+	return set(t, o)[0]
+}
+
+// TestApply_RandomChanges applies random changes, and after each compares what
+// proxies have got with the snapshots of an engine that starts from nothing.
+func TestApply_RandomChanges(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint("Seed", seed), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(seed, 0))
+			e := engine.New(engine.Options{ControllerName: controllerName})
+			proxies := map[string]proxy{}
+			objects := map[translate.Key]translate.Object{}
+			for range 60 {
+				c := randomChange(t, random)
+				objects[c.Key] = c.Object
+				result := e.Apply(c)
+				for _, node := range result.RemovedNodes {
+					delete(proxies, node)
+				}
+				for node, u := range result.Nodes {
+					if proxies[node] == nil {
+						proxies[node] = proxy{}
+					}
+					proxies[node].apply(t, u)
+				}
+				compareWithFresh(t, e, objects, proxies)
+				if t.Failed() {
+					t.Fatalf("after %v (gone: %v)", c.Key, c.Object == nil)
+				}
+			}
+		})
+	}
+}
+
+func compareWithFresh(t *testing.T, e *engine.Engine, objects map[translate.Key]translate.Object, proxies map[string]proxy) {
+	t.Helper()
+	fresh := engine.New(engine.Options{ControllerName: controllerName})
+	for key, o := range objects {
+		if o != nil {
+			fresh.Apply(engine.Change{Key: key, Object: o})
+		}
+	}
+	if diff := cmp.Diff(fresh.Nodes(), e.Nodes()); diff != "" {
+		t.Errorf("nodes (-fresh +incremental):\n%s", diff)
+	}
+	for _, node := range fresh.Nodes() {
+		want := proxy{}
+		want.apply(t, fresh.Snapshot(node))
+		if diff := cmp.Diff(want, proxies[node]); diff != "" {
+			t.Errorf("%s (-fresh +proxy):\n%s", node, diff)
+		}
+	}
+	for key, o := range objects {
+		if diff := cmp.Diff(fresh.Report(key), e.Report(key)); o != nil && diff != "" {
+			t.Errorf("report of %s (-fresh +incremental):\n%s", key, diff)
+		}
+	}
+}
