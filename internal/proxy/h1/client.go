@@ -50,11 +50,9 @@ func (c *serverConn) OnCancel(f func()) (stop func()) {
 	if !c.body.ended() || c.in.w == len(c.in.buf) {
 		return func() {}
 	}
-	c.link.readBy = unarmed
-	if c.link.armRead(never, 0) != nil {
-		return func() {}
-	}
 	w := &watch{conn: c, done: make(chan struct{})}
+	c.link.readBy = unarmed
+	w.failed = c.link.armRead(never, 0) != nil // closed from our side
 	go w.run(f)
 	return w.stop
 }
@@ -63,12 +61,17 @@ func (c *serverConn) OnCancel(f func()) (stop func()) {
 // of the next request, and is kept.
 type watch struct {
 	conn    *serverConn
+	failed  bool
 	stopped atomic.Bool
 	done    chan struct{}
 }
 
 func (w *watch) run(f func()) {
 	defer close(w.done)
+	if w.failed {
+		f()
+		return
+	}
 	in := &w.conn.in
 	for in.w < len(in.buf) && !w.stopped.Load() {
 		n, err := w.conn.link.read(in.buf[in.w:])

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -45,14 +46,16 @@ func newRecorder(t *testing.T, script func(c *recorded)) *recorder {
 		t.Fatal(err)
 	}
 	r := &recorder{listener: l, script: script}
-	t.Cleanup(func() {
-		_ = l.Close()
-		for _, c := range r.all() {
-			_ = c.Close()
-		}
-	})
+	t.Cleanup(r.close)
 	go r.accept()
 	return r
+}
+
+func (r *recorder) close() {
+	_ = r.listener.Close()
+	for _, c := range r.all() {
+		_ = c.Close()
+	}
 }
 
 func (r *recorder) addr() string { return r.listener.Addr().String() }
@@ -283,6 +286,7 @@ func newBed(t *testing.T, script func(c *recorded), change func(b *bed, o *Optio
 	t.Cleanup(func() {
 		_ = l.Close()
 		b.server.Close()
+		b.backend.close()
 		b.forward.transport.CloseIdle()
 		wg.Wait()
 	})
@@ -355,3 +359,46 @@ func undated(s string) string {
 		s = s[:i] + s[i+end+2:]
 	}
 }
+
+// expect reads from c until it has got want, Date lines apart.
+func expect(t *testing.T, c io.Reader, want string) {
+	t.Helper()
+	var got strings.Builder
+	b := make([]byte, 1)
+	for undated(got.String()) != want {
+		if _, err := c.Read(b); err != nil {
+			t.Fatalf("got %q (%v), want %q", short(undated(got.String())), err, short(want))
+		}
+		got.Write(b)
+		if b[0] == '\n' && !strings.HasPrefix(want, undated(got.String())) {
+			t.Fatalf("got %q, want %q", short(undated(got.String())), short(want))
+		}
+	}
+}
+
+// expectEnd wants nothing more, and the connection's end, orderly or not.
+func expectEnd(t *testing.T, c io.Reader) {
+	t.Helper()
+	rest, err := io.ReadAll(c)
+	if len(rest) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %q (%v), want the end of the connection", short(string(rest)), err)
+	}
+}
+
+// eventually waits until ok.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for limit := time.Now().Add(patience); !ok(); {
+		if time.Now().After(limit) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+		runtime.Gosched()
+	}
+}
+
+// handlerFunc answers without a backend.
+type handlerFunc func(ex *exchange.Exchange)
+
+func (f handlerFunc) Serve(ex *exchange.Exchange) { f(ex) }
+
+func (handlerFunc) Finish(*exchange.Exchange, exchange.End) {}

@@ -17,13 +17,18 @@ var (
 
 // roundTrip tries connections until one is used.
 func (t *Transport) roundTrip(ex *exchange.Exchange, to *exchange.Target) *exchange.Failure {
+	mem := smallBuffers.Get().(*[smallBuffer]byte)
+	defer smallBuffers.Put(mem)
+	a := attempt{ex: ex}
+	if f := a.prepare(mem[:0]); f != nil {
+		return f
+	}
 	key := poolKey{to.Addr, to.TLS}
 	for fresh := false; ; {
-		u, f := t.connect(ex, to, key, fresh)
-		if f != nil {
+		var f *exchange.Failure
+		if a.up, f = t.connect(ex, to, key, fresh); f != nil {
 			return f
 		}
-		a := attempt{up: u, ex: ex}
 		f = a.run(to)
 		switch {
 		case f == nil:
@@ -65,12 +70,15 @@ func (t *Transport) connect(ex *exchange.Exchange, to *exchange.Target, key pool
 	return u, nil
 }
 
-// attempt is one request on one connection.
+// attempt is one request on one connection after the other.
 type attempt struct {
-	up *upstream
 	ex *exchange.Exchange
-	// whole says that the request was completely in one buffer.
-	whole bool
+	// out is the head with as much of the body as was there; rest sends what
+	// else there is.
+	out    []byte
+	rest   sender
+	expect bool
+	up     *upstream
 	// heard says that bytes of a response came.
 	heard bool
 }
@@ -78,7 +86,7 @@ type attempt struct {
 // repeatable says whether the request may be sent once more (RFC 9110 section
 // 9.2.2): the backend closed a pooled connection just when it was used.
 func (a *attempt) repeatable(f *exchange.Failure) bool {
-	if !f.Reused || !a.whole || a.heard || f.Stage != exchange.StageSend && f.Stage != exchange.StageAwait {
+	if !f.Reused || !a.rest.ended || a.heard || f.Stage != exchange.StageSend && f.Stage != exchange.StageAwait {
 		return false
 	}
 	switch a.ex.Request.Method {
@@ -91,6 +99,7 @@ func (a *attempt) repeatable(f *exchange.Failure) bool {
 func (a *attempt) run(to *exchange.Target) *exchange.Failure {
 	u := a.up
 	u.start(a.ex, to)
+	a.heard = false
 	err := a.send()
 	if err == nil {
 		err = a.readHead()
@@ -114,7 +123,7 @@ func (a *attempt) failure(err error) *exchange.Failure {
 		f.Stage = exchange.StageClient
 	case isDeadline(err) && !sending:
 		f.Stage = exchange.StageTimeout
-	case sending || errors.Is(err, errInjection):
+	case sending:
 		f.Stage = exchange.StageSend
 	case a.heard:
 		f.Stage = exchange.StageHead
@@ -124,40 +133,44 @@ func (a *attempt) failure(err error) *exchange.Failure {
 	return f
 }
 
-// send writes the head with as much of the body as is there, and reads the
-// first bytes of the response if that was all.
+// prepare gathers what can be sent at once.
+func (a *attempt) prepare(mem []byte) *exchange.Failure {
+	q := &a.ex.Request
+	a.rest = newSender(q)
+	a.expect = q.ExpectContinue && !a.rest.ended && q.Body.Buffered() == 0
+	var ok bool
+	if a.out, ok = appendRequest(mem, q, a.expect); !ok {
+		return &exchange.Failure{Stage: exchange.StageSend, Err: errInjection}
+	}
+	if a.expect {
+		return nil
+	}
+	var err error
+	if a.out, err = a.rest.fill(a.out, false); err != nil {
+		return &exchange.Failure{Stage: exchange.StageClient, Err: err}
+	}
+	return nil
+}
+
+// send writes the request, and reads the first bytes of the response if that
+// was all of it.
 func (a *attempt) send() error {
-	q, u := &a.ex.Request, a.up
-	mem := smallBuffers.Get().(*[smallBuffer]byte)
-	defer smallBuffers.Put(mem)
-	s := newSender(q)
-	expect := q.ExpectContinue && !s.ended && q.Body.Buffered() == 0
-	out, ok := appendRequest(mem[:0], q, expect)
-	if !ok {
-		return errInjection
-	}
-	if !expect {
-		var err error
-		if out, err = s.fill(out, false); err != nil {
-			return &clientError{err}
-		}
-	}
-	if s.ended {
-		a.whole = true
-		return a.swap(out)
+	u := a.up
+	if a.rest.ended {
+		return a.swap(a.out)
 	}
 	if u.reused && u.link.stale() {
 		return errStale
 	}
-	if err := u.link.write(out, u.transport.opt.WriteTimeout); err != nil {
+	if err := u.link.write(a.out, u.transport.opt.WriteTimeout); err != nil {
 		return &writeError{err}
 	}
-	if expect {
+	if a.expect {
 		if wanted, err := a.awaitContinue(); err != nil || !wanted {
 			return err
 		}
 	}
-	u.startUpload(s)
+	u.startUpload(a.rest)
 	return nil
 }
 
