@@ -52,10 +52,12 @@ func randomChange(t *testing.T, random *rand.Rand) engine.Change {
 	t.Helper()
 	name := fmt.Sprint("n", random.IntN(4))
 	var o translate.Object
-	switch random.IntN(6) {
+	switch random.IntN(9) {
 	case 0:
 		gw := gateway([]int32{80, 81, 82}[:1+random.IntN(3)]...)
 		gw.Name = fmt.Sprint("gw", random.IntN(2))
+		from := []gatewayv1.FromNamespaces{gatewayv1.NamespacesFromAll, gatewayv1.NamespacesFromNone}[random.IntN(2)]
+		gw.Spec.AllowedListeners = &gatewayv1.AllowedListeners{Namespaces: &gatewayv1.ListenerNamespaces{From: &from}}
 		o = gw
 	case 1:
 		o = class([]string{controllerName, controllerName, controllerName, "example.com/other"}[random.IntN(4)])
@@ -63,9 +65,22 @@ func randomChange(t *testing.T, random *rand.Rand) engine.Change {
 		o = service(name)
 	case 3:
 		o = slice(name, fmt.Sprintf("10.0.0.%d", 1+random.IntN(9)))
+	case 4:
+		ls := &gatewayv1.ListenerSet{ObjectMeta: meta("set")}
+		ls.Spec.ParentRef.Name = gatewayv1.ObjectName(fmt.Sprint("gw", random.IntN(2)))
+		ls.Spec.Listeners = []gatewayv1.ListenerEntry{{Name: "own", Port: 80 + random.Int32N(5), Protocol: gatewayv1.HTTPProtocolType}}
+		o = ls
+	case 5:
+		policy := &gatewayv1.BackendTLSPolicy{ObjectMeta: meta(fmt.Sprint("p", random.IntN(2)))}
+		target := gatewayv1.LocalPolicyTargetReferenceWithSectionName{}
+		target.Kind, target.Name = "Service", gatewayv1.ObjectName(name)
+		policy.Spec.TargetRefs = []gatewayv1.LocalPolicyTargetReferenceWithSectionName{target}
+		policy.Spec.Validation.Hostname = "a.test"
+		policy.Spec.Validation.WellKnownCACertificates = new(gatewayv1.WellKnownCACertificatesSystem)
+		o = policy
 	default:
 		r := route(name, name+".test", fmt.Sprint("n", random.IntN(5)))
-		r.Spec.ParentRefs = []gatewayv1.ParentReference{{Name: "gw0"}, {Name: "gw1"}}[random.IntN(2):]
+		r.Spec.ParentRefs = []gatewayv1.ParentReference{{Name: "gw0"}, {Name: "gw1"}, {Kind: new(gatewayv1.Kind("ListenerSet")), Name: "set"}}[random.IntN(3):]
 		o = r
 	}
 	if random.IntN(4) == 0 {
