@@ -13,7 +13,7 @@ const module = "github.com/citoroute/citoroute/"
 
 // A rule says what the packages below one path never import, and why.
 type rule struct {
-	packages string   // a pattern of packages below the module
+	packages string   // patterns of packages below the module, separated by spaces
 	never    []string // import paths, themselves and what is below them
 	but      []string // exceptions to never
 	why      string
@@ -43,7 +43,12 @@ func rules() map[string]rule {
 		"Bootstrap":    {packages: "internal/bootstrap/...", never: kubernetes, why: "the proxy reads it, and the proxy knows no Kubernetes"},
 		"Push":         {packages: "internal/push/...", never: kubernetes, why: "the stream's client half is linked into the proxy"},
 		"Proxy":        {packages: "internal/proxy/...", never: append([]string{module + "internal/translate", module + "api"}, kubernetes...), why: "the proxy is small: it is copied into every meshed pod"},
-		"ProxyProgram": {packages: "cmd/proxy/...", never: kubernetes, why: "the proxy is small: it is copied into every meshed pod"},
+		"RequestPath": {
+			packages: "internal/proxy/balance internal/proxy/exchange internal/proxy/filter/... internal/proxy/h1 internal/proxy/router internal/proxy/upstream",
+			never:    []string{"net/http"},
+			why:      "requests are exchanges, whatever the version of the protocol",
+		},
+		"ProxyProgram": {packages: "cmd/proxy/...", never: append([]string{module + "internal/fakellm"}, kubernetes...), why: "the proxy is small: it is copied into every meshed pod"},
 		"Translate":    pure("internal/translate/..."),
 		"Engine":       pure("internal/engine/..."),
 		"Status":       pure("internal/status/..."),
@@ -85,14 +90,17 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// dependencies lists all that each package of a pattern imports, directly or not.
-func dependencies(t *testing.T, pattern string) map[string][]string {
+// dependencies lists all that each package of some patterns imports, directly or not.
+func dependencies(t *testing.T, patterns string) map[string][]string {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{join .Deps \" \"}}", "./"+pattern)
+	list := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.ImportPath}} {{join .Deps \" \"}}")
+	for pattern := range strings.FieldsSeq(patterns) {
+		list.Args = append(list.Args, "./"+pattern)
+	}
 	list.Dir = ".."
 	output, err := list.Output()
 	if err != nil {
-		t.Fatalf("go list %s: %v", pattern, err)
+		t.Fatalf("go list %s: %v", patterns, err)
 	}
 	packages := map[string][]string{}
 	for line := range strings.Lines(string(output)) {
@@ -100,7 +108,7 @@ func dependencies(t *testing.T, pattern string) map[string][]string {
 		packages[words[0]] = words[1:]
 	}
 	if len(packages) == 0 {
-		t.Fatalf("no package matches %s: mend the rule", pattern)
+		t.Fatalf("no package matches %s: mend the rule", patterns)
 	}
 	return packages
 }
