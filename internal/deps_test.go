@@ -40,9 +40,9 @@ func rules() map[string]rule {
 			but:      []string{module + "internal/ai"},
 			why:      "LLM protocols are translated without knowing a server or a cluster",
 		},
-		"Bootstrap":    {packages: "internal/bootstrap/...", never: kubernetes, why: "the proxy reads it, and the proxy knows no Kubernetes"},
-		"Push":         {packages: "internal/push/...", never: kubernetes, why: "the stream's client half is linked into the proxy"},
-		"Proxy":        {packages: "internal/proxy/...", never: append([]string{module + "internal/translate", module + "api"}, kubernetes...), why: "the proxy is small: it is copied into every meshed pod"},
+		"Bootstrap": {packages: "internal/bootstrap/...", never: kubernetes, why: "the proxy reads it, and the proxy knows no Kubernetes"},
+		"Push":      {packages: "internal/push/...", never: kubernetes, why: "the stream's client half is linked into the proxy"},
+		"Proxy":     {packages: "internal/proxy/...", never: append([]string{module + "internal/translate", module + "api"}, kubernetes...), why: "the proxy is small: it is copied into every meshed pod"},
 		"RequestPath": {
 			packages: "internal/proxy/balance internal/proxy/exchange internal/proxy/filter/... internal/proxy/h1 internal/proxy/router internal/proxy/upstream",
 			never:    []string{"net/http"},
