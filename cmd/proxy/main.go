@@ -65,6 +65,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	tuneMemory(log)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	if err := serve(ctx, &config, level, stdout, log); err != nil {
 		log.Error("The proxy cannot go on", "error", err)
 		return 1

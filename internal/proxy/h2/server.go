@@ -41,19 +41,27 @@ type ServerOptions struct {
 	// Log receives what the library has to say about broken connections, at
 	// debug level.
 	Log *slog.Logger
+	// Rejected, where set, is told of each request that the codec answered by
+	// itself because a backend could read it in another way: no Handler sees
+	// those. What the library refuses by itself is not told.
+	Rejected func(status int)
 }
 
 // Server is the server half: it serves connections whose client speaks HTTP/2.
 type Server struct {
-	http    *http.Server
-	idle    time.Duration
-	buffers sync.Pool // of *[]byte
-	holding atomic.Bool
+	http     *http.Server
+	idle     time.Duration
+	rejected func(status int)
+	buffers  sync.Pool // of *[]byte
+	holding  atomic.Bool
 }
 
 // NewServer returns a Server.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{idle: o.IdleTimeout}
+	s := &Server{idle: o.IdleTimeout, rejected: o.Rejected}
+	if s.rejected == nil {
+		s.rejected = func(int) {}
+	}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{

@@ -44,6 +44,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	st.ex.Client = (*streamClient)(st)
 	defer st.end()
 	if status := st.readRequest(conn); status != 0 {
+		s.rejected(status)
 		w.WriteHeader(status)
 		return
 	}

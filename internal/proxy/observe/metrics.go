@@ -51,7 +51,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 		connections: gauge("client_connections", "Open client connections by listener port.", "port"),
 		handshakes: counter("tls_handshake_failures_total", "TLS handshakes with clients that did not complete.").
 			WithLabelValues(),
-		malformed: counter("http_malformed_requests_total", "HTTP/1.1 requests refused before routing.", "code"),
+		malformed: counter("http_malformed_requests_total", "HTTP requests refused before routing.", "code"),
 		dropped: counter("access_log_dropped_total", "Access log lines lost because the log could not keep up.").
 			WithLabelValues(),
 		applies:     counter("config_updates_total", "Configuration updates by outcome.", "result"),

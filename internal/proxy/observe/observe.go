@@ -98,26 +98,13 @@ func (o *Observer) Done(rec *runtime.Record) {
 }
 
 // Applied notes a configuration that has become live, and drops the series of
-// routes that are gone.
-func (o *Observer) Applied(u ir.Update) {
+// the routes among gone, the resources that are no longer in it.
+func (o *Observer) Applied(gone []ir.Ref) {
 	o.metrics.applies.WithLabelValues("accepted").Inc()
 	o.metrics.applied.Set(float64(o.now().UnixMilli()) / 1000)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if u.Complete {
-		stay := make(map[string]bool, len(u.Upserts))
-		for _, r := range u.Upserts {
-			if r.ResourceType() == ir.TypeRoute {
-				stay[r.ResourceName()] = true
-			}
-		}
-		for name := range o.routes {
-			if !stay[name] {
-				o.forget(name)
-			}
-		}
-	}
-	for _, ref := range u.Removed {
+	for _, ref := range gone {
 		if ref.Type == ir.TypeRoute {
 			o.forget(ref.Name)
 		}

@@ -47,23 +47,16 @@ citoroute_http_requests_total{backend="b",code_class="5xx",listener="ns/gw/http"
 }
 
 func TestObserver_ForgetsRoutesThatAreGone(t *testing.T) {
-	for name, gone := range map[string]ir.Update{
-		"Removed":    {Removed: []ir.Ref{ir.RefOf(testRoute("r"))}},
-		"NotInAFull": {Complete: true, Upserts: []ir.Resource{testRoute("other")}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			o := New(Options{})
-			for _, r := range []string{"r", "other"} {
-				o.Done(&runtime.Record{Status: 200, Series: o.Series(testRoute(r), nil, "b")})
-			}
-			o.Applied(gone)
-			if n := testutil.CollectAndCount(o.metrics.requests); n != 1 {
-				t.Errorf("%d counters, want that of the other route", n)
-			}
-			if n := testutil.CollectAndCount(o.metrics.duration); n != 2 {
-				t.Errorf("%d histograms, want that of the other route and that of none", n)
-			}
-		})
+	o := New(Options{})
+	for _, r := range []string{"r", "other"} {
+		o.Done(&runtime.Record{Status: 200, Series: o.Series(testRoute(r), nil, "b")})
+	}
+	o.Applied([]ir.Ref{ir.RefOf(testRoute("r"))})
+	if n := testutil.CollectAndCount(o.metrics.requests); n != 1 {
+		t.Errorf("%d counters, want that of the other route", n)
+	}
+	if n := testutil.CollectAndCount(o.metrics.duration); n != 2 {
+		t.Errorf("%d histograms, want that of the other route and that of none", n)
 	}
 }
 

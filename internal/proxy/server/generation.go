@@ -46,7 +46,10 @@ func (s *Server) newGeneration(k *socket, p *plan) *generation {
 			Log:      o.Log,
 			Rejected: func(_ *h1.ConnInfo, status int) { o.Observe.Malformed(status) },
 		},
-		h2:    h2.NewServer(h2.ServerOptions{HeaderTimeout: o.HeaderTimeout, IdleTimeout: o.IdleTimeout, Log: o.Log}),
+		h2: h2.NewServer(h2.ServerOptions{
+			HeaderTimeout: o.HeaderTimeout, IdleTimeout: o.IdleTimeout,
+			Log: o.Log, Rejected: o.Observe.Malformed,
+		}),
 		open:  make(map[*net.TCPConn]bool),
 		empty: make(chan struct{}),
 	}

@@ -85,13 +85,32 @@ func New(opts Options) *Server {
 func (s *Server) Apply(u ir.Update) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	gone := s.gone(u)
 	if err := s.opts.Runtime.Apply(u); err != nil {
 		s.opts.Observe.Rejected()
 		return err
 	}
 	err := s.reconcile()
-	s.opts.Observe.Applied(u)
+	s.opts.Observe.Applied(gone)
 	return err
+}
+
+// gone names the resources that u takes away.
+func (s *Server) gone(u ir.Update) []ir.Ref {
+	if !u.Complete {
+		return u.Removed
+	}
+	stay := make(map[ir.Ref]bool, len(u.Upserts))
+	for _, r := range u.Upserts {
+		stay[ir.RefOf(r)] = true
+	}
+	var gone []ir.Ref
+	for _, r := range s.opts.Runtime.Resources() {
+		if ref := ir.RefOf(r); !stay[ref] {
+			gone = append(gone, ref)
+		}
+	}
+	return gone
 }
 
 // Run serves until ctx is done, then for Options.Grace more, then drains. It
