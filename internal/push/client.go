@@ -59,6 +59,8 @@ type Client struct {
 	DialOptions []grpc.DialOption
 
 	have map[string]string
+	// begun says that the sink has taken an update, or something from before.
+	begun bool
 }
 
 // Run connects, applies and acknowledges until ctx is done, and connects again
@@ -79,6 +81,7 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		c.have[encoded.GetName()] = encoded.GetVersion()
 	}
+	c.begun = len(c.Have) > 0
 	c.Have = nil
 	order := rand.Perm(len(c.Servers))
 	backoff := minBackoff
@@ -153,15 +156,19 @@ func (c *Client) follow(ctx context.Context, server string) (served bool, err er
 // take applies a response and returns the answer to it.
 func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) *discoveryv3.DeltaDiscoveryRequest {
 	answer := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: configType, ResponseNonce: response.GetNonce()}
-	u, err := decode(response, len(c.have) == 0)
+	u, err := decode(response, !c.begun)
 	if err == nil {
 		err = c.Sink.Apply(u)
 	}
 	if err != nil {
 		c.Logger.Error("Configuration was rejected", "reason", err)
 		answer.ErrorDetail = rejection(err)
+		for _, r := range response.GetResources() {
+			c.have[r.GetName()] = unsure
+		}
 		return answer
 	}
+	c.begun = true
 	for _, r := range response.GetResources() {
 		c.have[r.GetName()] = r.GetVersion()
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -250,6 +251,76 @@ func TestStream_NackKeepsTheRestFlowing(t *testing.T) {
 	until(t, b.changed, "the mended route recovers", func() bool { return b.server.State(testNode).Rejected == "" })
 	if !sink.names()["route/bad"] {
 		t.Error("the mended route is not served")
+	}
+}
+
+func TestStream_RemovesWhatWasRefused(t *testing.T) {
+	b := newBed(t, nil)
+	sink := newRecorder()
+	// As a proxy that could not bind two of its sockets: the update is live, but
+	// both listeners are reported.
+	sink.refuse = func(u ir.Update) error {
+		var errs []error
+		for _, r := range u.Upserts {
+			if l, ok := r.(*ir.Listener); ok && l.Port < 80 {
+				errs = append(errs, &ir.ResourceError{Resource: ir.RefOf(l), Err: errors.New("address in use")})
+			}
+		}
+		return errors.Join(errs...)
+	}
+	b.update(ir.Update{Complete: true, Upserts: []ir.Resource{listener("a", 1), listener("b", 2), listener("c", 80)}})
+	b.connect(sink)
+	until(t, b.changed, "the rest is served", func() bool { return b.server.State(testNode).Serving })
+	if diff := cmp.Diff(map[string]bool{"listener/c": true}, sink.names()); diff != "" {
+		t.Errorf("served after the nack: -want +got:\n%s", diff)
+	}
+	b.update(ir.Update{Removed: []ir.Ref{{Type: ir.TypeListener, Name: "a"}, {Type: ir.TypeListener, Name: "b"}}})
+	until(t, sink.signal, "the removal", func() bool { return len(sink.updates()) == 2 })
+	want := ir.Update{Removed: []ir.Ref{{Type: ir.TypeListener, Name: "b"}, {Type: ir.TypeListener, Name: "a"}}}
+	if diff := cmp.Diff(want, sink.updates()[1]); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	until(t, b.changed, "nothing is refused", func() bool { return b.server.State(testNode).Rejected == "" })
+}
+
+func TestServer_TriesAgainWhatWasRefused(t *testing.T) {
+	s := NewServer(ServerOptions{})
+	if err := s.Update(testNode, ir.Update{Complete: true, Upserts: []ir.Resource{listener("l", 1), route("r", 200)}}); err != nil {
+		t.Fatal(err)
+	}
+	st := s.join(testNode, hello(testNode, "proxy", "", nil))
+	sent := func() (names []string) {
+		for _, r := range s.next(testNode, st).GetResources() {
+			names = append(names, r.GetName())
+		}
+		return names
+	}
+	answer := func(err error) {
+		a := &discoveryv3.DeltaDiscoveryRequest{ResponseNonce: fmt.Sprint(st.nonce)}
+		if err != nil {
+			a.ErrorDetail = rejection(err)
+		}
+		s.settle(testNode, st, a)
+	}
+	steps := []struct {
+		do   func()
+		want []string
+	}{
+		{func() {}, []string{"listener/l", "route/r"}},
+		{func() { answer(&ir.ResourceError{Resource: ir.Ref{Type: ir.TypeListener, Name: "l"}, Err: errors.New("in use")}) }, []string{"route/r"}},
+		{func() { answer(nil) }, nil},
+		{func() { s.retry(st) }, []string{"listener/l"}},
+		{func() { answer(nil) }, nil},
+		{func() { s.retry(st) }, nil},
+	}
+	for i, step := range steps {
+		step.do()
+		if diff := cmp.Diff(step.want, sent()); diff != "" {
+			t.Fatalf("step %d: -want +got:\n%s", i, diff)
+		}
+	}
+	if got := s.State(testNode); got != (State{Proxies: 1, Serving: true}) {
+		t.Errorf("state %+v", got)
 	}
 }
 

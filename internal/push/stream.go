@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
@@ -16,6 +17,10 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ir"
 )
+
+// retryInterval is how long what was refused stays so before it is tried again,
+// if nothing changes.
+const retryInterval = 30 * time.Second
 
 // stream is one connected proxy. Its fields are guarded by the server's mutex.
 type stream struct {
@@ -93,6 +98,7 @@ func (s service) run(g deltaStream, name string, st *stream) error {
 			}
 		}
 	}()
+	var retry <-chan time.Time
 	for {
 		if response := s.server.next(name, st); response != nil {
 			if err := g.Send(response); err != nil {
@@ -100,9 +106,15 @@ func (s service) run(g deltaStream, name string, st *stream) error {
 			}
 		}
 		select {
+		case <-retry:
+			retry = nil
+			s.server.retry(st)
 		case <-st.wake:
 		case answer := <-answers:
 			s.server.settle(name, st, answer)
+			if answer.GetErrorDetail() != nil {
+				retry = time.After(retryInterval)
+			}
 		case err := <-ended:
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -219,6 +231,16 @@ func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
 	return response
 }
 
+// retry sends again what a proxy refused, which may have been for a reason that
+// has passed.
+func (s *Server) retry(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.rejected != "" {
+		st.retry()
+	}
+}
+
 // settle takes in the answer to the response in flight.
 func (s *Server) settle(name string, st *stream, answer *discoveryv3.DeltaDiscoveryRequest) {
 	s.mu.Lock()
@@ -228,7 +250,7 @@ func (s *Server) settle(name string, st *stream, answer *discoveryv3.DeltaDiscov
 	}
 	st.inFlight = false
 	if detail := answer.GetErrorDetail(); detail != nil {
-		st.refuse(detail.GetMessage(), culprit(detail))
+		st.refuse(detail.GetMessage(), culprits(detail))
 	} else {
 		st.accept()
 	}
@@ -257,28 +279,38 @@ func (st *stream) accept() {
 	}
 }
 
-// refuse puts what was sent back. A named resource is left out from now on and
-// the rest is sent again at once; else the next change starts another attempt.
-func (st *stream) refuse(reason, resource string) {
+// refuse puts what was sent back. Named resources are left out from now on and
+// the rest is sent again at once; else the next change, or time, starts another attempt.
+func (st *stream) refuse(reason string, resources []string) {
 	st.rejected = reason
-	for name := range st.sent {
+	for name, version := range st.sent {
+		st.dirty[name] = struct{}{}
+		if version != "" {
+			st.has[name] = unsure
+		}
+	}
+	for _, name := range resources {
+		if version := st.sent[name]; version != "" {
+			st.barred[name] = version
+			st.stale = true
+		}
+	}
+}
+
+// retry has what was refused sent again.
+func (st *stream) retry() {
+	st.stale = true
+	for name := range st.barred {
 		st.dirty[name] = struct{}{}
 	}
-	if version := st.sent[resource]; version != "" {
-		st.barred[resource] = version
-		st.stale = true
-	}
+	clear(st.barred)
 }
 
 // touch notes that a resource changed. What was refused is tried again: it may
 // have been refused only for want of what changed now.
 func (st *stream) touch(name string) {
-	st.stale = true
 	st.dirty[name] = struct{}{}
-	for barred := range st.barred {
-		st.dirty[barred] = struct{}{}
-	}
-	clear(st.barred)
+	st.retry()
 }
 
 // notify wakes the stream's sender.

@@ -2,7 +2,6 @@ package push
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +22,10 @@ const (
 	configType = typePrefix + "config"
 	// refType marks an error detail that names the resource at fault.
 	refType = typePrefix + "ref"
+
+	// unsure is the version of a resource that a proxy refused: it may have it or
+	// not. It differs from every real one.
+	unsure = "unsure"
 
 	tokenHeader = "authorization"
 	tokenPrefix = "Bearer "
@@ -97,20 +100,38 @@ func decode(response *discoveryv3.DeltaDiscoveryResponse, complete bool) (ir.Upd
 // rejection returns the wire form of an error of a sink.
 func rejection(err error) *rpcstatus.Status {
 	s := &rpcstatus.Status{Code: int32(codes.InvalidArgument), Message: err.Error()}
-	if at, ok := errors.AsType[*ir.ResourceError](err); ok {
-		s.Details = []*anypb.Any{{TypeUrl: refType, Value: []byte(nameOf(at.Resource))}}
+	for _, ref := range blamed(err) {
+		s.Details = append(s.Details, &anypb.Any{TypeUrl: refType, Value: []byte(nameOf(ref))})
 	}
 	return s
 }
 
-// culprit returns the wire name of the resource that a nack blames, or "".
-func culprit(s *rpcstatus.Status) string {
+// blamed returns the resources of every [ir.ResourceError] in the tree of err.
+func blamed(err error) []ir.Ref {
+	switch e := err.(type) { //nolint:errorlint // this is the walk that errors.As does, for all and not for the first.
+	case *ir.ResourceError:
+		return []ir.Ref{e.Resource}
+	case interface{ Unwrap() error }:
+		return blamed(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var out []ir.Ref
+		for _, err := range e.Unwrap() {
+			out = append(out, blamed(err)...)
+		}
+		return out
+	}
+	return nil
+}
+
+// culprits returns the wire names of the resources that a nack blames.
+func culprits(s *rpcstatus.Status) []string {
+	var out []string
 	for _, d := range s.GetDetails() {
 		if d.GetTypeUrl() == refType {
-			return string(d.GetValue())
+			out = append(out, string(d.GetValue()))
 		}
 	}
-	return ""
+	return out
 }
 
 // hello is the first message of a stream.

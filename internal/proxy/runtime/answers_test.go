@@ -182,10 +182,10 @@ func TestApply_IsAllOrNothing(t *testing.T) {
 	f := newFixture(t, append(backend("b", "10.0.0.1"), routeOf("r", ir.Rule{Backends: to("b")}))...)
 	before := f.Resources()
 	for name, bad := range map[string]ir.Resource{
-		`route r2 (HTTPRoute/default/r2): rule 0: match 0: path`: routeOf("r2", ir.Rule{Matches: []ir.Match{{Path: ir.PathMatch{Type: ir.MatchRegex, Value: "("}}}}),
-		`listener "l": it has no port`:                           &ir.Listener{Name: "l"},
-		`route "r3": it has no listener`:                         &ir.Route{Name: "r3"},
-		`secret "": it has no name`:                              &ir.Secret{},
+		`route r2: HTTPRoute/default/r2: rule 0: match 0: path`: routeOf("r2", ir.Rule{Matches: []ir.Match{{Path: ir.PathMatch{Type: ir.MatchRegex, Value: "("}}}}),
+		`listener l: it has no port`:                            &ir.Listener{Name: "l"},
+		`route r3: it has no listener`:                          &ir.Route{Name: "r3"},
+		`secret : it has no name`:                               &ir.Secret{},
 	} {
 		err := f.Apply(ir.Update{Upserts: []ir.Resource{
 			routeOf("r", ir.Rule{Direct: &ir.Direct{Status: 418}}), routeOf("new", ir.Rule{Backends: to("nobody")}), bad,

@@ -1,7 +1,7 @@
 package runtime
 
 import (
-	"fmt"
+	"errors"
 	"reflect"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -26,8 +26,8 @@ func (s store) endpoints(name string) *ir.Endpoints {
 // nil where a resource is gone.
 type change map[ir.Ref]ir.Resource
 
-// Apply makes u live: wholly, or not at all. The error names the resource that
-// is at fault; what served before keeps serving then.
+// Apply makes u live: wholly, or not at all. The error is an [ir.ResourceError]
+// of the resource that is at fault; what served before keeps serving then.
 //
 // References to resources that are not there are no error: a rule without its
 // backend answers 500, a backend without endpoints 503. Resources of u must not
@@ -98,7 +98,7 @@ func (s store) diff(u ir.Update) change {
 
 // check finds what makes a resource unusable as a whole.
 func check(ref ir.Ref, r ir.Resource) error {
-	fault := func(text string) error { return fmt.Errorf("%s %q: %s", ref.Type, ref.Name, text) }
+	fault := func(text string) error { return &ir.ResourceError{Resource: ref, Err: errors.New(text)} }
 	if ref.Name == "" {
 		return fault("it has no name")
 	}
@@ -146,13 +146,12 @@ func (rt *Runtime) commit(c change, routes map[string]*route) {
 		}
 	}
 	rt.upsertBackends(c)
-	old := rt.swapRoutes(routes, listeners)
-	rt.removeBackends(c)
-	for _, r := range old {
-		for _, cluster := range r.clusters {
+	for _, old := range rt.swapRoutes(routes, listeners) {
+		for _, cluster := range old.clusters {
 			rt.registry.Release(cluster)
 		}
 	}
+	rt.removeBackends(c)
 }
 
 func (rt *Runtime) upsertBackends(c change) {
@@ -171,18 +170,21 @@ func (rt *Runtime) upsertBackends(c change) {
 	}
 }
 
+// removeBackends takes away what is gone: backends before what they are made
+// of, so that one that only old requests use keeps it.
 func (rt *Runtime) removeBackends(c change) {
 	for ref, r := range c {
-		if r != nil {
-			continue
-		}
-		switch ref.Type { //nolint:exhaustive // the others are no part of a backend.
-		case ir.TypeSecret:
-			rt.registry.Refresh(ref.Name, rt.store.secret)
-		case ir.TypeEndpoints:
-			rt.registry.SetEndpoints(ref.Name, nil)
-		case ir.TypeBackend:
+		if r == nil && ref.Type == ir.TypeBackend {
 			rt.registry.Delete(ref.Name)
+		}
+	}
+	for ref, r := range c {
+		switch {
+		case r != nil:
+		case ref.Type == ir.TypeSecret:
+			rt.registry.Refresh(ref.Name, rt.store.secret)
+		case ref.Type == ir.TypeEndpoints:
+			rt.registry.SetEndpoints(ref.Name, nil)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (rt *Runtime) compileRoute(r *ir.Route) (*route, error) {
 	entries, err := router.Compile(r, func(i int) *rule { return rules[i] })
 	if err != nil {
 		rt.registry.Sweep(c.clusters)
-		return nil, fmt.Errorf("%s %s (%s): %w", r.ResourceType(), r.Name, r.Source, err)
+		return nil, &ir.ResourceError{Resource: ir.RefOf(r), Err: fmt.Errorf("%s: %w", r.Source, err)}
 	}
 	return &route{ir: r, entries: entries, clusters: c.clusters}, nil
 }
