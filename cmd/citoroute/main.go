@@ -29,29 +29,32 @@ const (
 var errBad = errors.New("not well")
 
 func main() {
+	os.Exit(run(newRoot()))
+}
+
+// run runs the program's command line, until it is interrupted.
+func run(root *cobra.Command) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	return execute(ctx, root, os.Args[1:], os.Stdout, os.Stderr)
 }
 
 // execute runs a command line and returns the exit code.
-func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot()
+func execute(ctx context.Context, root *cobra.Command, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	var usage usageError
-	switch {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.Is(err, errBad):
+	}
+	if errors.Is(err, errBad) {
 		return exitBad
-	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(stderr, "citoroute: %v\n", err)
+	}
+	_, _ = fmt.Fprintf(stderr, "citoroute: %v\n", err) // there is nobody else to tell
+	if _, ok := errors.AsType[usageError](err); ok {
 		return exitUsage
 	}
-	_, _ = fmt.Fprintf(stderr, "citoroute: %v\n", err)
 	return exitBad
 }
 

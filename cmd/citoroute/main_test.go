@@ -76,7 +76,7 @@ func TestExecute_ExitCodes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			if code := execute(t.Context(), tc.args, &out, &out); code != tc.code || !strings.Contains(out.String(), tc.want) {
+			if code := execute(t.Context(), newRoot(), tc.args, &out, &out); code != tc.code || !strings.Contains(out.String(), tc.want) {
 				t.Errorf("exit code %d, want %d; want %q in\n%s", code, tc.code, tc.want, out.String())
 			}
 		})
@@ -109,7 +109,7 @@ func (o *transcript) await(t *testing.T, want string) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not printed: %q; printed:\n%s", want, o.String())
 		}
-		time.Sleep(5 * time.Millisecond) // between two looks
+		<-time.After(5 * time.Millisecond) // between two looks
 	}
 }
 
@@ -129,21 +129,23 @@ func TestRun_ServesAndCanBeLookedInto(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var out transcript
 	ended := make(chan int, 1)
-	go func() { ended <- execute(ctx, []string{"run", "--admin", admin, "--port", "80=0", dir}, &out, &out) }()
+	go func() {
+		ended <- execute(ctx, newRoot(), []string{"run", "--admin", admin, "--port", "80=0", dir}, &out, &out)
+	}()
 	out.await(t, "Try:")
 	out.await(t, "/old")
 	var status, config bytes.Buffer
 	deadline := time.Now().Add(20 * time.Second)
-	for execute(t.Context(), []string{"status", "--admin", admin}, &status, &status) != 0 {
+	for execute(t.Context(), newRoot(), []string{"status", "--admin", admin}, &status, &status) != 0 {
 		if time.Now().After(deadline) {
 			t.Fatalf("status: %s", status.String())
 		}
-		time.Sleep(5 * time.Millisecond) // until the admin address is bound
+		<-time.After(5 * time.Millisecond) // until the admin address is bound
 	}
 	if want := "HTTP 80, any host"; !strings.Contains(status.String(), want) {
 		t.Errorf("status says\n%s\nwant %q", status.String(), want)
 	}
-	if code := execute(t.Context(), []string{"config", "--admin", admin, "--type", "route"}, &config, &config); code != 0 || !strings.Contains(config.String(), "new.example") || strings.Contains(config.String(), `"listener": {`) {
+	if code := execute(t.Context(), newRoot(), []string{"config", "--admin", admin, "--type", "route"}, &config, &config); code != 0 || !strings.Contains(config.String(), "new.example") || strings.Contains(config.String(), `"listener": {`) {
 		t.Errorf("config ends with %d:\n%s", code, config.String())
 	}
 	if err := os.WriteFile(filepath.Join(dir, "b.yaml"), []byte("kind: ["), 0o600); err != nil {

@@ -43,7 +43,7 @@ are there without a manifest.`,
   citoroute run --port 80=8080 --port 443=8443 my-app/`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return run(c.Context(), f, args, c.OutOrStdout(), c.ErrOrStderr())
+			return serveFiles(c.Context(), f, args, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	flags := c.Flags()
@@ -56,8 +56,8 @@ are there without a manifest.`,
 	return c
 }
 
-// run serves until ctx is done.
-func run(ctx context.Context, f runFlags, paths []string, stdout, stderr io.Writer) error {
+// serveFiles serves until ctx is done.
+func serveFiles(ctx context.Context, f runFlags, paths []string, stdout, stderr io.Writer) error {
 	bind, err := netip.ParseAddr(f.address)
 	if err != nil {
 		return usageError{fmt.Errorf("--address: %w", err)}

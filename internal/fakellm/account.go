@@ -1,6 +1,7 @@
 package fakellm
 
 import (
+	"maps"
 	"sync"
 )
 
@@ -96,10 +97,7 @@ func (l *ledger) read() map[string]Account {
 	out := make(map[string]Account, len(l.accounts))
 	for name, a := range l.accounts {
 		c := *a
-		c.ByModel = make(map[string]Tokens, len(a.ByModel))
-		for model, t := range a.ByModel {
-			c.ByModel[model] = t
-		}
+		c.ByModel = maps.Clone(a.ByModel)
 		out[name] = c
 	}
 	return out

@@ -3,7 +3,6 @@ package fakellm
 import (
 	"encoding/json"
 	"fmt"
-	"sort"
 	"strings"
 )
 
@@ -187,15 +186,10 @@ func example(schema json.RawMessage) any {
 		return []any{example(s.Items)}
 	case "object", "":
 		out := make(map[string]any, len(s.Properties))
-		names := make([]string, 0, len(s.Properties))
-		for name := range s.Properties {
-			names = append(names, name)
+		for name, property := range s.Properties {
+			out[name] = example(property)
 		}
-		sort.Strings(names)
-		for _, name := range names {
-			out[name] = example(s.Properties[name])
-		}
-		return out
+		return out // which marshals with sorted keys
 	}
 	return "text"
 }

@@ -42,12 +42,7 @@ func (anthropic) head(h http.Header, p prompt, a answer) {
 	}
 }
 
-func (anthropic) fail(w http.ResponseWriter, f failure) {
-	if refuseBriefly(w, f) {
-		return
-	}
-	_ = writeJSON(w, f.status, anthropicError(f)) // a client that left needs no answer
-}
+func (anthropic) fail(w http.ResponseWriter, f failure) { writeFailure(w, f, anthropicError(f)) }
 
 func anthropicError(f failure) map[string]any {
 	kind := "api_error"

@@ -106,17 +106,15 @@ func (r *anthropicRequest) check() error {
 		return refuse("max_tokens: Input should be greater than or equal to 1")
 	case len(r.Messages) == 0:
 		return refuse("messages: at least one message is required")
-	case r.Temperature != nil && (*r.Temperature < 0 || *r.Temperature > 1):
+	case !within(r.Temperature, 0, 1):
 		return refuse("temperature: range: 0..1")
-	case r.TopP != nil && (*r.TopP < 0 || *r.TopP > 1):
+	case !within(r.TopP, 0, 1):
 		return refuse("top_p: range: 0..1")
 	case r.ServiceTier != nil && *r.ServiceTier != "auto" && *r.ServiceTier != "standard_only":
 		return refuse("service_tier: Input should be 'auto' or 'standard_only'")
 	}
-	for _, s := range r.StopSequences {
-		if strings.TrimSpace(s) == "" {
-			return refuse("stop_sequences: each stop sequence must contain non-whitespace")
-		}
+	if slices.ContainsFunc(r.StopSequences, func(s string) bool { return strings.TrimSpace(s) == "" }) {
+		return refuse("stop_sequences: each stop sequence must contain non-whitespace")
 	}
 	for _, f := range []func() error{r.checkSystem, r.checkThinking, r.checkTools, r.checkMessages} {
 		if err := f(); err != nil {
@@ -263,35 +261,38 @@ func anthropicTurn(i int, role string, blocks []anthropicBlock, open []string) (
 var anthropicToolID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
 
 func (b anthropicBlock) check(i int, role string) error {
-	assistant := role == "assistant"
-	ok := false
-	switch b.Type {
-	case "text":
-		if b.Text == nil || strings.TrimSpace(*b.Text) == "" {
-			return refuse("messages: text content blocks must contain non-whitespace text")
-		}
-		ok = true
-	case "image", "document":
-		ok = !assistant && isObject(b.Source)
-	case "tool_use":
-		if !anthropicToolID.MatchString(b.ID) {
-			return refuse("messages.%d.content.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'", i)
-		}
-		ok = assistant && b.Name != "" && isObject(b.Input)
-	case "tool_result":
-		ok = !assistant
-	case "thinking":
-		if b.Signature == nil || *b.Signature != signature {
-			return refuse("messages.%d.content: Invalid `signature` in `thinking` block", i)
-		}
-		ok = assistant && b.Thinking != nil
-	case "redacted_thinking":
-		ok = assistant && b.Data != nil
-	}
-	if !ok {
+	switch {
+	case b.Type == "text" && (b.Text == nil || strings.TrimSpace(*b.Text) == ""):
+		return refuse("messages: text content blocks must contain non-whitespace text")
+	case b.Type == "tool_use" && !anthropicToolID.MatchString(b.ID):
+		return refuse("messages.%d.content.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'", i)
+	case b.Type == "thinking" && (b.Signature == nil || *b.Signature != signature):
+		return refuse("messages.%d.content: Invalid `signature` in `thinking` block", i)
+	case !b.complete(role):
 		return refuse("messages.%d.content: Input tag '%s' found using 'type' does not match any of the expected tags, or a field of it is missing", i, b.Type)
 	}
 	return nil
+}
+
+// complete says whether a block may be in a message of that role and has what
+// its type needs.
+func (b anthropicBlock) complete(role string) bool {
+	assistant := role == "assistant"
+	switch b.Type {
+	case "text":
+		return true
+	case "image", "document":
+		return !assistant && isObject(b.Source)
+	case "tool_use":
+		return assistant && b.Name != "" && isObject(b.Input)
+	case "tool_result":
+		return !assistant
+	case "thinking":
+		return assistant && b.Thinking != nil
+	case "redacted_thinking":
+		return assistant && b.Data != nil
+	}
+	return false
 }
 
 // tell puts what a checked request says into p.

@@ -41,16 +41,13 @@ func (bedrock) head(h http.Header, p prompt, a answer) {
 }
 
 func (bedrock) fail(w http.ResponseWriter, f failure) {
-	if refuseBriefly(w, f) {
-		return
-	}
 	kind := f.code
 	if kind == "" {
 		kind = exceptionOf(f.status)
 	}
 	w.Header().Set("X-Amzn-Errortype", kind+":http://internal.amazon.com/coral/com.amazon.bedrock/")
 	w.Header().Set("X-Amzn-Requestid", "fake-error")
-	_ = writeJSON(w, f.status, map[string]any{"message": f.message}) // a client that left needs no answer
+	writeFailure(w, f, map[string]any{"message": f.message})
 }
 
 // exceptionOf is the exception that Bedrock sends with a status.

@@ -83,11 +83,11 @@ func (r *converseRequest) check() error {
 	}
 	if c := r.InferenceConfig; c != nil {
 		switch {
-		case c.MaxTokens != nil && *c.MaxTokens < 1:
+		case !atLeastOne(c.MaxTokens):
 			return refuse("1 validation error detected: Value '%d' at 'inferenceConfig.maxTokens' failed to satisfy constraint: Member must have value greater than or equal to 1", *c.MaxTokens)
-		case c.Temperature != nil && (*c.Temperature < 0 || *c.Temperature > 1):
+		case !within(c.Temperature, 0, 1):
 			return refuse("1 validation error detected: Value '%v' at 'inferenceConfig.temperature' failed to satisfy constraint: Member must have value less than or equal to 1", *c.Temperature)
-		case c.TopP != nil && (*c.TopP < 0 || *c.TopP > 1):
+		case !within(c.TopP, 0, 1):
 			return refuse("1 validation error detected: Value '%v' at 'inferenceConfig.topP' failed to satisfy constraint: Member must have value less than or equal to 1", *c.TopP)
 		}
 	}
@@ -176,15 +176,12 @@ func (r *converseRequest) checkTurn(i int, m converseMessage, open []string) ([]
 	var next []string
 	answered := 0
 	for j, b := range m.Content {
+		if err := b.check(i, j); err != nil {
+			return nil, err
+		}
 		switch {
-		case b.fields() != 1:
-			return nil, refuse("The ContentBlock object at messages.%d.content.%d must set one of the following keys: text, image, toolUse, toolResult, document, cachePoint, reasoningContent.", i, j)
-		case b.Text != nil && strings.TrimSpace(*b.Text) == "":
-			return nil, refuse("The text field in the ContentBlock object at messages.%d.content.%d is blank. Add text to the text field, and try again.", i, j)
 		case (b.ToolUse != nil || b.ToolResult != nil) && r.ToolConfig == nil:
 			return nil, refuse("The toolConfig field must be defined when using toolUse and toolResult content blocks.")
-		case b.ToolUse != nil && (!converseName.MatchString(b.ToolUse.ID) || b.ToolUse.Name == "" || !isObject(b.ToolUse.Input)):
-			return nil, refuse("The format of the value at messages.%d.content.%d.toolUse is invalid. Provide a json object for the field and try again.", i, j)
 		case b.ToolUse != nil:
 			next = append(next, b.ToolUse.ID)
 		case b.ToolResult != nil && !slices.Contains(open, b.ToolResult.ID):
@@ -197,6 +194,20 @@ func (r *converseRequest) checkTurn(i int, m converseMessage, open []string) ([]
 		return nil, refuse("Expected toolResult blocks at messages.%d.content for the following Ids: %s", i, open[0])
 	}
 	return next, nil
+}
+
+// check checks block j of message i by itself.
+func (b converseBlock) check(i, j int) error {
+	use := b.ToolUse
+	switch {
+	case b.fields() != 1:
+		return refuse("The ContentBlock object at messages.%d.content.%d must set one of the following keys: text, image, toolUse, toolResult, document, cachePoint, reasoningContent.", i, j)
+	case b.Text != nil && strings.TrimSpace(*b.Text) == "":
+		return refuse("The text field in the ContentBlock object at messages.%d.content.%d is blank. Add text to the text field, and try again.", i, j)
+	case use != nil && (!converseName.MatchString(use.ID) || use.Name == "" || !isObject(use.Input)):
+		return refuse("The format of the value at messages.%d.content.%d.toolUse is invalid. Provide a json object for the field and try again.", i, j)
+	}
+	return nil
 }
 
 // fields counts the fields of the union that are set.

@@ -3,6 +3,7 @@ package fakellm
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -75,23 +76,19 @@ func (openAI) head(h http.Header, p prompt, a answer) {
 	}
 }
 
-func (openAI) fail(w http.ResponseWriter, f failure) {
-	if refuseBriefly(w, f) {
-		return
-	}
-	_ = writeJSON(w, f.status, openAIError(f)) // a client that left needs no answer
-}
+func (openAI) fail(w http.ResponseWriter, f failure) { writeFailure(w, f, openAIError(f)) }
 
-// refuseBriefly sets the header fields of a failure and writes it if it is
+// writeFailure answers with a failure, in the provider's form unless it is
 // ordered to be plain.
-func refuseBriefly(w http.ResponseWriter, f failure) bool {
+func writeFailure(w http.ResponseWriter, f failure, form any) {
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(f.retryAfter))
 	}
 	if f.plain {
 		http.Error(w, "upstream trouble: "+f.message, f.status)
+		return
 	}
-	return f.plain
+	_ = writeJSON(w, f.status, form) // a client that left needs no answer
 }
 
 func openAIError(f failure) map[string]any {
@@ -192,9 +189,7 @@ func openAIChunk(p prompt, a answer) map[string]any {
 // openAICall is the delta of one piece of a tool call.
 func openAICall(index int, first, function map[string]any) map[string]any {
 	piece := map[string]any{"index": index, "function": function}
-	for k, v := range first {
-		piece[k] = v
-	}
+	maps.Copy(piece, first)
 	return map[string]any{"tool_calls": []any{piece}}
 }
 

@@ -110,30 +110,23 @@ func (r *openAIRequest) check() error {
 		return refuse("Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")
 	case r.StreamOptions != nil && !r.Stream:
 		return refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.")
-	case r.Temperature != nil && (*r.Temperature < 0 || *r.Temperature > 2):
+	case !within(r.Temperature, 0, 2):
 		return refuse("Invalid 'temperature': expected a value between 0 and 2, but got %v instead.", *r.Temperature)
-	case r.TopP != nil && (*r.TopP < 0 || *r.TopP > 1):
+	case !within(r.TopP, 0, 1):
 		return refuse("Invalid 'top_p': expected a value between 0 and 1, but got %v instead.", *r.TopP)
 	case r.N != nil && *r.N != 1:
 		return refuse("Invalid 'n': the fake answers once.")
 	case r.MaxTokens != nil && r.MaxCompletionTokens != nil:
 		return refuse("Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.")
-	case positive(r.MaxTokens) != nil:
+	case !atLeastOne(r.MaxTokens):
 		return refuse("Invalid 'max_tokens': integer below minimum value. Expected a value >= 1, but got %d instead.", *r.MaxTokens)
-	case positive(r.MaxCompletionTokens) != nil:
+	case !atLeastOne(r.MaxCompletionTokens):
 		return refuse("Invalid 'max_completion_tokens': integer below minimum value. Expected a value >= 1, but got %d instead.", *r.MaxCompletionTokens)
 	}
 	if err := r.checkTools(); err != nil {
 		return err
 	}
 	return r.checkMessages()
-}
-
-func positive(n *int) error {
-	if n != nil && *n < 1 {
-		return refuse("below minimum")
-	}
-	return nil
 }
 
 var openAIToolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
@@ -199,7 +192,7 @@ func (r *openAIRequest) checkMessages() error {
 	var open []string
 	for i, m := range r.Messages {
 		if len(open) > 0 && m.Role != "tool" {
-			return refuse("An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: %s", open[0])
+			return unanswered(open)
 		}
 		switch m.Role {
 		case "system", "developer", "user":
@@ -207,14 +200,9 @@ func (r *openAIRequest) checkMessages() error {
 				return refuse("Invalid value for 'messages.[%d].content': expected a string, got null.", i)
 			}
 		case "assistant":
-			if isNull(m.Content) && len(m.ToolCalls) == 0 && isNull(m.Function) && m.Refusal == nil && isNull(m.Audio) {
-				return refuse("Invalid value for 'content': expected a string, got null.")
-			}
-			for _, c := range m.ToolCalls {
-				if c.ID == "" || c.Type != "function" || c.Function.Name == "" || c.Function.Arguments == nil {
-					return refuse("Invalid 'messages[%d].tool_calls': id, type, function.name and function.arguments are required.", i)
-				}
-				open = append(open, c.ID)
+			var err error
+			if open, err = m.calls(i); err != nil {
+				return err
 			}
 		case "tool":
 			at := slices.Index(open, m.ToolCallID)
@@ -228,7 +216,27 @@ func (r *openAIRequest) checkMessages() error {
 		}
 	}
 	if len(open) > 0 {
-		return refuse("An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: %s", open[0])
+		return unanswered(open)
 	}
 	return nil
+}
+
+func unanswered(open []string) error {
+	return refuse("An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: %s", open[0])
+}
+
+// calls checks message i, which is the assistant's, and returns the IDs of the
+// tool calls that it makes.
+func (m openAIMessage) calls(i int) ([]string, error) {
+	if isNull(m.Content) && len(m.ToolCalls) == 0 && isNull(m.Function) && m.Refusal == nil && isNull(m.Audio) {
+		return nil, refuse("Invalid value for 'content': expected a string, got null.")
+	}
+	var ids []string
+	for _, c := range m.ToolCalls {
+		if c.ID == "" || c.Type != "function" || c.Function.Name == "" || c.Function.Arguments == nil {
+			return nil, refuse("Invalid 'messages[%d].tool_calls': id, type, function.name and function.arguments are required.", i)
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids, nil
 }

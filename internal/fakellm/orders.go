@@ -1,6 +1,7 @@
 package fakellm
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ import (
 //	end-after=N      after N content events, end the response as if complete
 //	hang-after=N     after N content events, send nothing until the client leaves
 //	tool=NAME[,…]    call these tools
-//	think            think before answering
+//	think            reason before answering
 //	cached=N         say that N of the input tokens came from the cache
 //
 // The -after orders concern streams only.
@@ -47,37 +48,29 @@ func ParseOrders(s string) (Orders, error) {
 	return o, nil
 }
 
-func (o *Orders) read(word string) (err error) {
+func (o *Orders) read(word string) error {
 	name, value, _ := strings.Cut(word, "=")
-	switch name {
-	case "status":
-		if o.Status, err = strconv.Atoi(value); err == nil && (o.Status < 400 || o.Status > 599) {
-			return fmt.Errorf("want 400 to 599")
-		}
-	case "retry-after":
-		o.RetryAfter, err = strconv.Atoi(value)
-	case "plain":
-		o.Plain = true
-	case "wait":
-		o.Wait, err = time.ParseDuration(value)
-	case "pace":
-		o.Pace, err = time.ParseDuration(value)
-	case "error-after":
-		o.ErrorAfter, err = strconv.Atoi(value)
-	case "cut-after":
-		o.CutAfter, err = strconv.Atoi(value)
-	case "end-after":
-		o.EndAfter, err = strconv.Atoi(value)
-	case "hang-after":
-		o.HangAfter, err = strconv.Atoi(value)
-	case "tool":
+	numbers := map[string]*int{
+		"status": &o.Status, "retry-after": &o.RetryAfter, "cached": &o.Cached,
+		"error-after": &o.ErrorAfter, "cut-after": &o.CutAfter, "end-after": &o.EndAfter, "hang-after": &o.HangAfter,
+	}
+	waits := map[string]*time.Duration{"wait": &o.Wait, "pace": &o.Pace}
+	flags := map[string]*bool{"plain": &o.Plain, "think": &o.Think}
+	var err error
+	switch {
+	case numbers[name] != nil:
+		*numbers[name], err = strconv.Atoi(value)
+	case waits[name] != nil:
+		*waits[name], err = time.ParseDuration(value)
+	case flags[name] != nil:
+		*flags[name] = true
+	case name == "tool":
 		o.Tools = strings.Split(value, ",")
-	case "think":
-		o.Think = true
-	case "cached":
-		o.Cached, err = strconv.Atoi(value)
 	default:
-		return fmt.Errorf("unknown")
+		return errors.New("unknown")
+	}
+	if err == nil && name == "status" && (o.Status < 400 || o.Status > 599) {
+		return errors.New("want 400 to 599")
 	}
 	return err
 }

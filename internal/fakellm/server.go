@@ -19,7 +19,7 @@ const (
 	OpenAIKey       = "sk-fake-openai"
 	AnthropicKey    = "sk-ant-fake"
 	AccessKeyID     = "AKIDEXAMPLE"
-	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" //nolint:gosec // Amazon's published example opens nothing.
 )
 
 // maxBody is the longest request body that is read, in bytes.
@@ -182,8 +182,7 @@ func (s *Server) orders(pr provider, r *http.Request, p *prompt) (Orders, error)
 }
 
 func asFailure(err error) failure {
-	var f failure
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[failure](err); ok {
 		return f
 	}
 	return failure{status: http.StatusInternalServerError, message: err.Error()}

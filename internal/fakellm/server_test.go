@@ -59,9 +59,17 @@ func sign(t *testing.T, r *http.Request, body string) {
 	}
 }
 
-func do(t *testing.T, r *http.Request) (*http.Response, string) {
+// reply is what a request got.
+type reply struct {
+	status      int
+	contentType string
+	body        string // with the error that ended it, if one did
+}
+
+func do(t *testing.T, r *http.Request) reply {
 	t.Helper()
-	res, err := http.DefaultTransport.RoundTrip(r)
+	client := http.Client{}
+	res, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +78,7 @@ func do(t *testing.T, r *http.Request) (*http.Response, string) {
 	if err != nil {
 		b = append(b, " <"+err.Error()+">"...)
 	}
-	return res, string(b)
+	return reply{res.StatusCode, res.Header.Get("Content-Type"), string(b)}
 }
 
 func TestServer_AnswersInEveryProtocol(t *testing.T) {
@@ -110,9 +118,9 @@ func TestServer_AnswersInEveryProtocol(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := start(t)
-			res, body := do(t, request(t, srv.URL, tc.path, tc.body))
-			if res.StatusCode != http.StatusOK || !strings.Contains(body, tc.want) {
-				t.Errorf("got %d %s\nwant 200 with %s", res.StatusCode, body, tc.want)
+			res := do(t, request(t, srv.URL, tc.path, tc.body))
+			if res.status != http.StatusOK || !strings.Contains(res.body, tc.want) {
+				t.Errorf("got %d %s\nwant 200 with %s", res.status, res.body, tc.want)
 			}
 		})
 	}
@@ -127,9 +135,9 @@ func TestServer_StreamsSpellTheSameAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := start(t)
-			res, body := do(t, request(t, srv.URL, tc.path, tc.body))
-			if got := spelled(t, res.Header.Get("Content-Type"), body); got != want {
-				t.Errorf("stream spells %q, want %q:\n%s", got, want, body)
+			res := do(t, request(t, srv.URL, tc.path, tc.body))
+			if got := spelled(t, res.contentType, res.body); got != want {
+				t.Errorf("stream spells %q, want %q:\n%s", got, want, res.body)
 			}
 		})
 	}
@@ -215,9 +223,9 @@ func TestServer_Refuses(t *testing.T) {
 			if tc.change != nil {
 				tc.change(r)
 			}
-			res, body := do(t, r)
-			if res.StatusCode != tc.status || !strings.Contains(body, tc.want) {
-				t.Errorf("got %d %s\nwant %d with %q", res.StatusCode, body, tc.status, tc.want)
+			res := do(t, r)
+			if res.status != tc.status || !strings.Contains(res.body, tc.want) {
+				t.Errorf("got %d %s\nwant %d with %q", res.status, res.body, tc.status, tc.want)
 			}
 		})
 	}
@@ -238,9 +246,9 @@ func TestServer_ObeysOrders(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := start(t)
-			res, body := do(t, request(t, srv.URL, openAIPath, `{"model":"m","stream":`+tc.stream+`,"messages":[{"role":"user","content":"Hi [fake `+tc.orders+`]"}]}`))
-			if res.StatusCode != tc.status || !strings.Contains(body, tc.want) || strings.Contains(body, tc.without) {
-				t.Errorf("got %d %s\nwant %d with %q and without %q", res.StatusCode, body, tc.status, tc.want, tc.without)
+			res := do(t, request(t, srv.URL, openAIPath, `{"model":"m","stream":`+tc.stream+`,"messages":[{"role":"user","content":"Hi [fake `+tc.orders+`]"}]}`))
+			if res.status != tc.status || !strings.Contains(res.body, tc.want) || strings.Contains(res.body, tc.without) {
+				t.Errorf("got %d %s\nwant %d with %q and without %q", res.status, res.body, tc.status, tc.want, tc.without)
 			}
 		})
 	}
@@ -258,7 +266,8 @@ func TestServer_KeepsAccount(t *testing.T) {
 	send("cut-after=2", "true")
 	hang, cancel := context.WithCancel(t.Context())
 	r := request(t, srv.URL, openAIPath, `{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi [fake hang-after=1]"}]}`)
-	res, err := http.DefaultTransport.RoundTrip(r.WithContext(hang))
+	client := http.Client{}
+	res, err := client.Do(r.WithContext(hang))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,9 +278,14 @@ func TestServer_KeepsAccount(t *testing.T) {
 		Reported: Tokens{Input: 4, Cached: 1, Output: 4},
 		ByModel:  map[string]Tokens{"m": {Input: 4, Cached: 1, Output: 4}},
 	}
-	deadline := time.Now().Add(5 * time.Second)
-	for fake.Accounts()["openai"].Requests < 4 && time.Now().Before(deadline) {
-		time.Sleep(time.Millisecond) // until the server has noticed that the client left
+	look, timeout := time.NewTicker(time.Millisecond), time.After(5*time.Second)
+	defer look.Stop()
+	for fake.Accounts()["openai"].Requests < 4 { // until the server has noticed that the client left
+		select {
+		case <-look.C:
+		case <-timeout:
+			t.Fatalf("account: %+v", fake.Accounts())
+		}
 	}
 	if diff := cmp.Diff(want, fake.Accounts()["openai"]); diff != "" {
 		t.Errorf("account differs (-want +got):\n%s", diff)
@@ -280,24 +294,24 @@ func TestServer_KeepsAccount(t *testing.T) {
 
 func TestServer_EmbedsAndLists(t *testing.T) {
 	srv := start(t)
-	_, float := do(t, request(t, srv.URL, "/v1/embeddings", `{"model":"fake-embedding","input":["a","b c"],"dimensions":2}`))
+	float := do(t, request(t, srv.URL, "/v1/embeddings", `{"model":"fake-embedding","input":["a","b c"],"dimensions":2}`))
 	var got struct {
 		Data []struct{ Embedding []float64 }
 		Us   struct {
 			In int `json:"prompt_tokens"`
 		} `json:"usage"`
 	}
-	if err := json.Unmarshal([]byte(float), &got); err != nil || len(got.Data) != 2 || len(got.Data[0].Embedding) != 2 || got.Us.In != 3 {
-		t.Errorf("embeddings: %v: %s", err, float)
+	if err := json.Unmarshal([]byte(float.body), &got); err != nil || len(got.Data) != 2 || len(got.Data[0].Embedding) != 2 || got.Us.In != 3 {
+		t.Errorf("embeddings: %v: %s", err, float.body)
 	}
-	_, base64 := do(t, request(t, srv.URL, "/v1/embeddings", `{"model":"fake-embedding","input":"a","encoding_format":"base64"}`))
-	if !strings.Contains(base64, `"embedding":"`) {
-		t.Errorf("base64 embedding: %s", base64)
+	base64 := do(t, request(t, srv.URL, "/v1/embeddings", `{"model":"fake-embedding","input":"a","encoding_format":"base64"}`))
+	if !strings.Contains(base64.body, `"embedding":"`) {
+		t.Errorf("base64 embedding: %s", base64.body)
 	}
 	r := request(t, srv.URL, "/v1/models", "")
 	r.Method, r.Body = http.MethodGet, nil
 	r.ContentLength = 0
-	if res, body := do(t, r); res.StatusCode != 200 || !strings.Contains(body, "fake-large") {
-		t.Errorf("models: %d %s", res.StatusCode, body)
+	if res := do(t, r); res.status != 200 || !strings.Contains(res.body, "fake-large") {
+		t.Errorf("models: %d %s", res.status, res.body)
 	}
 }

@@ -20,7 +20,9 @@ type gateway struct {
 	runtime *runtime.Runtime
 	// server is nil where nothing is to be served.
 	server *server.Server
-	stop   context.CancelFunc
+	// apply makes an update live; the error names the resource or listener.
+	apply func(ir.Update) error
+	stop  context.CancelFunc
 	// rejected is why the last update could not be served; empty: it is.
 	rejected string
 }
@@ -63,22 +65,16 @@ func (f *fleet) apply(ctx context.Context, r engine.Result) {
 	}
 }
 
-func (g *gateway) apply(u ir.Update) error {
-	if g.server == nil {
-		return g.runtime.Apply(u) //nolint:wrapcheck // it names the resource.
-	}
-	return g.server.Apply(u) //nolint:wrapcheck // it names the listener or resource.
-}
-
 // start makes the data plane of a new Gateway.
 func (f *fleet) start(ctx context.Context) *gateway {
 	g := &gateway{runtime: server.NewRuntime(f.observer), stop: func() {}}
-	if !f.serve {
+	if g.apply = g.runtime.Apply; !f.serve {
 		return g
 	}
 	g.server = server.New(server.Options{
 		Runtime: g.runtime, Observe: f.observer, Bind: f.bind, Port: f.port, Log: f.log,
 	})
+	g.apply = g.server.Apply
 	ctx, g.stop = context.WithCancel(ctx)
 	f.running.Go(func() { g.server.Run(ctx) })
 	return g

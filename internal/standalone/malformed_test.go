@@ -23,6 +23,10 @@ spec: {ports: [{port: 80}]}
 // manifests that are wrong, beside a good one that they must leave alone.
 func TestLoad_NamesWhatIsWrong(t *testing.T) {
 	good := routeTo("good", "/good", "good.example")
+	shared, err := newDecoder() // compiling its schemas takes most of the time
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct{ manifest, want string }{
 		"NotYAML":          {"kind: [", "bad.yaml:1: not YAML: line 1:"},
 		"Binary":           {"\x00\x01\x02", "bad.yaml:1: not YAML: control characters are not allowed"},
@@ -50,10 +54,7 @@ func TestLoad_NamesWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, err := newWorld()
-			if err != nil {
-				t.Fatal(err)
-			}
+			w := emptyWorld(shared)
 			changes, problems := w.load(t.Context(), map[string][]byte{
 				"good.yaml": []byte(routeTo("bystander", "/b", "b.example")),
 				"bad.yaml":  []byte(tc.manifest),

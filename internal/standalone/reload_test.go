@@ -38,6 +38,8 @@ spec:
 func (r *running) redirectsTo(path, host string) time.Duration {
 	r.t.Helper()
 	start := time.Now()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
 	want := "http://" + host + path
 	if host == "" {
 		want = ""
@@ -49,7 +51,7 @@ func (r *running) redirectsTo(path, host string) time.Duration {
 		} else if time.Since(start) > 10*time.Second {
 			r.t.Fatalf("%s is redirected to %q, want %q", path, location, want)
 		}
-		time.Sleep(5 * time.Millisecond) // between two tries
+		<-look.C
 	}
 }
 

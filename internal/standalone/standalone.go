@@ -182,12 +182,10 @@ func (s *Standalone) status(key translate.Key) (Status, error) {
 
 // reportable says whether a kind has a status that somebody must write.
 func reportable(kind translate.Kind) bool {
-	switch kind {
-	case translate.KindService, translate.KindEndpointSlice, translate.KindSecret, translate.KindConfigMap,
-		translate.KindNamespace, translate.KindReferenceGrant:
-		return false
-	}
-	return true
+	return !slices.Contains([]translate.Kind{
+		translate.KindService, translate.KindEndpointSlice, translate.KindSecret, translate.KindConfigMap,
+		translate.KindNamespace, translate.KindReferenceGrant,
+	}, kind)
 }
 
 // facts are what only the running data plane knows of a Gateway.

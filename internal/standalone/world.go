@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/citoroute/citoroute/internal/engine"
@@ -55,7 +54,13 @@ func newWorld() (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &world{decoder: d, files: map[string]*fileContent{}, objects: map[translate.Key]item{}, implicit: map[translate.Key]translate.Object{}}, nil
+	return emptyWorld(d), nil
+}
+
+func emptyWorld(d *decoder) *world {
+	return &world{
+		decoder: d, files: map[string]*fileContent{}, objects: map[translate.Key]item{}, implicit: map[translate.Key]translate.Object{},
+	}
 }
 
 // load takes the files as they are now, and those that could not be read, and
@@ -165,13 +170,13 @@ func (w *world) imply() []engine.Change {
 	want := map[translate.Key]translate.Object{}
 	class := translate.Key{Kind: translate.KindGatewayClass, Name: className}
 	want[class] = &gatewayv1.GatewayClass{
-		ObjectMeta: metav1.ObjectMeta{Name: className, Generation: 1},
-		Spec:       gatewayv1.GatewayClassSpec{ControllerName: controllerName},
+		Name: className, Generation: 1,
+		Spec: gatewayv1.GatewayClassSpec{ControllerName: controllerName},
 	}
 	for key := range w.objects {
 		if key.Namespace != "" {
 			want[translate.Key{Kind: translate.KindNamespace, Name: key.Namespace}] = &corev1.Namespace{
-				ObjectMeta: metav1.ObjectMeta{Name: key.Namespace, Labels: map[string]string{corev1.LabelMetadataName: key.Namespace}},
+				Name: key.Namespace, Labels: map[string]string{corev1.LabelMetadataName: key.Namespace},
 			}
 		}
 	}
