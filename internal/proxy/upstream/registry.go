@@ -81,7 +81,9 @@ func (r *Registry) Set(b *ir.Backend, e *ir.Endpoints, find SecretSource) {
 	c.config.Store(newConfig(b, old, find))
 }
 
-// Delete makes the backend unknown; rules that point at it answer 500.
+// Delete makes the backend unknown. Rules that still point at it answer 500.
+// Where there are none the cluster is only forgotten: requests that began
+// before may still be on their way to it.
 func (r *Registry) Delete(backend string) {
 	c := r.clusters[backend]
 	if c == nil {
@@ -90,9 +92,12 @@ func (r *Registry) Delete(backend string) {
 	if old := c.config.Load(); old != nil {
 		r.unuse(old.Backend.Endpoints, c)
 	}
+	if r.refs[c] == 0 {
+		delete(r.clusters, backend)
+		return
+	}
 	c.config.Store(nil)
 	c.endpoints.Store(nil)
-	r.drop(c)
 }
 
 // SetEndpoints makes the addresses of a resource live in every cluster that

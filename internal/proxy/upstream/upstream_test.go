@@ -68,8 +68,11 @@ func TestRegistry_AClusterOutlivesItsConfigurations(t *testing.T) {
 	if _, err := c.Pick(1, now, nil); err != nil {
 		t.Errorf("a backend that came back: %v", err)
 	}
-	r.Delete("b")
 	r.Release(c)
+	r.Delete("b")
+	if _, err := c.Pick(1, now, nil); err != nil {
+		t.Errorf("an old request found its backend gone: %v", err)
+	}
 	if len(r.clusters)+len(r.refs)+len(r.using) != 0 {
 		t.Errorf("something is left: %v %v %v", r.clusters, r.refs, r.using)
 	}

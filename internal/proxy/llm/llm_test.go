@@ -1,0 +1,184 @@
+package llm
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+func TestProtocolOf(t *testing.T) {
+	for _, test := range []struct {
+		path, prefix string
+		want         ai.Protocol
+		ok           bool
+	}{
+		{"/v1/chat/completions", "/v1/chat/completions", ai.Chat, true},
+		{"/v1/chat/completions/", "/v1/chat/completions", ai.Chat, true},
+		{"/llm", "/llm", ai.Chat, true},
+		{"/llm/chat/completions", "/llm", ai.Chat, true},
+		{"/llm/v1/chat/completions", "/llm", ai.Chat, true},
+		{"/v1/chat/completions", "", ai.Chat, true},
+		{"/v1/messages", "", ai.Messages, true},
+		{"/v1/messages", "/v1/messages", ai.Messages, true},
+		{"/v1/embeddings", "", ai.Chat, false},
+		{"/v1/chat/completions/x", "/v1/chat/completions", ai.Chat, false},
+		{"/v1/v1/chat/completions", "", ai.Chat, false},
+	} {
+		if got, ok := ProtocolOf(test.path, test.prefix); got != test.want || ok != test.ok {
+			t.Errorf("%s under %q: %s, %v", test.path, test.prefix, got, ok)
+		}
+	}
+}
+
+const request = `{"model":"m","messages":[{"role":"user","content":"hello"}]}`
+
+func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exchange.Request, error) {
+	t.Helper()
+	call, err := Parse(ai.Chat, []byte(request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &exchange.Request{Method: "POST", Path: "/v1/chat/completions", Query: "key=mine", HasQuery: true, Authority: "gateway"}
+	for _, name := range []string{"Authorization", "x-api-key", "Api-Key", "x-goog-api-key", "Cookie", "anthropic-beta", "OpenAI-Project", "X-Forwarded-For", "Content-Encoding"} {
+		req.Header.Add(name, "mine")
+	}
+	req.Header.Add("Traceparent", "00-1")
+	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret})
+	return a, req, err
+}
+
+func TestPrepare_SendsOneCredentialAndNothingOfTheClients(t *testing.T) {
+	secret := &ir.Secret{Values: map[string]ir.Bytes{"token": ir.Bytes(" sk-1\n")}}
+	for name, test := range map[string]struct {
+		provider    ir.LLMProvider
+		field, want string
+		path        string
+	}{
+		"OpenAI":    {ir.LLMProvider{Provider: "openai", Host: "h", BasePath: "/v1"}, "Authorization", "Bearer sk-1", "/v1/chat/completions"},
+		"Anthropic": {ir.LLMProvider{Provider: "anthropic", Host: "h"}, "X-Api-Key", "sk-1", "/v1/messages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, req, err := prepare(t, test.provider, secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v, _ := req.Header.Get(test.field); v != test.want {
+				t.Errorf("%s: %q", test.field, v)
+			}
+			for f := range req.Header.All() {
+				if f.Value == "mine" {
+					t.Errorf("%s of the client goes to the provider", f.Name)
+				}
+			}
+			if req.Authority != "h" || req.Path != test.path || req.HasQuery || req.Query != "" || !req.Header.Has("Traceparent") {
+				t.Errorf("%+v", req)
+			}
+			if b, err := io.ReadAll(req.Body); err != nil || int64(len(b)) != req.ContentLength || !strings.Contains(string(b), "hello") {
+				t.Errorf("body %s, %v", b, err)
+			}
+		})
+	}
+}
+
+func TestPrepare_RefusesWhatItCanNotSend(t *testing.T) {
+	for name, test := range map[string]struct {
+		provider string
+		secret   *ir.Secret
+		want     int
+	}{
+		"UnknownProvider": {"nobody", nil, 500},
+		"NoUsableKey":     {"openai", &ir.Secret{Values: map[string]ir.Bytes{"a": ir.Bytes("1"), "b": ir.Bytes("2")}}, 500},
+		"EmptyKey":        {"openai", &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("\n")}}, 500},
+		"KeyWithNewline":  {"openai", &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("a\r\nB: c")}}, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, req, err := prepare(t, ir.LLMProvider{Provider: test.provider, Host: "h"}, test.secret)
+			e, ok := errors.AsType[*chat.Error](err)
+			if !ok || e.Status != test.want {
+				t.Errorf("%v", err)
+			}
+			if v, _ := req.Header.Get("Authorization"); strings.Contains(v, "Bearer") {
+				t.Errorf("a credential was set: %q", v)
+			}
+		})
+	}
+}
+
+func answer(status int, kind, body string) *exchange.Response {
+	resp := &exchange.Response{Status: status, Body: upstream.NewBody([]byte(body)), ContentLength: int64(len(body))}
+	resp.Header.Add("Content-Type", kind)
+	resp.Header.Add("Retry-After", "7")
+	resp.Header.Add("openai-organization", "ours")
+	resp.Header.Add("x-ratelimit-remaining-requests", "1")
+	return resp
+}
+
+func TestAnswer_PassesErrorsOnWithoutTheCredential(t *testing.T) {
+	a, _, err := prepare(t, ir.LLMProvider{Provider: "openai", Host: "h"}, &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("sk-secret")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := answer(429, "application/json", `{"error":{"message":"slow down, sk-secret","type":"rate_limit_error"}}`)
+	if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := io.ReadAll(resp.Body)
+	if resp.Status != 429 || !strings.Contains(string(b), "slow down") || strings.Contains(string(b), "sk-secret") {
+		t.Errorf("%d %s", resp.Status, b)
+	}
+	if !resp.Header.Has("Retry-After") || resp.Header.Has("openai-organization") || resp.Header.Has("x-ratelimit-remaining-requests") {
+		t.Errorf("header %v", resp.Header)
+	}
+}
+
+func TestAnswer_TranslatesAnthropic(t *testing.T) {
+	a, _, err := prepare(t, ir.LLMProvider{Provider: "anthropic", Host: "h"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := answer(200, "application/json", `{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":1}}`)
+	if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := io.ReadAll(resp.Body)
+	for _, want := range []string{`"object":"chat.completion"`, `"content":"hi"`, `"total_tokens":4`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("%s lacks %s", b, want)
+		}
+	}
+}
+
+func TestAnswer_RefusesWhatItCanNotRead(t *testing.T) {
+	for name, resp := range map[string]*exchange.Response{
+		"NotJSON":    answer(200, "application/json", "hello"),
+		"EmptyBody":  {Status: 200},
+		"NoStream":   answer(200, "text/event-stream", ""),
+		"BrokenOff":  {Status: 200, Body: &broken{}},
+		"ErrorBreak": {Status: 500, Body: &broken{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, _, err := prepare(t, ir.LLMProvider{Provider: "anthropic", Host: "h"}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = a.Answer(resp, time.Unix(1, 0))
+			if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 502 {
+				t.Errorf("%v, status %d", err, resp.Status)
+			}
+		})
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+func (broken) Buffered() int            { return 0 }
+func (broken) Close() error             { return nil }
