@@ -321,3 +321,30 @@ func TestServer_ChangesDropNoRequest(t *testing.T) {
 		t.Logf("%s: %d requests over %d changes", name, l.asked.Load(), changes)
 	}
 }
+
+func TestServer_PortMayChangeItsProtocol(t *testing.T) {
+	backend, began, release := slow(t)
+	ca := newAuthority(t)
+	srv, _ := start(t, Options{})
+	plain := httpListener(443)
+	apply(t, srv, append(forward(plain, ir.ProtocolHTTP, backend), plain)...)
+	at := addr(t, srv, 443)
+	answered := make(chan string, 1)
+	go func() {
+		_, body, err := get(t, client(t, nil, "", http1), "http://"+at)
+		answered <- fmt.Sprint(body, err)
+	}()
+	<-began
+	secure := httpsListener("tls", "a.test", "s")
+	apply(t, srv, secure, answer(secure, 200, "secure"), ca.secret("s", "a.test"))
+	if now := addr(t, srv, 443); now != at {
+		t.Errorf("the port was bound anew: %s, then %s", at, now)
+	}
+	if _, body, err := get(t, client(t, clientTLS(ca), at, both), "https://a.test/"); body != "secure" {
+		t.Errorf("got %q, %v", body, err)
+	}
+	close(release)
+	if got := <-answered; got != "done<nil>" {
+		t.Errorf("the request in flight got %s", got)
+	}
+}
