@@ -280,7 +280,8 @@ func (a *attempt) finish() error {
 	r.Status, r.Body, r.Tunnel = h.status, nil, nil
 	r.Header, h.fields = h.fields, r.Header
 	r.ContentLength = h.length
-	f, keep := framedClose, h.keepAlive()
+	// A body that was announced and not sent leaves the connection undefined.
+	f, keep := framedClose, h.keepAlive() && (a.rest.ended || u.upload != nil)
 	switch {
 	case a.ex.Request.Method == "HEAD" || h.status == 304:
 		f = framedNone
