@@ -285,6 +285,20 @@ var _ = Describe("The controller", Ordered, func() {
 		Eventually(condition(ctx, late, gatewayv1.GatewayConditionAccepted)).Should(Equal("True Accepted"))
 	})
 
+	It("serves from a replica that does not lead", func(ctx SpecContext) {
+		address := freeAddress(ctx)
+		stop := startReplica(address)
+		defer stop()
+		ns := newNamespace(ctx)
+		gateway := newGateway(ns, "web", "citoroute")
+		Expect(suite.client.Create(ctx, gateway)).To(Succeed())
+		key := types.NamespacedName{Namespace: ns, Name: "web-citoroute"}
+		proxy := connectProxyTo(ctx, address, "gateway/"+ns+"/web", waitForAccount(ctx, key), key)
+		Eventually(proxy.count).WithArguments(ir.TypeListener).Should(Equal(1))
+		playCluster(ctx, key, "192.0.2.1")
+		Eventually(condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)).Should(Equal("True Programmed"))
+	})
+
 	It("works without an optional kind and takes it in when it is installed", func(ctx SpecContext) {
 		_, err := envtest.InstallCRDs(suite.config, envtest.CRDInstallOptions{
 			Paths: []string{filepath.Join(suite.crds, absentAtFirst)}, ErrorIfPathMissing: true,

@@ -85,6 +85,12 @@ func (p *fakeProxy) hosts() []string {
 // bundle and the token of the named ServiceAccount.
 func connectProxy(ctx context.Context, node string, account, gateway types.NamespacedName) *fakeProxy {
 	GinkgoHelper()
+	return connectProxyTo(ctx, suite.address, node, account, gateway)
+}
+
+// connectProxyTo is connectProxy to one replica of the controller.
+func connectProxyTo(ctx context.Context, address, node string, account, gateway types.NamespacedName) *fakeProxy {
+	GinkgoHelper()
 	config := &corev1.ConfigMap{}
 	Eventually(func() error { return suite.client.Get(ctx, gateway, config) }).Should(Succeed())
 	dir := GinkgoT().TempDir()
@@ -93,7 +99,7 @@ func connectProxy(ctx context.Context, node string, account, gateway types.Names
 	Expect(os.WriteFile(tokenFile, []byte(tokenOf(ctx, account)), 0o600)).To(Succeed())
 	p := &fakeProxy{current: map[ir.Ref]ir.Resource{}}
 	c := &push.Client{
-		Node: node, Proxy: "fake", Servers: []string{suite.address}, Sink: p,
+		Node: node, Proxy: "fake", Servers: []string{address}, Sink: p,
 		Credentials: push.FileCredentials(ca, streamHost), Token: push.FileToken(tokenFile),
 	}
 	run, cancel := context.WithCancel(context.Background())

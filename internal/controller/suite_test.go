@@ -77,6 +77,18 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 // startController runs the controller until suite.stop is called.
 func startController() {
 	GinkgoHelper()
+	stop := startReplica(suite.address)
+	suite.stop = func() {
+		GinkgoHelper()
+		stop()
+		suite.stop = func() {}
+	}
+}
+
+// startReplica runs a controller whose config stream is at address, and returns
+// what stops it.
+func startReplica(address string) (stop func()) {
+	GinkgoHelper()
 	registry := prometheus.NewRegistry()
 	scheme, err := NewScheme()
 	Expect(err).NotTo(HaveOccurred())
@@ -89,17 +101,16 @@ func startController() {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(Setup(mgr, Options{
 		Namespace: ownNamespace, ServiceName: "citoroute-controller", SecretName: "citoroute-controller-tls",
-		StreamAddress: suite.address, Infra: infra.Options{Image: "citoroute/proxy:test"},
+		StreamAddress: address, Infra: infra.Options{Image: "citoroute/proxy:test"},
 		Logger: slog.New(logHandler()), Registry: registry,
 	})).To(Succeed())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
-	suite.stop = func() {
+	return func() {
 		GinkgoHelper()
 		cancel()
 		Eventually(done).Should(Receive(Not(HaveOccurred())))
-		suite.stop = func() {}
 	}
 }
 

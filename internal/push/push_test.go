@@ -307,7 +307,9 @@ func TestServer_TriesAgainWhatWasRefused(t *testing.T) {
 		want []string
 	}{
 		{func() {}, []string{"listener/l", "route/r"}},
-		{func() { answer(&ir.ResourceError{Resource: ir.Ref{Type: ir.TypeListener, Name: "l"}, Err: errors.New("in use")}) }, []string{"route/r"}},
+		{func() {
+			answer(&ir.ResourceError{Resource: ir.Ref{Type: ir.TypeListener, Name: "l"}, Err: errors.New("in use")})
+		}, []string{"route/r"}},
 		{func() { answer(nil) }, nil},
 		{func() { s.retry(st) }, []string{"listener/l"}},
 		{func() { answer(nil) }, nil},
