@@ -83,25 +83,33 @@ func (c *Call) relay(o chat.Options) (*chat.Wire, error) {
 	return w, nil
 }
 
+// Answer is a whole answer as the client gets it.
+type Answer struct {
+	Body []byte
+	// Usage is what the answer cost; Counted says that the provider told.
+	Usage   chat.Usage
+	Counted bool
+}
+
 // Response translates a whole answer with status 2xx; created is in Unix
-// seconds. ok says that the provider sent the usage. The error is a *chat.Error.
-func (a *Attempt) Response(body []byte, created int64) (out []byte, u chat.Usage, ok bool, err error) {
+// seconds. The error is a *chat.Error.
+func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.relayed {
-		u, ok = a.call.client.usage(body)
-		return body, u, ok, nil
+		u, ok := a.call.client.usage(body)
+		return Answer{Body: body, Usage: u, Counted: ok}, nil
 	}
 	r, err := a.provider.decode(a.Wire, body)
 	if err != nil {
-		return nil, chat.Usage{}, false, asError(err)
+		return Answer{}, asError(err)
 	}
 	if r.Model == "" {
 		r.Model = a.Wire.Model
 	}
-	out, err = a.call.client.encode(r, created)
-	if err != nil {
-		return nil, r.Usage, r.HasUsage, asError(err)
+	out := Answer{Usage: r.Usage, Counted: r.HasUsage}
+	if out.Body, err = a.call.client.encode(r, created); err != nil {
+		return out, asError(err)
 	}
-	return out, r.Usage, r.HasUsage, nil
+	return out, nil
 }
 
 // Error reads an answer whose status is not 2xx. header returns a field of it
@@ -112,8 +120,7 @@ func (a *Attempt) Error(status int, header func(string) string, body []byte) *ch
 
 // asError returns err as the *chat.Error that a client can be told of.
 func asError(err error) *chat.Error {
-	var e *chat.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*chat.Error](err); ok {
 		return e
 	}
 	return &chat.Error{Status: 500, Type: chat.TypeServer, Message: "the gateway could not process the request"}

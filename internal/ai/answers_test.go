@@ -75,15 +75,14 @@ func answered(t *testing.T, request []byte, p Provider, name string, body []byte
 	if status, err := strconv.Atoi(name); err == nil {
 		return refused(a, status, body)
 	}
-	out, u, ok, err := a.Response(body, 1)
-	var e *chat.Error
-	if errors.As(err, &e) {
+	out, err := a.Response(body, 1)
+	if e, ok := errors.AsType[*chat.Error](err); ok {
 		return "error " + e.Error() + "\n"
 	}
-	if ok && (u.CacheRead+u.CacheWrite > u.Prompt || u.Reasoning > u.Completion) {
+	if u := out.Usage; out.Counted && (u.CacheRead+u.CacheWrite > u.Prompt || u.Reasoning > u.Completion) {
 		t.Errorf("%s: usage does not add up: %+v", name, u)
 	}
-	return string(out) + "\n"
+	return string(out.Body) + "\n"
 }
 
 func refused(a *Attempt, status int, body []byte) string {

@@ -51,6 +51,7 @@ type relay interface {
 // clientOf is the one place that knows every client protocol.
 func clientOf(p Protocol) client {
 	switch p {
+	case Chat:
 	case Messages:
 		return client{
 			parse:   anthropic.Parse,

@@ -88,11 +88,11 @@ func accepted(t *testing.T, url string, p Provider, body []byte, now time.Time) 
 		u, _ := s.Usage()
 		return u.Total()
 	}
-	_, u, ok, err := a.Response(answer, 1)
-	if err != nil || !ok {
-		t.Fatalf("%v, usage %v\n%s", err, ok, answer)
+	out, err := a.Response(answer, 1)
+	if err != nil || !out.Counted {
+		t.Fatalf("%v, usage %v\n%s", err, out.Counted, answer)
 	}
-	return u.Total()
+	return out.Usage.Total()
 }
 
 func send(t *testing.T, url string, p Provider, w *chat.Wire, now time.Time) *http.Response {
@@ -118,7 +118,7 @@ func send(t *testing.T, url string, p Provider, w *chat.Wire, now time.Time) *ht
 	for _, f := range header {
 		req.Header.Set(f.Name, f.Value)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{Timeout: time.Minute}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,8 +77,7 @@ func translated(t *testing.T, p Provider, body []byte) string {
 		}
 		a, err = c.Attempt(p, o)
 	}
-	var refused *chat.Error
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*chat.Error](err); ok {
 		return "error " + refused.Error() + "\n"
 	}
 	if err != nil {

@@ -18,8 +18,9 @@ func stopReason(f chat.Finish) string {
 		return "tool_use"
 	case chat.FinishFiltered:
 		return "refusal"
+	default:
+		return "end_turn"
 	}
-	return "end_turn"
 }
 
 func writeUsage(u chat.Usage) usage {
@@ -41,6 +42,7 @@ func Encode(r *chat.Response) ([]byte, error) {
 			out.Content = append(out.Content, block{Type: typeRedactedThinking, Data: b.Text})
 		case chat.ToolUse:
 			out.Content = append(out.Content, block{Type: typeToolUse, ID: b.ID, Name: b.Name, Input: b.Input})
+		default: // an answer has no others
 		}
 	}
 	if r.Refusal != "" {

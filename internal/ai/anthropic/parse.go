@@ -54,6 +54,17 @@ func Parse(body []byte) (*chat.Request, error) {
 	if t := in.Temperature; t != nil && (*t < 0 || *t > 1) {
 		return nil, chat.Invalid("temperature", "must be from 0 to 1, not %v", *t)
 	}
+	parseService(&in, out)
+	if err := parseTools(&in, out); err != nil {
+		return nil, err
+	}
+	if err := parseMessages(&in, out); err != nil {
+		return nil, err
+	}
+	return out, parseRest(in.Rest, out)
+}
+
+func parseService(in *clientRequest, out *chat.Request) {
 	if c := in.OutputConfig; c != nil {
 		if c.Effort != "" {
 			out.Effort = c.Effort
@@ -74,13 +85,6 @@ func Parse(body []byte) (*chat.Request, error) {
 	case "standard_only":
 		out.ServiceTier = "default"
 	}
-	if err := parseTools(&in, out); err != nil {
-		return nil, err
-	}
-	if err := parseMessages(&in, out); err != nil {
-		return nil, err
-	}
-	return out, parseRest(in.Rest, out)
 }
 
 // effortOf says in words how much a thinking object lets the model think, for

@@ -151,8 +151,9 @@ func (b *builder) choice() *toolChoice {
 			return &toolChoice{Any: &struct{}{}}
 		}
 		return &toolChoice{Tool: &named{b.wire.Names.Wire(b.in.ToolChoice.Name)}}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // formatTool is the name of the tool that a model without structured outputs

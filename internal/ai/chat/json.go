@@ -10,12 +10,10 @@ import (
 // BadJSON turns an error of the JSON decoder into one for the client, naming
 // the place.
 func BadJSON(err error) *Error {
-	var semantic *json.SemanticError
-	if errors.As(err, &semantic) {
+	if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
 		return Invalid(param(semantic.JSONPointer), "the value has the wrong type")
 	}
-	var syntactic *jsontext.SyntacticError
-	if errors.As(err, &syntactic) {
+	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(err, jsontext.ErrDuplicateName) {
 			return Invalid(param(syntactic.JSONPointer), "the member stands there twice")
 		}

@@ -1,6 +1,9 @@
 package chat
 
-import "encoding/json/jsontext"
+import (
+	"encoding/json/jsontext"
+	"slices"
+)
 
 // Role is who speaks in a turn.
 type Role uint8
@@ -173,11 +176,8 @@ func (r *Request) AllowedTools() []Tool {
 	}
 	var left []Tool
 	for _, t := range r.Tools {
-		for _, name := range r.ToolChoice.Allowed {
-			if t.Name == name {
-				left = append(left, t)
-				break
-			}
+		if slices.Contains(r.ToolChoice.Allowed, t.Name) {
+			left = append(left, t)
 		}
 	}
 	return left

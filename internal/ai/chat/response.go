@@ -79,8 +79,9 @@ func (e Event) Content() bool {
 	switch e.Kind {
 	case TextDelta, ThinkDelta, ThinkSign, ThinkHidden, ToolStart, ToolDelta, RefusalDelta, Stop:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // EmptyObject is the JSON value {}.

@@ -33,7 +33,21 @@ func AbilitiesOf(model string) Abilities {
 	if !ok {
 		return Abilities{}
 	}
-	family, version := "", []int{}
+	family, v := generation(rest)
+	opus := family == "opus"
+	return Abilities{
+		Claude:       true,
+		NoSampling:   opus && v >= 407 || v >= 500,
+		OneSampling:  v >= 401,
+		Effort:       opus && v >= 405 || v >= 406,
+		AdaptiveOnly: opus && v >= 407 || v >= 500,
+		Schema:       opus && v >= 401 || v >= 405,
+	}
+}
+
+// generation reads the family and a hundred times the version, 405 for 4.5.
+func generation(rest string) (family string, v int) {
+	version := []int{}
 	for field := range strings.FieldsFuncSeq(rest, func(r rune) bool { return strings.ContainsRune("-.@:/", r) }) {
 		n, err := strconv.Atoi(field)
 		switch {
@@ -49,15 +63,7 @@ func AbilitiesOf(model string) Abilities {
 	if len(version) == 1 {
 		version = append(version, 0)
 	}
-	v, opus := version[0]*100+version[1], family == "opus"
-	return Abilities{
-		Claude:       true,
-		NoSampling:   opus && v >= 407 || v >= 500,
-		OneSampling:  v >= 401,
-		Effort:       opus && v >= 405 || v >= 406,
-		AdaptiveOnly: opus && v >= 407 || v >= 500,
-		Schema:       opus && v >= 401 || v >= 405,
-	}
+	return family, version[0]*100 + version[1]
 }
 
 // minBudget is the least number of tokens that a model can be told to think.

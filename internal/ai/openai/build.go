@@ -3,6 +3,7 @@ package openai
 import (
 	"encoding/base64"
 	"encoding/json/jsontext"
+	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
@@ -112,17 +113,18 @@ func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
 
 func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
 	m := message{Role: "assistant", Content: jsontext.Value("null")}
-	text := ""
+	var text strings.Builder
 	for _, b := range blocks {
 		switch b.Kind {
 		case chat.Text:
-			text += b.Text
+			text.WriteString(b.Text)
 		case chat.ToolUse:
 			m.ToolCalls = append(m.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: &functionCall{Name: w.Names.Wire(b.Name), Arguments: string(b.Input)}})
+		default: // OpenAI takes no thoughts back
 		}
 	}
-	if text != "" || len(m.ToolCalls) == 0 {
-		m.Content = jsontext.Value(chat.Quote(text))
+	if text.Len() > 0 || len(m.ToolCalls) == 0 {
+		m.Content = jsontext.Value(chat.Quote(text.String()))
 	}
 	return m
 }
@@ -140,27 +142,11 @@ func userMessages(list []message, blocks []chat.Block) ([]message, error) {
 			rest = append(rest, p)
 			continue
 		}
-		content := []part{}
-		for _, c := range b.Content {
-			if c.Kind != chat.Text { // a tool's answer can only be text
-				p, err := writePart(c)
-				if err != nil {
-					return nil, err
-				}
-				rest = append(rest, p)
-				continue
-			}
-			content = append(content, part{Type: "text", Text: c.Text})
+		m, media, err := toolMessage(b)
+		if err != nil {
+			return nil, err
 		}
-		m := message{Role: "tool", ToolCallID: b.ID, Content: jsontext.Value(`""`)}
-		if len(content) > 0 {
-			raw, err := chat.Marshal(content)
-			if err != nil {
-				return nil, err
-			}
-			m.Content = raw
-		}
-		list = append(list, m)
+		list, rest = append(list, m), append(rest, media...)
 	}
 	if len(rest) == 0 {
 		return list, nil
@@ -173,6 +159,28 @@ func userMessages(list []message, blocks []chat.Block) ([]message, error) {
 		raw = jsontext.Value(chat.Quote(rest[0].Text))
 	}
 	return append(list, message{Role: "user", Content: raw}), nil
+}
+
+// toolMessage writes the result of a tool. It can only be text: media come back
+// apart, to follow in the user's own message.
+func toolMessage(b chat.Block) (m message, media []part, err error) {
+	content := []part{}
+	for _, c := range b.Content {
+		p, err := writePart(c)
+		if err != nil {
+			return m, nil, err
+		}
+		if c.Kind == chat.Text {
+			content = append(content, p)
+		} else {
+			media = append(media, p)
+		}
+	}
+	m = message{Role: "tool", ToolCallID: b.ID, Content: jsontext.Value(`""`)}
+	if len(content) > 0 {
+		m.Content, err = chat.Marshal(content)
+	}
+	return m, media, err
 }
 
 func writePart(b chat.Block) (part, error) {

@@ -60,8 +60,9 @@ func finishReason(f chat.Finish) string {
 		return "tool_calls"
 	case chat.FinishFiltered:
 		return "content_filter"
+	default:
+		return "stop"
 	}
-	return "stop"
 }
 
 func writeUsage(u chat.Usage) *usage {
@@ -89,6 +90,7 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 			a.ReasoningDetails = append(a.ReasoningDetails, reasoningPart{Type: reasoningEncrypted, Data: b.Text})
 		case chat.ToolUse:
 			a.ToolCalls = append(a.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: &functionCall{Name: b.Name, Arguments: string(b.Input)}})
+		default: // an answer has no others
 		}
 	}
 	if s := text.String(); hasText || len(a.ToolCalls) == 0 {
@@ -151,6 +153,7 @@ func (c *ChatEncoder) Append(dst []byte, e chat.Event) []byte {
 		return c.end(dst)
 	case chat.Ping:
 		return sse.AppendComment(dst, "ping")
+	default: // the protocol has no end of a tool call
 	}
 	return dst
 }
@@ -171,7 +174,8 @@ func (c *ChatEncoder) start(dst []byte, e chat.Event) []byte {
 	p = strconv.AppendInt(p, c.created, 10)
 	p = append(p, `,"model":`...)
 	p = append(p, chat.Quote(e.Model)...)
-	c.prefix = append(p, `,"choices":[`...)
+	p = append(p, `,"choices":[`...)
+	c.prefix = p
 	dst = append(dst, c.prefix...)
 	dst = append(dst, `{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]`...)
 	return c.close(dst)

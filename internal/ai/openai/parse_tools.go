@@ -66,29 +66,12 @@ func parseToolChoice(in *chatRequest, out *chat.Request) error {
 		}
 		return namedMode(name, mode, out)
 	}
-	var choice struct {
-		Type     string `json:"type"`
-		Name     string `json:"name"`
-		Function struct {
-			Name string `json:"name"`
-		} `json:"function"`
-		AllowedTools *struct {
-			Mode  string `json:"mode"`
-			Tools []tool `json:"tools"`
-		} `json:"allowed_tools"`
-	}
+	var choice toolChoice
 	if err := json.Unmarshal(raw, &choice); err != nil {
 		return chat.Invalid(name, "must be a mode, a function or a list of allowed tools")
 	}
-	if allowed := choice.AllowedTools; allowed != nil {
-		out.ToolChoice.Allowed = []string{}
-		for _, t := range allowed.Tools {
-			if t.Function == nil || !has(out.Tools, t.Function.Name) {
-				return chat.Invalid(name+".allowed_tools.tools", "names a tool that is not among the tools")
-			}
-			out.ToolChoice.Allowed = append(out.ToolChoice.Allowed, t.Function.Name)
-		}
-		return namedMode(name+".allowed_tools.mode", allowed.Mode, out)
+	if choice.AllowedTools != nil {
+		return allowed(name+".allowed_tools", choice.AllowedTools, out)
 	}
 	called := choice.Function.Name
 	if name == "function_call" {
@@ -99,6 +82,31 @@ func parseToolChoice(in *chatRequest, out *chat.Request) error {
 	}
 	out.ToolChoice.Mode, out.ToolChoice.Name = chat.ToolsNamed, called
 	return nil
+}
+
+// toolChoice is a tool_choice or function_call that is an object.
+type toolChoice struct {
+	Name     string `json:"name"`
+	Function struct {
+		Name string `json:"name"`
+	} `json:"function"`
+	AllowedTools *allowedTools `json:"allowed_tools"`
+}
+
+type allowedTools struct {
+	Mode  string `json:"mode"`
+	Tools []tool `json:"tools"`
+}
+
+func allowed(at string, in *allowedTools, out *chat.Request) error {
+	out.ToolChoice.Allowed = []string{}
+	for _, t := range in.Tools {
+		if t.Function == nil || !has(out.Tools, t.Function.Name) {
+			return chat.Invalid(at+".tools", "names a tool that is not among the tools")
+		}
+		out.ToolChoice.Allowed = append(out.ToolChoice.Allowed, t.Function.Name)
+	}
+	return namedMode(at+".mode", in.Mode, out)
 }
 
 func namedMode(at, mode string, out *chat.Request) error {

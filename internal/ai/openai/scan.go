@@ -80,8 +80,9 @@ func (h *Head) member(key string, value jsontext.Value, at span) error {
 		case 't', 'f', 'n':
 			h.Stream = value.Kind() == 't'
 			return nil
+		default:
+			return chat.Invalid("stream", "must be true or false")
 		}
-		return chat.Invalid("stream", "must be true or false")
 	case "stream_options":
 		if value.Kind() == 'n' {
 			return nil

@@ -111,6 +111,7 @@ func (r *response) settle(f chat.Finish) {
 		r.Status, r.IncompleteDetails = "incomplete", &incomplete{"max_output_tokens"}
 	case chat.FinishFiltered:
 		r.Status, r.IncompleteDetails = "incomplete", &incomplete{"content_filter"}
+	default:
 	}
 }
 
@@ -146,6 +147,7 @@ func Encode(in *chat.Response, created int64) ([]byte, error) {
 		case chat.ToolUse:
 			arguments := string(b.Input)
 			add(output{Type: "function_call", ID: "fc_" + in.ID + "_", Status: "completed", CallID: b.ID, Name: b.Name, Arguments: &arguments})
+		default: // an answer has no others
 		}
 	}
 	if in.Refusal != "" {

@@ -67,6 +67,7 @@ func (c *Encoder) Append(dst []byte, e chat.Event) []byte {
 		return c.complete(dst)
 	case chat.Ping:
 		return sse.AppendComment(dst, "ping")
+	default: // the start is said above
 	}
 	return dst
 }
@@ -136,15 +137,16 @@ func (p *progress) part() any {
 	return textPart(p.text.String())
 }
 
-// events are the names of an item's events.
-func (p *progress) events() (added, delta, done, partDone string) {
+// events are the names of an item's events: those of its part, and those of
+// the part's text.
+func (p *progress) events() (part, text string) {
 	switch {
 	case p.item.Type == "reasoning":
-		return "response.reasoning_summary_part.added", "response.reasoning_summary_text.delta", "response.reasoning_summary_text.done", "response.reasoning_summary_part.done"
+		return "response.reasoning_summary_part", "response.reasoning_summary_text"
 	case p.refusal:
-		return "response.content_part.added", "response.refusal.delta", "response.refusal.done", "response.content_part.done"
+		return "response.content_part", "response.refusal"
 	}
-	return "response.content_part.added", "response.output_text.delta", "response.output_text.done", "response.content_part.done"
+	return "response.content_part", "response.output_text"
 }
 
 // begin makes sure that the item in progress is of that kind.
@@ -165,16 +167,16 @@ func (c *Encoder) begin(dst []byte, kind string, refusal bool) []byte {
 func (c *Encoder) text(dst []byte, kind, s string, refusal bool) []byte {
 	dst = c.begin(dst, kind, refusal)
 	p := c.open
-	added, delta, _, _ := p.events()
+	part, text := p.events()
 	if p.text.Len() == 0 {
-		dst = c.with(dst, added, p.inner(), "part", p.part())
+		dst = c.with(dst, part+".added", p.inner(), "part", p.part())
 	}
 	p.text.WriteString(s)
 	members := p.inner() + `,"delta":` + chat.Quote(s)
 	if kind == "message" && !refusal {
 		members += `,"logprobs":[]`
 	}
-	return c.event(dst, delta, members)
+	return c.event(dst, text+".delta", members)
 }
 
 // end ends the message or thought in progress.
@@ -185,7 +187,7 @@ func (c *Encoder) end(dst []byte) []byte {
 	}
 	c.open = nil
 	if p.text.Len() > 0 {
-		_, _, done, partDone := p.events()
+		part, text := p.events()
 		name, logprobs := "text", ""
 		switch {
 		case p.refusal:
@@ -193,13 +195,13 @@ func (c *Encoder) end(dst []byte) []byte {
 		case p.item.Type == "message":
 			logprobs = `,"logprobs":[]`
 		}
-		dst = c.event(dst, done, p.inner()+`,"`+name+`":`+chat.Quote(p.text.String())+logprobs)
-		dst = c.with(dst, partDone, p.inner(), "part", p.part())
-		switch part := p.part().(type) {
+		dst = c.event(dst, text+".done", p.inner()+`,"`+name+`":`+chat.Quote(p.text.String())+logprobs)
+		dst = c.with(dst, part+".done", p.inner(), "part", p.part())
+		switch whole := p.part().(type) {
 		case summary:
-			p.item.Summary = []summary{part}
+			p.item.Summary = []summary{whole}
 		case messagePart:
-			p.item.Content = []messagePart{part}
+			p.item.Content = []messagePart{whole}
 		}
 	}
 	return c.done(dst, p)

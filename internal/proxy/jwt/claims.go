@@ -176,6 +176,7 @@ func plain(v jsontext.Value) (string, bool) {
 		return s, true
 	case '0', 't', 'f':
 		return string(v), true
+	default:
+		return "", false
 	}
-	return "", false
 }

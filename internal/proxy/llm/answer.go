@@ -35,11 +35,11 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	out, _, _, err := a.Response(body, now.Unix())
+	out, err := a.Response(body, now.Unix())
 	if err != nil {
 		return err //nolint:wrapcheck // it is what the client is told.
 	}
-	setBody(resp, out)
+	setBody(resp, out.Body)
 	return nil
 }
 

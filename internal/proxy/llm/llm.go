@@ -31,9 +31,14 @@ func ProtocolOf(path, prefix string) (p ai.Protocol, ok bool) {
 		return ai.Chat, true
 	case "/messages":
 		return ai.Messages, true
+	case "/responses":
+		return ai.Responses, true
 	case "":
-		if strings.HasSuffix(prefix, "/messages") {
+		switch {
+		case strings.HasSuffix(prefix, "/messages"):
 			return ai.Messages, true
+		case strings.HasSuffix(prefix, "/responses"):
+			return ai.Responses, true
 		}
 		return ai.Chat, true
 	}

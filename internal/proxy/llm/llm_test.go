@@ -28,6 +28,8 @@ func TestProtocolOf(t *testing.T) {
 		{"/v1/chat/completions", "", ai.Chat, true},
 		{"/v1/messages", "", ai.Messages, true},
 		{"/v1/messages", "/v1/messages", ai.Messages, true},
+		{"/llm/v1/responses", "/llm", ai.Responses, true},
+		{"/v1/responses", "/v1/responses", ai.Responses, true},
 		{"/v1/embeddings", "", ai.Chat, false},
 		{"/v1/chat/completions/x", "/v1/chat/completions", ai.Chat, false},
 		{"/v1/v1/chat/completions", "", ai.Chat, false},
