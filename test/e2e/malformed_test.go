@@ -22,10 +22,12 @@ spec:
   rules: [{backendRefs: [%BACKEND%]}]
 `
 
-var _ = Describe("Malformed input", func() {
+var _ = Describe("Malformed input", Ordered, func() {
+	var e edge
+	BeforeAll(func(ctx SpecContext) { e = newEdge(ctx) })
+
 	DescribeTable("gets a condition that says so, and nothing else changes",
 		func(ctx SpecContext, manifests, kind, name, conditionType, reason string) {
-			e := newEdge(ctx)
 			cluster.applyText(ctx, e.namespace, manifests)
 			Eventually(func(g Gomega) {
 				c := cluster.condition(ctx, kind, e.namespace, name, conditionType)
@@ -75,7 +77,6 @@ spec:
 
 	DescribeTable("in a request gets a 4xx or the end of the connection",
 		func(ctx SpecContext, request string) {
-			e := newEdge(ctx)
 			status := sendRaw(strings.TrimPrefix(e.url, "http://"), request)
 			Expect(status).To(Or(BeZero(), And(BeNumerically(">=", 400), BeNumerically("<", 500))))
 			eventuallyServed(ctx, e.url, "v1")

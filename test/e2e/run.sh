@@ -6,4 +6,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/target.sh"
 cd "$root/test/e2e"
 flags=()
 for flag in "$@"; do flags+=("-ginkgo.${flag#--}"); done
-exec go test -count=1 -timeout 20m . -ginkgo.v "${flags[@]}"
+exec go test -v -count=1 -timeout 20m . -ginkgo.v "${flags[@]}"

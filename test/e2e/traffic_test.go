@@ -83,8 +83,8 @@ type load struct {
 	first   []string // the first failures
 }
 
-// startLoad sends requests to url one after the other, over as many
-// connections as there are workers, until stop.
+// startLoad sends requests to url until stop: each worker one after the other
+// over one connection, 500 a second at most.
 func startLoad(ctx context.Context, url string, workers int) *load {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := &load{cancel: cancel}
@@ -97,7 +97,10 @@ func startLoad(ctx context.Context, url string, workers int) *load {
 
 func (l *load) run(ctx context.Context, url string) {
 	c := newClient()
+	pace := time.NewTicker(2 * time.Millisecond)
+	defer pace.Stop()
 	for ctx.Err() == nil {
+		<-pace.C
 		status, _, err := get(ctx, c, url)
 		switch {
 		case ctx.Err() != nil:
