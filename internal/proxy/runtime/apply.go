@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/router"
@@ -22,9 +23,31 @@ func (s store) endpoints(name string) *ir.Endpoints {
 	return e
 }
 
+// policy returns the policy of that name as it is after c, or nil.
+func (s store) policy(c change, name string) *ir.Policy {
+	ref := ir.Ref{Type: ir.TypePolicy, Name: name}
+	r, changed := c[ref]
+	if !changed {
+		r = s[ref]
+	}
+	p, _ := r.(*ir.Policy)
+	return p
+}
+
 // change is what an update really changes: new values by what they replace;
 // nil where a resource is gone.
 type change map[ir.Ref]ir.Resource
+
+// policies returns the names of the policies that are in c.
+func (c change) policies() map[string]bool {
+	out := make(map[string]bool)
+	for ref := range c {
+		if ref.Type == ir.TypePolicy {
+			out[ref.Name] = true
+		}
+	}
+	return out
+}
 
 // Apply makes u live: wholly, or not at all. The error is an [ir.ResourceError]
 // of the resource that is at fault; what served before keeps serving then.
@@ -44,27 +67,57 @@ func (rt *Runtime) apply(u ir.Update) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	c := rt.store.diff(u)
-	routes := make(map[string]*route) // a nil one is gone
 	for ref, r := range c {
 		if err := check(ref, r); err != nil {
 			return err
 		}
+	}
+	routes, err := rt.compile(c)
+	if err != nil {
+		return err
+	}
+	rt.commit(c, routes)
+	return nil
+}
+
+// compile compiles the routes that c brings or whose policies it changes; a
+// route that is gone is nil.
+func (rt *Runtime) compile(c change) (map[string]*route, error) {
+	routes := make(map[string]*route)
+	find := func(name string) *ir.Policy { return rt.store.policy(c, name) }
+	add := func(r *ir.Route) error {
+		compiled, err := rt.compileRoute(r, find)
+		if err != nil {
+			for _, other := range routes {
+				rt.discard(other)
+			}
+			return err
+		}
+		routes[r.Name] = compiled
+		return nil
+	}
+	for ref, r := range c {
 		if ref.Type != ir.TypeRoute {
 			continue
 		}
 		if r == nil {
 			routes[ref.Name] = nil
-			continue
+		} else if err := add(r.(*ir.Route)); err != nil { //nolint:forcetypeassert // check has seen to it.
+			return nil, err
 		}
-		compiled, err := rt.compileRoute(r.(*ir.Route)) //nolint:forcetypeassert // check has seen to it.
-		if err != nil {
-			rt.discard(routes)
-			return err
-		}
-		routes[ref.Name] = compiled
 	}
-	rt.commit(c, routes)
-	return nil
+	changed := c.policies()
+	if len(changed) == 0 {
+		return routes, nil
+	}
+	for name, old := range rt.routes {
+		if _, done := routes[name]; !done && namesAny(old.ir, changed) {
+			if err := add(old.ir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return routes, nil
 }
 
 // diff returns what u changes. Resources that are sent again unchanged are not
@@ -122,36 +175,68 @@ func check(ref ir.Ref, r ir.Resource) error {
 	return nil
 }
 
-// discard forgets what compiled routes have made and nobody will use.
-func (rt *Runtime) discard(routes map[string]*route) {
-	for _, r := range routes {
-		if r != nil {
-			rt.registry.Sweep(r.clusters)
-		}
+// discard forgets what a compiled route holds and nobody will use; r may be nil.
+func (rt *Runtime) discard(r *route) {
+	if r == nil {
+		return
+	}
+	rt.registry.Sweep(r.clusters)
+	for _, rule := range r.rules {
+		rule.gate.close()
 	}
 }
 
 // commit makes a change live: what is new first, then the routes, then what is
 // gone, so that no request meets a backend that is already away.
 func (rt *Runtime) commit(c change, routes map[string]*route) {
-	listeners := make(map[string]*ir.Listener)
 	for ref, r := range c {
 		if r == nil {
 			delete(rt.store, ref)
 		} else {
 			rt.store[ref] = r
 		}
-		if ref.Type == ir.TypeListener {
-			listeners[ref.Name], _ = r.(*ir.Listener)
-		}
 	}
 	rt.upsertBackends(c)
+	before := rt.snap.Load()
+	listeners := rt.changedListeners(c)
 	for _, old := range rt.swapRoutes(routes, listeners) {
 		for _, cluster := range old.clusters {
 			rt.registry.Release(cluster)
 		}
+		for _, rule := range old.rules {
+			rule.gate.close()
+		}
 	}
 	rt.removeBackends(c)
+	for name := range listeners {
+		if old := before.listeners[name]; old != nil {
+			old.gate.close()
+		}
+	}
+}
+
+// changedListeners returns the listeners that c brings or whose policies it
+// changes; one that is gone is nil.
+func (rt *Runtime) changedListeners(c change) map[string]*listener {
+	out := make(map[string]*listener)
+	find := func(name string) *ir.Policy { return rt.store.policy(nil, name) }
+	for ref := range c {
+		if ref.Type != ir.TypeListener {
+			continue
+		}
+		out[ref.Name] = nil
+		if l, ok := rt.store[ref].(*ir.Listener); ok {
+			out[ref.Name] = &listener{ir: l, gate: rt.newGate(l.Policies, find)}
+		}
+	}
+	changed := c.policies()
+	for name, l := range rt.snap.Load().listeners {
+		_, done := out[name]
+		if !done && slices.ContainsFunc(l.ir.Policies, func(p string) bool { return changed[p] }) {
+			out[name] = &listener{ir: l.ir, gate: rt.newGate(l.ir.Policies, find)}
+		}
+	}
+	return out
 }
 
 func (rt *Runtime) upsertBackends(c change) {
@@ -191,7 +276,7 @@ func (rt *Runtime) removeBackends(c change) {
 
 // swapRoutes publishes the next snapshot and returns the routes that are gone
 // or replaced.
-func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*ir.Listener) (old []*route) {
+func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*listener) (old []*route) {
 	edits := make(map[string]*router.Edit[*rule])
 	edit := func(name string) *router.Edit[*rule] {
 		if edits[name] == nil {

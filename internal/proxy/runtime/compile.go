@@ -11,14 +11,16 @@ import (
 
 // rule is a compiled rule: all that a request needs once it is found.
 type rule struct {
-	ir       *ir.Rule
-	err      error // why the rule can not be run; nil where it can
-	policies bool
-	chain    chain
-	targets  []target
-	weights  *balance.Weighted
-	retry    *retry // nil: only failures to connect are tried again
-	series   any    // of exchanges that reach no backend
+	ir   *ir.Rule
+	err  error // why the rule can not be run; nil where it can
+	gate *gate
+	// consumers are those of LLM.Consumers that are there.
+	consumers []*ir.Consumer
+	chain     chain
+	targets   []target
+	weights   *balance.Weighted
+	retry     *retry // nil: only failures to connect are tried again
+	series    any    // of exchanges that reach no backend
 }
 
 func (r *rule) isLLM() bool { return r.ir.LLM != nil }
@@ -40,6 +42,7 @@ type retry struct {
 // route is a compiled route.
 type route struct {
 	ir       *ir.Route
+	rules    []*rule
 	entries  *router.Route[*rule]
 	clusters []*upstream.Cluster // every cluster that its rules point at
 }
@@ -47,6 +50,7 @@ type route struct {
 // compiler compiles one route.
 type compiler struct {
 	rt       *Runtime
+	find     policies
 	clusters []*upstream.Cluster
 }
 
@@ -54,22 +58,25 @@ type compiler struct {
 // 500, so that a mistake in one namespace stops no other one's changes; what
 // is wrong with a match is an error, because leaving it out would let another
 // rule take its requests.
-func (rt *Runtime) compileRoute(r *ir.Route) (*route, error) {
-	c := &compiler{rt: rt}
+func (rt *Runtime) compileRoute(r *ir.Route, find policies) (*route, error) {
+	c := &compiler{rt: rt, find: find}
 	rules := make([]*rule, len(r.Rules))
 	for i := range r.Rules {
 		rules[i] = c.rule(r, &r.Rules[i])
 	}
 	entries, err := router.Compile(r, func(i int) *rule { return rules[i] })
 	if err != nil {
-		rt.registry.Sweep(c.clusters)
+		rt.discard(&route{rules: rules, clusters: c.clusters})
 		return nil, &ir.ResourceError{Resource: ir.RefOf(r), Err: fmt.Errorf("%s: %w", r.Source, err)}
 	}
-	return &route{ir: r, entries: entries, clusters: c.clusters}, nil
+	return &route{ir: r, rules: rules, entries: entries, clusters: c.clusters}, nil
 }
 
 func (c *compiler) rule(r *ir.Route, in *ir.Rule) *rule {
-	out := &rule{ir: in, policies: len(in.Policies) > 0, series: c.series(r, in, "")}
+	out := &rule{ir: in, gate: c.rt.newGate(in.Policies, c.find), series: c.series(r, in, "")}
+	if in.LLM != nil {
+		out.consumers = consumersOf(in.LLM.Consumers, c.find)
+	}
 	if in.Retry != nil {
 		out.retry = &retry{Retry: in.Retry}
 		for _, code := range in.Retry.Codes {

@@ -112,8 +112,11 @@ func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
 	case r.err != nil:
 		e.because("The rule can not be run: %v.", r.err)
 		return r.err
-	case r.policies || l.policies:
+	case l.gate != nil && l.gate.auth == nil, r.gate != nil && r.gate.auth == nil:
+		e.because("A policy can not be used as it is, so nobody may enter.")
 		return rt.refuse.unauthorized
+	case l.gate != nil || r.gate != nil:
+		e.because("The request needs a valid bearer token.")
 	}
 	for i := range r.ir.Filters {
 		e.Filters = append(e.Filters, describeFilter(&r.ir.Filters[i]))

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/proxy/auth"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -24,7 +25,7 @@ func newRefusal(status int, text string) *refusal { return &refusal{status, text
 // refusals are the answers that need no backend.
 type refusals struct {
 	badPath, noListener, noRoute, noOperation, misdirected *refusal
-	noAction, badHost, unauthorized, brokenRule            *refusal
+	noAction, badHost, unauthorized, forbidden, brokenRule *refusal
 }
 
 func newRefusals() *refusals {
@@ -37,6 +38,7 @@ func newRefusals() *refusals {
 		misdirected:  newRefusal(421, "this host is not served on this connection"),
 		noAction:     newRefusal(500, "the route has no usable backend"),
 		brokenRule:   newRefusal(500, "the route can not be run as configured"),
+		forbidden:    newRefusal(403, "the caller may not use this"),
 		unauthorized: newRefusal(401, "authentication is required"),
 	}
 }
@@ -45,6 +47,9 @@ func newRefusals() *refusals {
 func statusOf(err error) (status int, text string) {
 	if own, ok := errors.AsType[*refusal](err); ok {
 		return own.status, own.text
+	}
+	if _, ok := errors.AsType[*auth.Refusal](err); ok {
+		return 401, "a valid bearer token is required"
 	}
 	if own, ok := errors.AsType[*chat.Error](err); ok {
 		return own.Status, own.Message
@@ -81,6 +86,9 @@ func (st *state) fail(ex *exchange.Exchange, err error) {
 	resp.Header.Reset()
 	resp.Trailer.Reset()
 	resp.Status, resp.Tunnel = status, nil
+	if who, ok := errors.AsType[*auth.Refusal](err); ok {
+		resp.Header.Add("WWW-Authenticate", who.Challenge())
+	}
 	if st.rule != nil && st.rule.isLLM() {
 		st.writeLLMError(ex, status, err, text)
 		return

@@ -9,8 +9,8 @@ import (
 
 // forwardLLM sends a request to one of the LLM backends of its rule.
 func (st *state) forwardLLM(ex *exchange.Exchange) error {
-	if len(st.rule.ir.LLM.Consumers) > 0 {
-		return st.rt.refuse.unauthorized // who calls is not known yet
+	if err := st.admit(st.rule); err != nil {
+		return err
 	}
 	var ok bool
 	if st.protocol, ok = llm.ProtocolOf(ex.Request.Path, st.prefix); !ok {

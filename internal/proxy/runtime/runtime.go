@@ -10,6 +10,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/jwks"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -18,6 +19,9 @@ type Options struct {
 	// HTTP1 speaks HTTP/1.1 to backends. HTTP2 speaks HTTP/2 with prior
 	// knowledge where the target has no TLS, else what ALPN chooses.
 	HTTP1, HTTP2 exchange.Transport
+	// Keys has the keys of token issuers that publish them; nil: none are
+	// fetched, and policies that need them let nobody in.
+	Keys *jwks.Store
 	// Observer is told of every exchange; nil: nobody is.
 	Observer Observer
 	// Applied is called after each successful Apply, on its goroutine, when
@@ -51,6 +55,9 @@ func New(o Options) *Runtime {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Uint64
+	}
+	if o.Keys == nil {
+		o.Keys = noKeys()
 	}
 	rt := &Runtime{
 		opts:     o,

@@ -76,8 +76,11 @@ func (st *state) run(ex *exchange.Exchange) error {
 	if r.err != nil {
 		return r.err
 	}
-	if r.policies || st.listener.policies {
-		return st.rt.refuse.unauthorized
+	if err := st.enter(ex, st.listener.gate); err != nil {
+		return err
+	}
+	if err := st.enter(ex, r.gate); err != nil {
+		return err
 	}
 	if answered, err := r.chain.onRequest(st, ex); answered || err != nil {
 		return err

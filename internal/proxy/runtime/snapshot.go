@@ -20,9 +20,9 @@ type port struct{ hosts router.Hosts[*listener] }
 
 // listener is a listener with its routes.
 type listener struct {
-	ir       *ir.Listener
-	table    *router.Table[*rule]
-	policies bool
+	ir    *ir.Listener
+	table *router.Table[*rule]
+	gate  *gate
 }
 
 // find returns the listener of a host or server name, or nil.
@@ -41,7 +41,7 @@ type tables map[string]*router.Table[*rule]
 // next returns the snapshot after a change: listeners are those that are new
 // or, where nil, gone; the routes of those in routed have changed. It copies
 // what these touch and shares the rest.
-func (s *snapshot) next(listeners map[string]*ir.Listener, routed []string, t tables) *snapshot {
+func (s *snapshot) next(listeners map[string]*listener, routed []string, t tables) *snapshot {
 	out := &snapshot{ports: maps.Clone(s.ports), listeners: maps.Clone(s.listeners)}
 	rebuild := make(map[uint16]bool)
 	for name, l := range listeners {
@@ -52,15 +52,15 @@ func (s *snapshot) next(listeners map[string]*ir.Listener, routed []string, t ta
 			delete(out.listeners, name)
 			continue
 		}
-		rebuild[l.Port] = true
-		out.listeners[name] = newListener(l, t)
+		rebuild[l.ir.Port] = true
+		out.listeners[name] = l.with(t)
 	}
 	for _, name := range routed {
 		old := out.listeners[name]
 		if _, done := listeners[name]; old == nil || done {
 			continue
 		}
-		l := newListener(old.ir, t)
+		l := old.with(t)
 		out.listeners[name] = l
 		if !rebuild[l.ir.Port] {
 			out.replace(old, l)
@@ -72,12 +72,13 @@ func (s *snapshot) next(listeners map[string]*ir.Listener, routed []string, t ta
 	return out
 }
 
-func newListener(l *ir.Listener, t tables) *listener {
-	table := t[l.Name]
-	if table == nil {
-		table = &router.Table[*rule]{}
+// with returns the listener with its routes in t.
+func (l *listener) with(t tables) *listener {
+	out := *l
+	if out.table = t[l.ir.Name]; out.table == nil {
+		out.table = &router.Table[*rule]{}
 	}
-	return &listener{ir: l, table: table, policies: len(l.Policies) > 0}
+	return &out
 }
 
 // replace puts a listener in the place that it has on its port.

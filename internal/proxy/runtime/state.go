@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/proxy/auth"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/filter/scratch"
@@ -21,6 +22,7 @@ type state struct {
 	origin    string // the Origin of the client, where the rule has CORS
 	preflight bool
 	deadline  time.Time
+	callers   []auth.Caller
 	protocol  ai.Protocol // what the client of an LLM rule speaks
 	scratch   scratch.Buffer
 	body      textBody
@@ -60,8 +62,9 @@ func (rt *Runtime) begin(ex *exchange.Exchange) *state {
 // end gives the state back. Nothing of it may be used afterwards.
 func (st *state) end() {
 	st.lease.Done()
-	rt, buffer := st.rt, st.scratch
+	rt, buffer, callers := st.rt, st.scratch, st.callers
 	buffer.Reset()
-	*st = state{scratch: buffer}
+	clear(callers)
+	*st = state{scratch: buffer, callers: callers[:0]}
 	rt.states.Put(st)
 }

@@ -49,7 +49,7 @@ func (rt *Runtime) Stream(listener, serverName string) (*Stream, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	if r.policies || l.policies {
+	if r.gate != nil || l.gate != nil {
 		return nil, rt.refuse.unauthorized
 	}
 	i := r.weights.Pick()

@@ -1,0 +1,133 @@
+package runtime
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	gojwt "github.com/golang-jwt/jwt/v5"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+)
+
+// tokens is an issuer of bearer tokens.
+type tokens struct {
+	t    *testing.T
+	key  *ecdsa.PrivateKey
+	jwks string
+}
+
+func newTokens(t *testing.T) *tokens {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	set, err := json.Marshal(map[string]any{"keys": []any{map[string]string{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tokens{t, key, string(set)}
+}
+
+func (k *tokens) policy(name string) *ir.Policy {
+	return &ir.Policy{Name: name, JWT: &ir.JWT{Providers: []ir.JWTProvider{{
+		Name: "i", Issuer: "https://" + name, JWKS: k.jwks, ClaimHeaders: []ir.ClaimHeader{{Claim: "team", Header: "X-Team"}},
+	}}}}
+}
+
+// field is an Authorization field with a token of that policy's issuer.
+func (k *tokens) field(policy, team string) string {
+	s, err := gojwt.NewWithClaims(gojwt.SigningMethodES256, gojwt.MapClaims{
+		"iss": "https://" + policy, "exp": time.Now().Add(time.Minute).Unix(), "team": team,
+	}).SignedString(k.key)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return "Authorization: Bearer " + s
+}
+
+func TestGate_OfARule(t *testing.T) {
+	k := newTokens(t)
+	f := newFixture(t, append(backend("b", "10.0.0.1"), k.policy("p"), routeOf("r",
+		ir.Rule{Matches: prefix("/open"), Backends: to("b")},
+		ir.Rule{Matches: prefix("/closed"), Backends: to("b"), Policies: []string{"p"}},
+		ir.Rule{Matches: prefix("/gone"), Backends: to("b"), Policies: []string{"p", "gone"}},
+	))...)
+	f.wantStatus(f.get("/open"), 200)
+	f.wantStatus(f.get("/gone", k.field("p", "a")), 401)
+	f.wantStatus(f.get("/closed", newTokens(t).field("p", "a")), 401)
+	ex := f.get("/closed", "X-Team: admin")
+	f.wantStatus(ex, 401)
+	if v, _ := ex.Response.Header.Get("WWW-Authenticate"); !strings.HasPrefix(v, "Bearer ") {
+		t.Errorf("WWW-Authenticate: %q", v)
+	}
+	f.wantStatus(f.get("/closed", k.field("p", "a"), "X-Team: admin", "x_team: admin"), 200)
+	if v, _ := f.to.last.Header.Get("X-Team"); v != "a" || f.to.last.Header.Has("x_team") {
+		t.Errorf("the backend is told of team %q: %v", v, f.to.last.Header)
+	}
+	if e := f.Explain(Question{Port: 80, Target: "/closed"}); e.Status != 0 || !strings.Contains(strings.Join(e.Why, " "), "bearer token") {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestGate_FollowsItsPolicies(t *testing.T) {
+	first, second := newTokens(t), newTokens(t)
+	listener := &ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP, Policies: []string{"l"}}
+	f := newFixture(t)
+	f.apply(ir.Update{Upserts: append(backend("b", "10.0.0.1"), listener, routeOf("r", ir.Rule{Backends: to("b")}))})
+	f.wantStatus(f.get("/", first.field("l", "a")), 401) // the policy is not there yet
+	f.apply(ir.Update{Upserts: []ir.Resource{first.policy("l")}})
+	f.wantStatus(f.get("/", first.field("l", "a")), 200)
+	f.apply(ir.Update{Upserts: []ir.Resource{second.policy("l")}})
+	f.wantStatus(f.get("/", first.field("l", "a")), 401)
+	f.wantStatus(f.get("/", second.field("l", "a")), 200)
+
+	f.apply(ir.Update{Upserts: []ir.Resource{routeOf("r", ir.Rule{Backends: to("b"), Policies: []string{"r"}}), first.policy("r")}})
+	f.wantStatus(f.get("/", second.field("l", "a")), 401) // it must pass both
+	f.apply(ir.Update{Upserts: []ir.Resource{second.policy("r")}})
+	f.apply(ir.Update{Upserts: []ir.Resource{&ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP}}})
+	f.wantStatus(f.get("/"), 401)
+	f.wantStatus(f.get("/", second.field("r", "a")), 200)
+	f.apply(ir.Update{Removed: []ir.Ref{{Type: ir.TypePolicy, Name: "r"}}})
+	f.wantStatus(f.get("/", second.field("r", "a")), 401)
+}
+
+func TestGate_LetsOnlyConsumersUseAModel(t *testing.T) {
+	k := newTokens(t)
+	rule := ir.Rule{LLM: &ir.LLMAction{Consumers: []string{"alpha", "gone"}}, Policies: []string{"p"}, Backends: to("llm")}
+	f := newFixture(t, k.policy("p"), &ir.Policy{Name: "alpha", Consumer: &ir.Consumer{Claim: "team", Value: "a"}},
+		&ir.Backend{Name: "llm", Endpoints: "llm", LLM: &ir.LLMProvider{Provider: "openai", Host: "h"}},
+		&ir.Endpoints{Name: "llm", Addresses: []ir.Endpoint{{Host: "10.0.0.7", Port: 80}}}, routeOf("r", rule))
+	ask := func(fields ...string) *exchange.Exchange {
+		ex := withBody(request80("POST /v1/chat/completions", fields...), `{"model":"m","messages":[{"role":"user","content":"x"}]}`)
+		f.serve(f.Handler(80, ""), ex)
+		return ex
+	}
+	f.statuses(204)
+	f.wantStatus(ask(), 401)
+	f.wantStatus(ask(k.field("p", "b")), 403)
+	if len(f.to.seen) != 0 {
+		t.Errorf("the provider was asked: %v", f.to.seen)
+	}
+	ask(k.field("p", "a"))
+	if len(f.to.seen) != 1 {
+		t.Error("a consumer was not let in")
+	}
+	if v, ok := f.to.last.Header.Get("Authorization"); ok {
+		t.Errorf("the token of the client goes to the provider: %s", v)
+	}
+	f.apply(ir.Update{Upserts: []ir.Resource{&ir.Policy{Name: "alpha", Consumer: &ir.Consumer{Claim: "team", Value: "b"}}}})
+	f.wantStatus(ask(k.field("p", "a")), 403)
+}
