@@ -24,12 +24,16 @@ const (
 // *chat.Error, instead of being hidden in a stream that began well.
 func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	kind, _ := resp.Header.Get("Content-Type")
+	a.Wire.ResponseID, _ = resp.Header.Get("X-Amzn-Requestid")
 	keepFields(&resp.Header)
+	if len(a.Wire.Dropped) > 0 {
+		resp.Header.Add("X-Llm-Dropped-Params", strings.Join(a.Wire.Dropped, ", "))
+	}
 	switch {
 	case resp.Status < 200 || resp.Status > 299:
 		return a.failed(resp)
 	case strings.HasPrefix(kind, "text/event-stream"), strings.HasPrefix(kind, "application/vnd.amazon.eventstream"):
-		return a.stream(resp, now)
+		return a.streamed(resp, now)
 	}
 	body, err := readAll(resp, maxAnswer)
 	if err != nil {
@@ -39,6 +43,7 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	if err != nil {
 		return err //nolint:wrapcheck // it is what the client is told.
 	}
+	a.usage, a.counted = out.Usage, out.Counted
 	setBody(resp, out.Body)
 	return nil
 }
@@ -46,7 +51,7 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 // keepFields drops what the provider says of its own account and connection.
 func keepFields(h *exchange.Header) {
 	h.Filter(func(f exchange.Field) bool {
-		for _, ok := range [...]string{"Content-Type", "Date", "Retry-After", "X-Request-Id", "Request-Id", "Cache-Control"} {
+		for _, ok := range [...]string{"Content-Type", "Date", "Retry-After", "X-Request-Id", "Request-Id", "X-Amzn-Errortype", "Cache-Control"} {
 			if exchange.EqualFold(f.Name, ok) {
 				return true
 			}
@@ -103,11 +108,12 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 	return out, nil
 }
 
-func (a *Attempt) stream(resp *exchange.Response, now time.Time) error {
+func (a *Attempt) streamed(resp *exchange.Response, now time.Time) error {
 	if resp.Body == nil {
 		return chat.Truncated()
 	}
-	b := &streamBody{src: resp.Body, stream: a.Stream(now.Unix()), attempt: a}
+	a.stream = a.Stream(now.Unix())
+	b := &streamBody{src: resp.Body, stream: a.stream, attempt: a}
 	if err := b.begin(); err != nil {
 		_ = b.src.Close()
 		resp.Body = nil

@@ -2,10 +2,10 @@ package llm
 
 import (
 	"strings"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/ai/chat"
-	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -80,13 +80,25 @@ func Parse(p ai.Protocol, body []byte) (*Call, error) {
 // Attempt is a Call put to one provider.
 type Attempt struct {
 	*ai.Attempt
-	call   *Call
-	secret string // never repeated to the client
+	call    *Call
+	secret  string     // never repeated to the client
+	stream  *ai.Stream // nil: the answer is whole
+	usage   chat.Usage
+	counted bool
 }
 
-// Prepare makes req what the provider of backend gets. The error is a
-// *chat.Error.
-func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config) (*Attempt, error) {
+// Usage is what the provider has said so far of what the answer cost; ok is
+// false where it has said nothing.
+func (a *Attempt) Usage() (u chat.Usage, ok bool) {
+	if a.stream != nil {
+		return a.stream.Usage()
+	}
+	return a.usage, a.counted
+}
+
+// Prepare makes req what the provider of backend gets, signed for this time.
+// The error is a *chat.Error.
+func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, now time.Time) (*Attempt, error) {
 	p := backend.Backend.LLM
 	if p == nil {
 		return nil, refuse(500, "the backend is no LLM provider")
@@ -104,8 +116,10 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config) (*Attemp
 	for _, f := range a.Wire.Header {
 		req.Header.Set(f.Name, f.Value)
 	}
-	if err := a.authenticate(req, p, backend.Credentials); err != nil {
-		return nil, err
+	if backend.Credentials != nil {
+		if err := a.authenticate(req, p, backend.Credentials, now); err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
 }
@@ -119,41 +133,6 @@ func mayPass(name string) bool {
 		}
 	}
 	return false
-}
-
-// authenticate adds the credential of a provider: the one place that knows how
-// each of them wants it.
-func (a *Attempt) authenticate(req *exchange.Request, p *ir.LLMProvider, secret *ir.Secret) error {
-	if ai.Provider(p.Provider) == ai.Bedrock {
-		return refuse(501, "the provider is not supported yet")
-	}
-	if secret == nil {
-		return nil
-	}
-	key, ok := apiKey(secret)
-	if !ok {
-		return refuse(500, "the credentials of the backend are not usable")
-	}
-	a.secret = key
-	if ai.Provider(p.Provider) == ai.Anthropic {
-		req.Header.Set("X-Api-Key", key)
-	} else {
-		req.Header.Set("Authorization", "Bearer "+key)
-	}
-	return nil
-}
-
-// apiKey returns the value "apiKey" of a secret, else its only one. Files end
-// with a newline, so space around it is cut off.
-func apiKey(s *ir.Secret) (key string, ok bool) {
-	value, ok := s.Values["apiKey"]
-	if !ok && len(s.Values) == 1 {
-		for _, only := range s.Values {
-			value = only
-		}
-	}
-	key = strings.TrimSpace(string(value))
-	return key, key != "" && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
 // ErrorBody is err in the shape of a client's protocol.

@@ -53,21 +53,27 @@ func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exch
 		req.Header.Add(name, "mine")
 	}
 	req.Header.Add("Traceparent", "00-1")
-	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret})
+	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret}, time.Unix(1_800_000_000, 0))
 	return a, req, err
 }
 
 func TestPrepare_SendsOneCredentialAndNothingOfTheClients(t *testing.T) {
-	secret := &ir.Secret{Values: map[string]ir.Bytes{"token": ir.Bytes(" sk-1\n")}}
+	one := &ir.Secret{Values: map[string]ir.Bytes{"token": ir.Bytes(" sk-1\n")}}
+	pair := &ir.Secret{Values: map[string]ir.Bytes{"accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("s3\n")}}
 	for name, test := range map[string]struct {
 		provider    ir.LLMProvider
 		field, want string
 		path        string
 	}{
 		"OpenAI":    {ir.LLMProvider{Provider: "openai", Host: "h", BasePath: "/v1"}, "Authorization", "Bearer sk-1", "/v1/chat/completions"},
+		"Bedrock":   {ir.LLMProvider{Provider: "bedrock", Host: "h", Region: "us-east-1", Model: "a:0"}, "X-Amz-Date", "20270115T080000Z", "/model/a%3A0/converse"},
 		"Anthropic": {ir.LLMProvider{Provider: "anthropic", Host: "h"}, "X-Api-Key", "sk-1", "/v1/messages"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			secret := one
+			if name == "Bedrock" {
+				secret = pair
+			}
 			_, req, err := prepare(t, test.provider, secret)
 			if err != nil {
 				t.Fatal(err)
@@ -98,6 +104,7 @@ func TestPrepare_RefusesWhatItCanNotSend(t *testing.T) {
 	}{
 		"UnknownProvider": {"nobody", nil, 500},
 		"NoUsableKey":     {"openai", &ir.Secret{Values: map[string]ir.Bytes{"a": ir.Bytes("1"), "b": ir.Bytes("2")}}, 500},
+		"BedrockHalf":     {"bedrock", &ir.Secret{Values: map[string]ir.Bytes{"accessKeyID": ir.Bytes("1")}}, 500},
 		"EmptyKey":        {"openai", &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("\n")}}, 500},
 		"KeyWithNewline":  {"openai", &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("a\r\nB: c")}}, 500},
 	} {

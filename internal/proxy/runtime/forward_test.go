@@ -282,7 +282,7 @@ func TestLLM_ForwardsToAnOpenAIBackend(t *testing.T) {
 		ex.Response.Status = 200
 		ex.Response.Header.Add("Content-Type", "application/json")
 		ex.Response.Header.Add("Set-Cookie", "a=b")
-		body := []byte(`{"id":"x","object":"chat.completion","model":"real-model","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}`)
+		body := []byte(`{"id":"x","object":"chat.completion","model":"real-model","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}`)
 		ex.Response.Body, ex.Response.ContentLength = upstream.NewBody(body), int64(len(body))
 		return nil
 	}
@@ -296,6 +296,9 @@ func TestLLM_ForwardsToAnOpenAIBackend(t *testing.T) {
 		t.Errorf("%d %s %v", ex.Response.Status, got, ex.Response.Header)
 	}
 	h.Finish(ex, exchange.End{})
+	if r := f.done[0].LLM; r == nil || r.Asked != "any" || r.Model != "real-model" || !r.Counted || r.Usage.Total() != 4 {
+		t.Errorf("record %+v", r)
+	}
 	got := f.to.last
 	if got.Authority != "api.example" || got.Path != "/v1/chat/completions" || f.to.seen[0] != "10.0.0.7:443" {
 		t.Errorf("sent %+v to %v", got, f.to.seen)

@@ -28,10 +28,12 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 	if config == nil || config.Err != nil {
 		return st.rt.refuse.noAction
 	}
-	attempt, err := call.Prepare(&ex.Request, config)
+	attempt, err := call.Prepare(&ex.Request, config, st.rt.opts.Now())
 	if err != nil {
 		return err //nolint:wrapcheck // it is what the client is told.
 	}
+	st.attempted = attempt
+	st.LLM = &LLMRecord{Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model, Asked: call.Model}
 	if d := config.Backend.LLM.Timeout; d > 0 {
 		st.deadline = st.Start.Add(d)
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
@@ -18,6 +19,17 @@ type Observer interface {
 	// Done is called once per exchange, from Handler.Finish. rec and its
 	// strings are valid until Done returns.
 	Done(rec *Record)
+}
+
+// LLMRecord is what is known of an exchange with an LLM provider.
+type LLMRecord struct {
+	Provider string // openai, anthropic or bedrock
+	// Asked is the model that the client named, Model the one that the provider
+	// was asked for.
+	Asked, Model string
+	// Usage is what the provider counted; Counted says that it did.
+	Usage   chat.Usage
+	Counted bool
 }
 
 // Record is what is known about an exchange when it has ended.
@@ -49,6 +61,8 @@ type Record struct {
 	Err error
 	// Series is what Observer.Series returned for Rule and Backend.
 	Series any
+	// LLM is nil where no LLM provider was asked.
+	LLM *LLMRecord
 	// End says how the exchange ended on the client's side.
 	End exchange.End
 }

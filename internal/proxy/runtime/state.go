@@ -8,6 +8,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/filter/scratch"
+	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -23,7 +24,8 @@ type state struct {
 	preflight bool
 	deadline  time.Time
 	callers   []auth.Caller
-	protocol  ai.Protocol // what the client of an LLM rule speaks
+	attempted *llm.Attempt // of an LLM rule
+	protocol  ai.Protocol  // what the client of an LLM rule speaks
 	scratch   scratch.Buffer
 	body      textBody
 	limited   limitedBody
