@@ -166,6 +166,13 @@ var _ = Describe("The controller", Ordered, func() {
 		Expect(suite.client.Get(ctx, client.ObjectKeyFromObject(gateway), gateway)).To(Succeed())
 		Expect(gateway.Status.Addresses).To(ConsistOf(HaveField("Value", "192.0.2.1")))
 
+		flips := watchFlips(ctx, gateway.DeepCopy())
+		gateway.Spec.Listeners[0].Port = 81
+		Expect(suite.client.Update(ctx, gateway)).To(Succeed())
+		Eventually(condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)).Should(Equal("True Programmed"))
+		Expect(flips()).To(BeZero(), "Programmed does not flap while a proxy takes a change in")
+		Expect(suite.client.Get(ctx, client.ObjectKeyFromObject(gateway), gateway)).To(Succeed())
+
 		proxy.refuse(errors.New("port 80 is taken"))
 		gateway.Spec.Listeners = append(gateway.Spec.Listeners, gatewayv1.Listener{Name: "more", Port: 8080, Protocol: gatewayv1.HTTPProtocolType})
 		Expect(suite.client.Update(ctx, gateway)).To(Succeed())
@@ -325,6 +332,34 @@ var _ = Describe("The controller", Ordered, func() {
 		Eventually(get(ctx, service)).Should(HaveField("Spec.Ports", ConsistOf(HaveField("Port", int32(80)), HaveField("Port", int32(8090)))))
 	})
 })
+
+// watchFlips counts how often a Gateway is seen not programmed from now on,
+// until the count is asked for.
+func watchFlips(ctx context.Context, gateway *gatewayv1.Gateway) func() int {
+	GinkgoHelper()
+	w, err := suite.client.Watch(ctx, &gatewayv1.GatewayList{}, client.InNamespace(gateway.Namespace))
+	Expect(err).NotTo(HaveOccurred())
+	flips, last := 0, make(chan struct{})
+	go func() {
+		defer close(last)
+		for event := range w.ResultChan() {
+			seen, ok := event.Object.(*gatewayv1.Gateway)
+			if ok && !meta.IsStatusConditionTrue(seen.Status.Conditions, string(gatewayv1.GatewayConditionProgrammed)) {
+				flips++
+			}
+			c := meta.FindStatusCondition(seen.Status.Conditions, string(gatewayv1.GatewayConditionProgrammed))
+			if c.ObservedGeneration > gateway.Generation && c.Status == metav1.ConditionTrue {
+				return
+			}
+		}
+	}()
+	return func() int {
+		GinkgoHelper()
+		Eventually(last).Should(BeClosed())
+		w.Stop()
+		return flips
+	}
+}
 
 // waitForAccount waits until a Gateway's ServiceAccount is there.
 func waitForAccount(ctx context.Context, key types.NamespacedName) types.NamespacedName {

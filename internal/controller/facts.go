@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -24,11 +25,18 @@ type facts struct {
 	reader client.Reader
 	world  *World
 	server *push.Server
+	now    func() time.Time
 }
 
+// ackPatience is how long proxies have to acknowledge new listeners before a
+// Gateway is called not programmed. They usually need some milliseconds, and a
+// condition should not flap on every change.
+const ackPatience = 500 * time.Millisecond
+
 // of returns the facts about an object. Those of a ListenerSet are its
-// Gateway's; other kinds have none.
-func (f *facts) of(ctx context.Context, o translate.Object) (status.Facts, error) {
+// Gateway's; other kinds have none. If wait is not zero, they are about to
+// change: ask again then, or when something happens.
+func (f *facts) of(ctx context.Context, o translate.Object) (facts status.Facts, wait time.Duration, err error) {
 	switch o := o.(type) {
 	case *gatewayv1.Gateway:
 		return f.ofGateway(ctx, o)
@@ -38,17 +46,16 @@ func (f *facts) of(ctx context.Context, o translate.Object) (status.Facts, error
 			return f.ofGateway(ctx, gateway)
 		}
 	}
-	return status.Facts{}, nil
+	return status.Facts{}, 0, nil
 }
 
-func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (status.Facts, error) {
-	var out status.Facts
+func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (out status.Facts, wait time.Duration, err error) {
 	namespace, name := infra.Key(gateway)
 	key := types.NamespacedName{Namespace: namespace, Name: name}
 	service, deployment := &corev1.Service{}, &appsv1.Deployment{}
 	for _, o := range []client.Object{service, deployment} {
 		if err := client.IgnoreNotFound(f.reader.Get(ctx, key, o)); err != nil {
-			return out, fmt.Errorf("gateway %s: %w", key, err)
+			return out, 0, fmt.Errorf("gateway %s: %w", key, err)
 		}
 	}
 	out.Addresses = addresses(service)
@@ -62,7 +69,10 @@ func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (stat
 	// A pod is ready once its first whole configuration serves. Proxies that are
 	// connected to another replica are known only by that.
 	out.Serving = deployment.Status.ReadyReplicas > 0 && (state.Serving || state.Proxies == 0)
-	return out, nil
+	if state.Proxies > 0 && !state.Serving && state.Rejected == "" {
+		wait = max(0, ackPatience-f.now().Sub(state.Since))
+	}
+	return out, wait, nil
 }
 
 // addresses returns where clients reach a Service, sorted.

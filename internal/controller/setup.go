@@ -126,8 +126,8 @@ func Setup(mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	statuses := &StatusReconciler{
-		client: mgr.GetClient(), world: world, now: time.Now,
-		facts: &facts{reader: mgr.GetClient(), world: world, server: server},
+		client: mgr.GetClient(), world: world,
+		facts: &facts{reader: mgr.GetClient(), world: world, server: server, now: time.Now},
 	}
 	if err := drain(mgr, "status", world.status, statuses); err != nil {
 		return err

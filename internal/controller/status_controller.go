@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +21,6 @@ type StatusReconciler struct {
 	client client.Client
 	world  *World
 	facts  *facts
-	now    func() time.Time
 }
 
 // Reconcile writes the status of one object, if it is another one than the
@@ -34,11 +32,11 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key translate.Key) (ct
 	if o == nil {
 		return ctrl.Result{}, nil
 	}
-	facts, err := r.facts.of(ctx, o)
-	if err != nil {
-		return ctrl.Result{}, err
+	facts, wait, err := r.facts.of(ctx, o)
+	if err != nil || wait > 0 {
+		return ctrl.Result{RequeueAfter: wait}, err
 	}
-	updated, changed := status.Compute(o, report, facts, metav1.NewTime(r.now()))
+	updated, changed := status.Compute(o, report, facts, metav1.NewTime(r.facts.now()))
 	if !changed {
 		return ctrl.Result{}, nil
 	}

@@ -38,7 +38,7 @@ const (
 // the controller under test.
 var suite struct {
 	config  *rest.Config
-	client  client.Client
+	client  client.WithWatch
 	crds    string // folder of the Gateway API's definitions
 	address string // of the config stream
 	stop    func() // stops the running controller
@@ -66,7 +66,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	suite.config, err = environment.Start()
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(environment.Stop)
-	suite.client, err = client.New(suite.config, client.Options{Scheme: scheme})
+	suite.client, err = client.NewWithWatch(suite.config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(suite.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ownNamespace}})).To(Succeed())
 	suite.address = freeAddress(ctx)

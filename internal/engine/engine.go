@@ -105,6 +105,15 @@ func (e *Engine) Apply(changes ...Change) Result {
 // change stores an object and marks the units that have read it.
 func (e *Engine) change(c Change) {
 	before := e.store.set(c.Key, c.Object)
+	if c.Key.Kind == translate.KindGateway && infraChanged(before, c.Object) {
+		e.infra[c.Key] = struct{}{}
+	}
+	if hasStatus(c.Key.Kind) {
+		e.status[c.Key] = struct{}{}
+		if sameSpec(before, c.Object) {
+			return
+		}
+	}
 	e.invalidate(read{key: c.Key})
 	for _, o := range []translate.Object{before, c.Object} {
 		if o == nil {
@@ -113,12 +122,6 @@ func (e *Engine) change(c Change) {
 		for _, b := range translate.Buckets(o) {
 			e.invalidate(read{bucket: b})
 		}
-	}
-	if c.Key.Kind == translate.KindGateway && infraChanged(before, c.Object) {
-		e.infra[c.Key] = struct{}{}
-	}
-	if hasStatus(c.Key.Kind) {
-		e.status[c.Key] = struct{}{}
 	}
 	stage, ok := stageOf(c.Key.Kind)
 	if !ok {
@@ -136,6 +139,20 @@ func (e *Engine) change(c Change) {
 func hasStatus(kind translate.Kind) bool {
 	_, translated := stageOf(kind)
 	return translated || kind == translate.KindListenerSet || kind == translate.KindBackendTLSPolicy
+}
+
+// sameSpec says that two states of an object differ in nothing that translation
+// reads: most often the status that we have just written comes back.
+func sameSpec(before, after translate.Object) bool {
+	if before == nil || after == nil || before.GetUID() != after.GetUID() {
+		return false
+	}
+	if x, y := before.GetCreationTimestamp(), after.GetCreationTimestamp(); !x.Equal(&y) {
+		return false
+	}
+	a := reflect.ValueOf(before).Elem().FieldByName("Spec")
+	b := reflect.ValueOf(after).Elem().FieldByName("Spec")
+	return a.IsValid() && b.IsValid() && reflect.DeepEqual(a.Interface(), b.Interface())
 }
 
 // infraChanged says whether a Gateway changed in what its infrastructure is

@@ -239,6 +239,24 @@ func TestApply_AsksForInfrastructureOnlyIfItMayDiffer(t *testing.T) {
 	}
 }
 
+func TestApply_StatusThatComesBackCostsNothing(t *testing.T) {
+	e := small(t)
+	written := gateway(80)
+	written.Status.Addresses = []gatewayv1.GatewayStatusAddress{{Value: "192.0.2.1"}}
+	written.ResourceVersion = "2"
+	changes := set(t, written)
+	result := e.Apply(changes...)
+	if len(result.Nodes) != 0 || len(result.Infra) != 0 || len(result.Status) != 1 {
+		t.Errorf("got %v", result)
+	}
+	if e.Object(changes[0].Key) != translate.Object(written) {
+		t.Error("the new state of the object is not kept")
+	}
+	if n := testing.AllocsPerRun(100, func() { e.Apply(changes...) }); n > 20 {
+		t.Errorf("%v allocations, so it was translated again", n)
+	}
+}
+
 // BenchmarkApply_OneRouteOf10k changes one route among 10,000 on one Gateway.
 func BenchmarkApply_OneRouteOf10k(b *testing.B) {
 	e := engine.New(engine.Options{ControllerName: controllerName})

@@ -25,6 +25,9 @@ const (
 	deadline = 10 * time.Second
 )
 
+// epoch is the time in all tests.
+func epoch() time.Time { return time.Time{} }
+
 // recorder is a Sink that keeps what it is given, as a proxy would.
 type recorder struct {
 	mu      sync.Mutex
@@ -101,7 +104,7 @@ type bed struct {
 func newBed(t *testing.T, authorize func(context.Context, string, string) error) *bed {
 	t.Helper()
 	b := &bed{t: t, changed: make(chan struct{}, 1)}
-	b.server = NewServer(ServerOptions{Authorize: authorize, Changed: func(string) {
+	b.server = NewServer(ServerOptions{Authorize: authorize, Now: epoch, Changed: func(string) {
 		select {
 		case b.changed <- struct{}{}:
 		default:
@@ -284,7 +287,7 @@ func TestStream_RemovesWhatWasRefused(t *testing.T) {
 }
 
 func TestServer_TriesAgainWhatWasRefused(t *testing.T) {
-	s := NewServer(ServerOptions{})
+	s := NewServer(ServerOptions{Now: epoch})
 	if err := s.Update(testNode, ir.Update{Complete: true, Upserts: []ir.Resource{listener("l", 1), route("r", 200)}}); err != nil {
 		t.Fatal(err)
 	}

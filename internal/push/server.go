@@ -43,6 +43,8 @@ type ServerOptions struct {
 	Changed func(node string)
 	// Logger gets a line per connection and rejection; nil: none.
 	Logger *slog.Logger
+	// Now is time.Now where nil.
+	Now func() time.Time
 }
 
 // State is what a server knows of the proxies of a node that are connected to
@@ -51,6 +53,8 @@ type State struct {
 	Proxies int
 	// Serving says that at least one of them acknowledged the newest listeners.
 	Serving bool
+	// Since is when the listeners last changed.
+	Since time.Time
 	// Rejected is why one of them refused what it was sent; empty: none did.
 	Rejected string
 }
@@ -72,6 +76,7 @@ type node struct {
 	resources map[string]*discoveryv3.Resource
 	// version counts updates; listeners is the version that last changed one.
 	version, listeners uint64
+	listenersAt        time.Time
 	streams            map[*stream]struct{}
 	state              State
 }
@@ -80,6 +85,9 @@ type node struct {
 func NewServer(options ServerOptions) *Server {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
+	}
+	if options.Now == nil {
+		options.Now = time.Now
 	}
 	return &Server{options: options, nodes: map[string]*node{}}
 }
@@ -98,7 +106,7 @@ func (s *Server) Update(name string, u ir.Update) error {
 	s.mu.Lock()
 	n := s.node(name)
 	n.known = true
-	n.change(upserts, u)
+	n.change(upserts, u, s.options.Now())
 	for st := range n.streams {
 		st.notify()
 	}
@@ -195,14 +203,14 @@ func (s *Server) tell(name string) {
 }
 
 // change takes an update in and marks on every stream what it touched.
-func (n *node) change(upserts []*discoveryv3.Resource, u ir.Update) {
+func (n *node) change(upserts []*discoveryv3.Resource, u ir.Update, now time.Time) {
 	n.version++
 	if n.listeners == 0 {
-		n.listeners = n.version
+		n.listeners, n.listenersAt = n.version, now
 	}
 	touched := func(name string) {
 		if rank(name) == listenerRank() {
-			n.listeners = n.version
+			n.listeners, n.listenersAt = n.version, now
 		}
 		for st := range n.streams {
 			st.touch(name)
@@ -241,7 +249,7 @@ func (n *node) change(upserts []*discoveryv3.Resource, u ir.Update) {
 
 // refresh computes the node's state again and says whether it is another one.
 func (n *node) refresh() bool {
-	next := State{Proxies: len(n.streams)}
+	next := State{Proxies: len(n.streams), Since: n.listenersAt}
 	for st := range n.streams {
 		next.Serving = next.Serving || (n.known && st.acked && st.ackedVersion >= n.listeners)
 		if next.Rejected == "" {
