@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds every wait of the tests; reaching it is a failure.
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 // recorder is a raw backend: it keeps every byte that it gets and answers with
 // a script, so that what crossed the wire is known exactly.

@@ -150,7 +150,7 @@ func short(s string) string {
 	return s
 }
 
-func readRows(t *testing.T) (rows []*row) {
+func readRows(t testing.TB) (rows []*row) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/rows/*.txt")
 	if err != nil || len(files) == 0 {
