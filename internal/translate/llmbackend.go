@@ -62,6 +62,7 @@ func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 		}
 	default:
 		t.invalid("spec.provider: %q is none of OpenAI, Anthropic and Bedrock", short(string(spec.Provider)))
+		return t
 	}
 	if spec.Endpoint != "" {
 		endpoint = spec.Endpoint
