@@ -169,7 +169,8 @@ func (st *stream) copyBody(body exchange.Body) error {
 		return st.control.Flush()
 	}
 	for {
-		if body.Buffered() == 0 {
+		// The last bytes of a known length go out with the end of the stream.
+		if body.Buffered() == 0 && st.sent != st.ex.Response.ContentLength {
 			if err := flush(); err != nil {
 				return fmt.Errorf("write to client: %w", err)
 			}

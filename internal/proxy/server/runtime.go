@@ -1,16 +1,23 @@
 package server
 
 import (
+	"log/slog"
+
 	"github.com/citoroute/citoroute/internal/proxy/h1"
 	"github.com/citoroute/citoroute/internal/proxy/h2"
+	"github.com/citoroute/citoroute/internal/proxy/jwks"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 )
 
 // NewRuntime returns an empty runtime that reaches backends over this
-// repository's codecs and tells o of every exchange: what Options.Runtime is
-// in a program.
+// repository's codecs, fetches the keys of token issuers over https from any
+// address but this machine's, and tells o of every exchange: what
+// Options.Runtime is in a program.
 func NewRuntime(o *observe.Observer) *runtime.Runtime {
 	http1 := h1.NewTransport(h1.Options{})
-	return runtime.New(runtime.Options{HTTP1: http1, HTTP2: h2.NewTransport(http1), Observer: o})
+	return runtime.New(runtime.Options{
+		HTTP1: http1, HTTP2: h2.NewTransport(http1), Observer: o,
+		Keys: jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(jwks.NotThisMachine, false), Log: slog.Default()}),
+	})
 }
