@@ -152,6 +152,10 @@ func TestRun_ServesAndCanBeLookedInto(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.await(t, "b.yaml:1: not YAML")
+	if err := os.Remove(filepath.Join(dir, "b.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	out.await(t, "All files can be read again")
 	cancel()
 	if code := <-ended; code != 0 {
 		t.Errorf("run ended with %d", code)

@@ -124,6 +124,9 @@ func printReport(out standalone.Printer, r standalone.Report) {
 	for _, p := range r.Problems {
 		out.Problem(p)
 	}
+	if r.Mended {
+		out.Note("All files can be read again")
+	}
 	for _, key := range r.Gone {
 		out.Note("%s is gone", key)
 	}

@@ -53,7 +53,9 @@ type Standalone struct {
 // Report is what changed with a load.
 type Report struct {
 	// Problems are all that there are now, if they are others than before.
+	// Mended says that there were some and there are none now.
 	Problems []Problem
+	Mended   bool
 	// Statuses are those that are new or have changed, sorted by kind and name.
 	Statuses []Status
 	// Gone are objects that are no longer there.
@@ -141,6 +143,7 @@ func (s *Standalone) take(ctx context.Context, looks map[string]look) Report {
 	s.fleet.apply(ctx, result)
 	var report Report
 	if !slices.Equal(problems, s.problems) {
+		report.Mended = len(problems) == 0
 		s.problems, report.Problems = problems, problems
 	}
 	s.reportStatuses(&report)
