@@ -41,7 +41,7 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	}
 	out, err := a.Response(body, now.Unix())
 	if err != nil {
-		return err //nolint:wrapcheck // it is what the client is told.
+		return err
 	}
 	a.usage, a.counted = out.Usage, out.Counted
 	setBody(resp, out.Body)
@@ -192,4 +192,4 @@ func (b *streamBody) Read(p []byte) (int, error) {
 func (b *streamBody) Buffered() int { return len(b.out) - b.pos }
 
 // Close implements exchange.Body.
-func (b *streamBody) Close() error { return b.src.Close() } //nolint:wrapcheck // nothing to add.
+func (b *streamBody) Close() error { return b.src.Close() }

@@ -72,7 +72,7 @@ func refuse(status int, message string) error {
 func Parse(p ai.Protocol, body []byte) (*Call, error) {
 	call, err := ai.Parse(p, body)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it is what the client is told.
+		return nil, err
 	}
 	return &Call{Call: call, protocol: p}, nil
 }
@@ -105,7 +105,7 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, now time
 	}
 	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: p.Model})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it is what the client is told.
+		return nil, err
 	}
 	a := &Attempt{Attempt: translated, call: c}
 	req.Method, req.Authority = "POST", p.Host

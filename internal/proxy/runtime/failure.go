@@ -112,7 +112,7 @@ type textBody struct{ reader strings.Reader }
 
 // Read implements io.Reader.
 func (b *textBody) Read(p []byte) (int, error) {
-	return b.reader.Read(p) //nolint:wrapcheck // io.EOF must stay io.EOF.
+	return b.reader.Read(p)
 }
 
 // Buffered implements exchange.Body.

@@ -56,7 +56,7 @@ func (st *state) enter(ex *exchange.Exchange, g *gate) error {
 	}
 	caller, err := g.auth.Enter(&ex.Request, st.Start)
 	if err != nil {
-		return err //nolint:wrapcheck // it is what the client is told.
+		return err
 	}
 	st.callers = append(st.callers, caller)
 	return nil

@@ -30,7 +30,7 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 	}
 	attempt, err := call.Prepare(&ex.Request, config, st.rt.opts.Now())
 	if err != nil {
-		return err //nolint:wrapcheck // it is what the client is told.
+		return err
 	}
 	st.attempted = attempt
 	st.LLM = &LLMRecord{Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model, Asked: call.Model}
@@ -43,13 +43,13 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 	if err := st.attempts(ex, t.cluster); err != nil {
 		return err
 	}
-	return attempt.Answer(&ex.Response, st.rt.opts.Now()) //nolint:wrapcheck // it is what the client is told.
+	return attempt.Answer(&ex.Response, st.rt.opts.Now())
 }
 
 // readCall reads the body of an LLM request.
 func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 	if err := llm.Check(req); err != nil {
-		return nil, err //nolint:wrapcheck // it is what the client is told.
+		return nil, err
 	}
 	if err := st.buffer(req, llm.MaxBody); err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 	}
 	call, err := llm.Parse(st.protocol, st.replay.Bytes())
 	st.replay = nil  // the provider gets another body
-	return call, err //nolint:wrapcheck // it is what the client is told.
+	return call, err
 }
 
 // writeLLMError makes err the body of the response, as the client's protocol
