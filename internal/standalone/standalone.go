@@ -124,16 +124,7 @@ func (s *Standalone) Resources() []ir.Resource { return s.fleet.resources() }
 
 // Addr returns where the listeners on port are served, at the first Gateway
 // that has such.
-func (s *Standalone) Addr(port uint16) (netip.AddrPort, bool) {
-	for _, key := range s.gateways() {
-		if g := s.fleet.of(key); g != nil && g.server != nil {
-			if addr, ok := g.server.Addr(port); ok {
-				return addr, true
-			}
-		}
-	}
-	return netip.AddrPort{}, false
-}
+func (s *Standalone) Addr(port uint16) (netip.AddrPort, bool) { return s.fleet.addr(port) }
 
 // take reads the files and makes them live.
 func (s *Standalone) take(ctx context.Context, looks map[string]look) Report {

@@ -58,6 +58,13 @@ func (r *recorder) close() {
 	}
 }
 
+// cut has the script write in pieces of n bytes; 0: as it is.
+func (r *recorder) cut(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.piece = n
+}
+
 func (r *recorder) addr() string { return r.listener.Addr().String() }
 
 func (r *recorder) accept() {
@@ -66,9 +73,10 @@ func (r *recorder) accept() {
 		if err != nil {
 			return
 		}
-		c := &recorded{Conn: conn, piece: r.piece}
+		c := &recorded{Conn: conn}
 		c.change = sync.NewCond(&c.mu)
 		r.mu.Lock()
+		c.piece = r.piece
 		r.conns = append(r.conns, c)
 		r.mu.Unlock()
 		go c.record()

@@ -54,7 +54,7 @@ func (r *row) run(piece int) func(t *testing.T) {
 	return func(t *testing.T) {
 		b := newBed(t, r.script, func(b *bed, _ *Options) {
 			if r.response {
-				b.backend.piece = piece
+				b.backend.cut(piece)
 			}
 		})
 		if r.response {

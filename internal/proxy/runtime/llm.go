@@ -58,7 +58,7 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 		return nil, llm.TooLarge()
 	}
 	call, err := llm.Parse(st.protocol, st.replay.Bytes())
-	st.replay = nil  // the provider gets another body
+	st.replay = nil // the provider gets another body
 	return call, err
 }
 
