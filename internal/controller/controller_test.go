@@ -344,11 +344,14 @@ func watchFlips(ctx context.Context, gateway *gatewayv1.Gateway) func() int {
 		defer close(last)
 		for event := range w.ResultChan() {
 			seen, ok := event.Object.(*gatewayv1.Gateway)
-			if ok && !meta.IsStatusConditionTrue(seen.Status.Conditions, string(gatewayv1.GatewayConditionProgrammed)) {
-				flips++
+			if !ok {
+				continue
 			}
 			c := meta.FindStatusCondition(seen.Status.Conditions, string(gatewayv1.GatewayConditionProgrammed))
-			if c.ObservedGeneration > gateway.Generation && c.Status == metav1.ConditionTrue {
+			switch {
+			case c == nil || c.Status != metav1.ConditionTrue:
+				flips++
+			case c.ObservedGeneration > gateway.Generation:
 				return
 			}
 		}
