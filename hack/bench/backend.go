@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net"
 	"runtime"
@@ -13,7 +14,7 @@ import (
 // thread around epoll: the backend must not be what limits a proxy.
 func serveBackend(address string) error {
 	runtime.GOMAXPROCS(1)
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return err
 	}
@@ -107,10 +108,10 @@ func (c *connection) requests(b []byte) int {
 	const end = "\r\n\r\n"
 	count := 0
 	for _, char := range b {
-		switch {
-		case char == end[c.matched]:
+		switch char {
+		case end[c.matched]:
 			c.matched++
-		case char == '\r':
+		case '\r':
 			c.matched = 1
 		default:
 			c.matched = 0

@@ -157,8 +157,8 @@ func rule(prefix string) ir.Rule {
 }
 
 // listening says whether something accepts connections at the address.
-func listening(address string) bool {
-	conn, err := net.DialTimeout("tcp", address, time.Second)
+func listening(ctx context.Context, address string) bool {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return false
 	}

@@ -22,7 +22,7 @@ type process struct {
 
 // start runs a program on a core and waits until it listens.
 func start(ctx context.Context, core, address string, command ...string) (*process, error) {
-	if listening(address) {
+	if listening(ctx, address) {
 		return nil, fmt.Errorf("something else listens on %s", address)
 	}
 	p := &process{ended: make(chan struct{})}
@@ -38,7 +38,7 @@ func start(ctx context.Context, core, address string, command ...string) (*proce
 		close(p.ended)
 	}()
 	deadline := time.After(10 * time.Second)
-	for !listening(address) {
+	for !listening(ctx, address) {
 		select {
 		case <-p.ended:
 			return nil, fmt.Errorf("%s ended: %s", command[0], p.output.String())

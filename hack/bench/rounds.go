@@ -72,7 +72,7 @@ func profile(ctx context.Context, o options, round int) {
 	if err != nil {
 		return
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: o.duration + 10*time.Second}).Do(request)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "profile:", err)
 		return

@@ -177,11 +177,11 @@ func (o *connectionOptions) reset() {
 }
 
 func (o *connectionOptions) add(value string) {
-	switch { // the two that nearly every line consists of
-	case value == "keep-alive":
+	switch value { // the two that nearly every line consists of
+	case "keep-alive":
 		o.keepAlive = true
 		return
-	case value == "close":
+	case "close":
 		o.close = true
 		return
 	}

@@ -52,18 +52,17 @@ const minProgress = 1 << 10
 // timer operation, so one that is armed and near enough is left alone. One
 // goroutine may read and one may write at a time.
 type link struct {
-	conn             net.Conn
-	raw              syscall.RawConn // nil unless conn is a *net.TCPConn
-	readBy, writeBy  instant
-	readFn, writeFn  func(fd uintptr) bool
-	readBuf          []byte
-	readN            int
-	readErr          error
-	writeBuf         []byte
-	writeErr         error
-	exchangeFn       func(fd uintptr) bool
-	exchangeStep     exchangeStep
-	unsolicitedBytes bool
+	conn            net.Conn
+	raw             syscall.RawConn // nil unless conn is a *net.TCPConn
+	readBy, writeBy instant
+	readFn, writeFn func(fd uintptr) bool
+	readBuf         []byte
+	readN           int
+	readErr         error
+	writeBuf        []byte
+	writeErr        error
+	exchangeFn      func(fd uintptr) bool
+	exchangeStep    exchangeStep
 }
 
 // init prepares l for conn. The function values are made once per connection,

@@ -13,7 +13,6 @@ import (
 var (
 	errStopped    = errors.New("reading of the request body was stopped")
 	errBodyClosed = errors.New("the request body was closed")
-	errNoContinue = errors.New("the client was not asked to send the body")
 )
 
 // requestBody is the Request.Body of an exchange. A Transport may read it on

@@ -345,6 +345,7 @@ func (e *backendEnd) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// CloseWrite implements exchange.Tunnel.
 func (e *backendEnd) CloseWrite() error { return e.up.link.closeWrite() }
 
 // Close may be called while the other methods are in use, and more than once.

@@ -58,8 +58,10 @@ func scenarios() map[string]func(t *testing.T) {
 	}
 }
 
-const notFound = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-const notFoundClose = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+const (
+	notFound      = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+	notFoundClose = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 // refusing is a gateway that answers 404 and never reads a body.
 func refusing(t *testing.T) *bed {

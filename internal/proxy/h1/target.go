@@ -55,7 +55,8 @@ func splitAbsolute(target, scheme string) (authority, rest string, ok bool) {
 // 1 to 65535. An empty port is the default one: the colon is cut off.
 // Userinfo and percent escapes are refused.
 func parseAuthority(s string) (authority string, ok bool) {
-	host, port, hasPort := s, "", false
+	var host, port string
+	hasPort := false
 	if s != "" && s[0] == '[' {
 		end := strings.IndexByte(s, ']')
 		if end < 0 {

@@ -31,9 +31,12 @@ func TestVerify_AcceptsEveryAlgorithm(t *testing.T) {
 		key    any
 		kid    string
 	}{
-		{gojwt.SigningMethodRS256, id.rsa, "rsa"}, {gojwt.SigningMethodRS512, id.rsa, "rsa"},
-		{gojwt.SigningMethodPS256, id.rsa, "rsa"}, {gojwt.SigningMethodPS384, id.rsa, "rsa"},
-		{gojwt.SigningMethodES256, id.p256, "p256"}, {gojwt.SigningMethodES384, id.p384, "p384"},
+		{gojwt.SigningMethodRS256, id.rsa, "rsa"},
+		{gojwt.SigningMethodRS512, id.rsa, "rsa"},
+		{gojwt.SigningMethodPS256, id.rsa, "rsa"},
+		{gojwt.SigningMethodPS384, id.rsa, "rsa"},
+		{gojwt.SigningMethodES256, id.p256, "p256"},
+		{gojwt.SigningMethodES384, id.p384, "p384"},
 		{gojwt.SigningMethodEdDSA, id.ed, "ed"},
 	} {
 		t.Run(c.method.Alg(), func(t *testing.T) {

@@ -43,7 +43,7 @@ func build(name, out, entrypoint string, files []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(layer.Name())
+	defer func() { _ = os.Remove(layer.Name()) }()
 	defer layer.Close()
 	sum := sha256.New()
 	if err := writeLayer(io.MultiWriter(layer, sum), files); err != nil {

@@ -30,8 +30,9 @@ func main() {
 	cidr := flag.String("range", "10.250.1.0/24", "addresses to give; those above .240 only when asked for")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *kubeconfig, *cidr); err != nil && !errors.Is(err, context.Canceled) {
+	err := run(ctx, *kubeconfig, *cidr)
+	stop()
+	if err != nil && !errors.Is(err, context.Canceled) {
 		log.Fatal(err)
 	}
 }
