@@ -106,9 +106,9 @@ func (r *anthropicRequest) check() error {
 		return refuse("max_tokens: Input should be greater than or equal to 1")
 	case len(r.Messages) == 0:
 		return refuse("messages: at least one message is required")
-	case !within(r.Temperature, 0, 1):
+	case !upTo(r.Temperature, 1):
 		return refuse("temperature: range: 0..1")
-	case !within(r.TopP, 0, 1):
+	case !upTo(r.TopP, 1):
 		return refuse("top_p: range: 0..1")
 	case r.ServiceTier != nil && *r.ServiceTier != "auto" && *r.ServiceTier != "standard_only":
 		return refuse("service_tier: Input should be 'auto' or 'standard_only'")

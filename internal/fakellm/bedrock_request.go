@@ -85,9 +85,9 @@ func (r *converseRequest) check() error {
 		switch {
 		case !atLeastOne(c.MaxTokens):
 			return refuse("1 validation error detected: Value '%d' at 'inferenceConfig.maxTokens' failed to satisfy constraint: Member must have value greater than or equal to 1", *c.MaxTokens)
-		case !within(c.Temperature, 0, 1):
+		case !upTo(c.Temperature, 1):
 			return refuse("1 validation error detected: Value '%v' at 'inferenceConfig.temperature' failed to satisfy constraint: Member must have value less than or equal to 1", *c.Temperature)
-		case !within(c.TopP, 0, 1):
+		case !upTo(c.TopP, 1):
 			return refuse("1 validation error detected: Value '%v' at 'inferenceConfig.topP' failed to satisfy constraint: Member must have value less than or equal to 1", *c.TopP)
 		}
 	}

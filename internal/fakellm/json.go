@@ -26,8 +26,8 @@ func decode(body []byte, v any, unknown string) error {
 	return refuse("We could not parse the JSON body of your request: %v", err)
 }
 
-// within says whether a number is absent or from low to high.
-func within(n *float64, low, high float64) bool { return n == nil || (*n >= low && *n <= high) }
+// upTo says whether a number is absent or from 0 to high.
+func upTo(n *float64, high float64) bool { return n == nil || (*n >= 0 && *n <= high) }
 
 // atLeastOne says whether a number is absent or at least 1.
 func atLeastOne(n *int) bool { return n == nil || *n >= 1 }

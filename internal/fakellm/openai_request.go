@@ -110,9 +110,9 @@ func (r *openAIRequest) check() error {
 		return refuse("Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")
 	case r.StreamOptions != nil && !r.Stream:
 		return refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.")
-	case !within(r.Temperature, 0, 2):
+	case !upTo(r.Temperature, 2):
 		return refuse("Invalid 'temperature': expected a value between 0 and 2, but got %v instead.", *r.Temperature)
-	case !within(r.TopP, 0, 1):
+	case !upTo(r.TopP, 1):
 		return refuse("Invalid 'top_p': expected a value between 0 and 1, but got %v instead.", *r.TopP)
 	case r.N != nil && *r.N != 1:
 		return refuse("Invalid 'n': the fake answers once.")

@@ -19,7 +19,7 @@ const (
 	OpenAIKey       = "sk-fake-openai"
 	AnthropicKey    = "sk-ant-fake"
 	AccessKeyID     = "AKIDEXAMPLE"
-	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" //nolint:gosec // Amazon's published example opens nothing.
+	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 )
 
 // maxBody is the longest request body that is read, in bytes.
