@@ -65,6 +65,7 @@ fmt: ## Format Go code
 .PHONY: lint
 lint: ## Lint Go code, import rules between packages included
 	$(TOOL) golangci-lint run ./...
+	cd test/e2e && go tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 .PHONY: test
 test: ## Run the unit, golden and envtest tests
