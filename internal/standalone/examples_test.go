@@ -88,3 +88,22 @@ func TestExample_TLS(t *testing.T) {
 		t.Errorf("HTTPS: %+v", got)
 	}
 }
+
+func TestExample_Providers(t *testing.T) {
+	r := serve(t, example(t, "providers"))
+	json := map[string]string{"Content-Type": "application/json", "Authorization": "Bearer the-client's-own"}
+	chat := `{"model":"fake-large","stream":%v,"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hello!"}]}`
+	for _, provider := range []string{"openai", "anthropic", "bedrock"} {
+		t.Run(provider, func(t *testing.T) {
+			target := "http://localhost/" + provider + "/v1/chat/completions"
+			got := r.send(8080, http.MethodPost, target, json, fmt.Sprintf(chat, false))
+			if got.status != http.StatusOK || !strings.Contains(got.body, "You said: Hello!") || !strings.Contains(got.body, "chat.completion") {
+				t.Errorf("chat: %+v", got)
+			}
+			got = r.send(8080, http.MethodPost, target, json, fmt.Sprintf(chat, true))
+			if got.status != http.StatusOK || !strings.HasSuffix(got.body, "data: [DONE]\n\n") || strings.Count(got.body, "chat.completion.chunk") < 4 {
+				t.Errorf("streamed chat: %+v", got)
+			}
+		})
+	}
+}
