@@ -234,10 +234,11 @@ func (a *attempt) readHead() error {
 	for interims := 0; ; {
 		n, err := u.head.parse(u.in.bytes(), opt)
 		if err == errIncomplete {
-			if err := u.moreHead(); err != nil {
+			err := u.moreHead()
+			a.heard = a.heard || u.in.len() > 0
+			if err != nil {
 				return a.brokeOff(err)
 			}
-			a.heard = true
 			continue
 		}
 		if err != nil {

@@ -144,6 +144,26 @@ func closedOnRequest(t *testing.T) {
 	}
 }
 
+// Bytes of a response forbid a second try, even less than a line of it.
+func brokenOffOnReused(t *testing.T) {
+	b := newBed(t, firstThen(func(c *recorded) {
+		if c.awaitRequests(1) {
+			send(c, okResponse, 0)
+		}
+		if c.awaitRequests(2) {
+			send(c, "HTT", 0)
+			_ = c.Close()
+		}
+	}), nil)
+	got := b.roundTrip(t, simpleGet+simpleGet, 0, true)
+	if want := okResponse + "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if f := b.forward.failed()[0]; f.Stage != exchange.StageHead || len(b.backend.all()) != 1 {
+		t.Errorf("failure %+v over %d connections, want one in the head over one", f, len(b.backend.all()))
+	}
+}
+
 func closedOnPost(t *testing.T) {
 	b := newBed(t, firstThen(closingOnSecond), nil)
 	got := b.roundTrip(t, "GET / HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi", 0, true)

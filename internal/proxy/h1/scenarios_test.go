@@ -45,6 +45,7 @@ func scenarios() map[string]func(t *testing.T) {
 		"H1-109/ClosedWhileIdle":             closedWhileIdle,
 		"H1-109/ClosedOnRequest":             closedOnRequest,
 		"H1-109/NotIdempotent":               closedOnPost,
+		"H1-109/BrokenOffInTheHead":          brokenOffOnReused,
 		"H1-109/FreshConnection":             closedFresh,
 		"H1-110/NothingAfterAccept":          nothingAfterAccept,
 		"H1-110/SlowRequestHead":             slowRequestHead,

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -199,21 +200,29 @@ func (u *upstream) release(fit, reset bool) {
 	}
 }
 
-// moreHead makes room for and reads more of a response head.
+// moreHead reads on until a head can be judged anew: with the end of a line, or
+// with too much. Parsing it for each byte of a slow backend would cost the
+// square of its length.
 func (u *upstream) moreHead() error {
-	if in := &u.in; in.w == len(in.buf) {
-		to := in.buf
-		if in.r == 0 {
-			to = u.lend(2 * len(in.buf))
+	for looked := u.in.len(); ; {
+		if in := &u.in; in.w == len(in.buf) {
+			to := in.buf
+			if in.r == 0 {
+				to = u.lend(2 * len(in.buf))
+			}
+			*in = window{buf: to, w: copy(to, in.bytes())}
 		}
-		*in = window{buf: to, w: copy(to, in.bytes())}
+		n, err := u.receive(u.in.buf[u.in.w:], u.limit)
+		u.in.w += n
+		if n == 0 && err != nil {
+			return err
+		}
+		b := u.in.bytes()
+		if len(b) >= u.transport.opt.HeadBytes || bytes.ContainsAny(b[max(looked-1, 0):], "\r\n") {
+			return nil
+		}
+		looked = len(b)
 	}
-	n, err := u.receive(u.in.buf[u.in.w:], u.limit)
-	u.in.w += n
-	if n > 0 {
-		return nil
-	}
-	return err
 }
 
 // responseBody is the Response.Body of an exchange.
