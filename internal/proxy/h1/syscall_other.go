@@ -1,12 +1,8 @@
-//go:build unix
+//go:build unix && !linux
 
 package h1
 
-import (
-	"syscall"
-
-	"golang.org/x/sys/unix"
-)
+import "syscall"
 
 func sysRead(fd uintptr, p []byte) (int, error) {
 	for {
@@ -24,11 +20,4 @@ func sysWrite(fd uintptr, p []byte) (int, error) {
 			return max(n, 0), err
 		}
 	}
-}
-
-// pollReadable says whether reading fd would not wait.
-func pollReadable(fd uintptr) bool {
-	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds[:], 0)
-	return err != nil || n > 0
 }
