@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,12 +38,14 @@ type Admin struct{ opts Options }
 func New(opts Options) *Admin { return &Admin{opts} }
 
 // Handler answers everything. It belongs on a loopback address: whoever
-// reaches it can read the configuration and set the log level.
+// reaches it can read the configuration, take profiles and set the log level.
 func (a *Admin) Handler() http.Handler {
 	mux := a.public()
 	mux.HandleFunc("GET /config", a.config)
 	mux.HandleFunc("GET /log-level", a.logLevel)
 	mux.HandleFunc("PUT /log-level", a.setLogLevel)
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	return mux
 }
 
