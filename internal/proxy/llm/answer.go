@@ -72,6 +72,7 @@ func (a *Attempt) failed(resp *exchange.Response) error {
 		return v
 	}, body)
 	a.conceal(e)
+	a.err = e
 	resp.Status = e.Status
 	setBody(resp, ai.EncodeError(a.call.protocol, e))
 	return nil
@@ -158,12 +159,16 @@ func (b *streamBody) more() error {
 	case errors.Is(readErr, io.EOF):
 		out, err = b.stream.Close(out)
 	case b.stream.Started():
+		b.attempt.err = chat.Truncated()
 		out = b.stream.Abort(out, chat.Truncated())
 	default:
 		err = chat.Truncated()
 	}
 	b.out = out
 	b.ended = err != nil || readErr != nil
+	if err != nil {
+		b.attempt.err = err
+	}
 	if err == nil || b.stream.Started() {
 		return nil
 	}

@@ -85,7 +85,15 @@ type Attempt struct {
 	stream  *ai.Stream // nil: the answer is whole
 	usage   chat.Usage
 	counted bool
+	err     error // why the answer failed; nil where it did not
 }
+
+// Streams says that the client is answered with a stream.
+func (a *Attempt) Streams() bool { return a.stream != nil }
+
+// Err is why the provider's answer was an error or broke off, as far as is
+// known by now; nil where it did not. It is a *chat.Error.
+func (a *Attempt) Err() error { return a.err }
 
 // Usage is what the provider has said so far of what the answer cost; ok is
 // false where it has said nothing.

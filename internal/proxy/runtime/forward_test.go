@@ -296,7 +296,7 @@ func TestLLM_ForwardsToAnOpenAIBackend(t *testing.T) {
 		t.Errorf("%d %s %v", ex.Response.Status, got, ex.Response.Header)
 	}
 	h.Finish(ex, exchange.End{})
-	if r := f.done[0].LLM; r == nil || r.Asked != "any" || r.Model != "real-model" || !r.Counted || r.Usage.Total() != 4 {
+	if r := f.done[0].LLM; r == nil || r.Asked != "any" || len(r.Attempts) != 1 || r.Attempts[0].Model != "real-model" || !r.Attempts[0].Counted || r.Attempts[0].Usage.Total() != 4 {
 		t.Errorf("record %+v", r)
 	}
 	got := f.to.last

@@ -20,6 +20,7 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 	if err != nil {
 		return err
 	}
+	st.LLM = &LLMRecord{Protocol: st.protocol, Asked: call.Model, Stream: call.Stream}
 	t, err := st.choose()
 	if err != nil {
 		return err
@@ -28,12 +29,22 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 	if config == nil || config.Err != nil {
 		return st.rt.refuse.noAction
 	}
-	attempt, err := call.Prepare(&ex.Request, config, st.rt.opts.Now())
+	return st.attemptLLM(ex, call, t, config)
+}
+
+// attemptLLM puts a call to one provider and notes how it went.
+func (st *state) attemptLLM(ex *exchange.Exchange, call *llm.Call, t *target, config *upstream.Config) (err error) {
+	now := st.rt.opts.Now()
+	attempt, err := call.Prepare(&ex.Request, config, now)
 	if err != nil {
 		return err
 	}
 	st.attempted = attempt
-	st.LLM = &LLMRecord{Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model, Asked: call.Model}
+	st.LLM.Attempts = append(st.LLM.Attempts, LLMAttempt{
+		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model, Start: now,
+	})
+	note := &st.LLM.Attempts[len(st.LLM.Attempts)-1]
+	defer func() { note.Err = err }()
 	if d := config.Backend.LLM.Timeout; d > 0 {
 		st.deadline = st.Start.Add(d)
 	}
@@ -43,7 +54,26 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 	if err := st.attempts(ex, t.cluster); err != nil {
 		return err
 	}
-	return attempt.Answer(&ex.Response, st.rt.opts.Now())
+	note.Status = ex.Response.Status
+	if err := attempt.Answer(&ex.Response, st.rt.opts.Now()); err != nil {
+		return err
+	}
+	if attempt.Streams() {
+		note.FirstContent = st.rt.opts.Now().Sub(now)
+	}
+	return nil
+}
+
+// finishLLM completes the note of the attempt that the client was answered from.
+func (st *state) finishLLM() {
+	if st.LLM == nil || len(st.LLM.Attempts) == 0 {
+		return
+	}
+	note := &st.LLM.Attempts[len(st.LLM.Attempts)-1]
+	note.Usage, note.Counted = st.attempted.Usage()
+	if note.Duration = st.rt.opts.Now().Sub(note.Start); note.Err == nil {
+		note.Err = st.attempted.Err()
+	}
 }
 
 // readCall reads the body of an LLM request.

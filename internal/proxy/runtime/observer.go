@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -21,12 +22,34 @@ type Observer interface {
 	Done(rec *Record)
 }
 
-// LLMRecord is what is known of an exchange with an LLM provider.
+// LLMRecord is what is known of an LLM request.
 type LLMRecord struct {
-	Provider string // openai, anthropic or bedrock
-	// Asked is the model that the client named, Model the one that the provider
-	// was asked for.
-	Asked, Model string
+	// Protocol is what the client speaks.
+	Protocol ai.Protocol
+	// Asked is the model that the client named.
+	Asked string
+	// Stream says that the client asked for a stream.
+	Stream bool
+	// Attempts are the tries at providers, in order; the client got its answer
+	// from the last one. It is empty where none was asked.
+	Attempts []LLMAttempt
+}
+
+// LLMAttempt is one try at an LLM provider. Each is accounted for by itself,
+// since a provider bills what it has answered, whoever got it.
+type LLMAttempt struct {
+	// Backend is the name of the backend resource, Provider one of openai,
+	// anthropic and bedrock, Model the model that it was asked for.
+	Backend, Provider, Model string
+	// Start is when the attempt began. FirstContent spans from there to the
+	// first content of a stream, zero where there was none; Duration to the end
+	// of the answer.
+	Start                  time.Time
+	FirstContent, Duration time.Duration
+	// Status is the provider's; 0: no answer came.
+	Status int
+	// Err is why the attempt failed; nil where it did not.
+	Err error
 	// Usage is what the provider counted; Counted says that it did.
 	Usage   chat.Usage
 	Counted bool
@@ -61,7 +84,7 @@ type Record struct {
 	Err error
 	// Series is what Observer.Series returned for Rule and Backend.
 	Series any
-	// LLM is nil where no LLM provider was asked.
+	// LLM is nil where the rule is no LLM rule or the request could not be read.
 	LLM *LLMRecord
 	// End says how the exchange ended on the client's side.
 	End exchange.End

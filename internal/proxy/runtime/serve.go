@@ -125,9 +125,7 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 	ex.State = nil
 	if h.rt.opts.Observer != nil {
 		st.End = end
-		if st.attempted != nil {
-			st.LLM.Usage, st.LLM.Counted = st.attempted.Usage()
-		}
+		st.finishLLM()
 		st.Duration = h.rt.opts.Now().Sub(st.Start)
 		h.rt.opts.Observer.Done(&st.Record)
 	}
