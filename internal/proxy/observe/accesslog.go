@@ -101,6 +101,7 @@ func appendLine(b []byte, rec *runtime.Record) []byte {
 	if rec.Rule != nil {
 		b = appendText(b, "rule", rec.Rule.Name)
 	}
+	b = appendText(b, "consumer", rec.Consumer)
 	b = appendText(b, "backend", rec.Backend)
 	b = appendText(b, "endpoint", rec.Endpoint)
 	if rec.Attempts > 1 {

@@ -76,7 +76,7 @@ func record() *runtime.Record {
 		Method: "GET", Scheme: "http", Authority: "a.test", Path: "/x", Query: "token=hunter2", Proto: exchange.HTTP11,
 		Remote: netip.MustParseAddrPort("10.0.0.1:1234"), UserAgent: "curl", RequestID: "id-1",
 		Listener: &ir.Listener{Name: "ns/gw/http"}, Route: testRoute("r"), Rule: &ir.Rule{Name: "0"},
-		Backend: "b", Endpoint: "10.0.0.2:80", Attempts: 2, Status: 200,
+		Consumer: "ns/team", Backend: "b", Endpoint: "10.0.0.2:80", Attempts: 2, Status: 200,
 		End: exchange.End{Sent: 5, Received: 3},
 	}
 }
@@ -88,7 +88,7 @@ func TestAccessLog_Line(t *testing.T) {
 	o.Close()
 	want := `{"time":"1970-01-01T00:00:00.000000Z","method":"GET","scheme":"http","host":"a.test","path":"/x","protocol":"HTTP/1.1",` +
 		`"status":200,"bytesSent":5,"bytesReceived":3,"duration":0.001500,"headDuration":0.002000,"remote":"10.0.0.1:1234",` +
-		`"listener":"ns/gw/http","route":"HTTPRoute/ns/r","rule":"0","backend":"b","endpoint":"10.0.0.2:80","attempts":2,` +
+		`"listener":"ns/gw/http","route":"HTTPRoute/ns/r","rule":"0","consumer":"ns/team","backend":"b","endpoint":"10.0.0.2:80","attempts":2,` +
 		`"userAgent":"curl","requestID":"id-1"}` + "\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

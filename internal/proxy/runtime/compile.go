@@ -15,7 +15,7 @@ type rule struct {
 	err  error // why the rule can not be run; nil where it can
 	gate *gate
 	// consumers are those of LLM.Consumers that are there.
-	consumers []*ir.Consumer
+	consumers []consumer
 	chain     chain
 	targets   []target
 	weights   *balance.Weighted

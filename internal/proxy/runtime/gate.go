@@ -62,7 +62,15 @@ func (st *state) enter(ex *exchange.Exchange, g *gate) error {
 	return nil
 }
 
-// admit says whether the caller is one of those who may use an LLM rule.
+// consumer is one who may use a rule.
+type consumer struct {
+	*ir.Consumer
+	name string // <namespace>/<name>
+}
+
+// admit lets in those who may use an LLM rule, and notes which of them it is:
+// the first in the rule's order that one of the request's tokens fits. A rule
+// that names nobody is open, and nobody is looked for.
 func (st *state) admit(r *rule) error {
 	if len(r.ir.LLM.Consumers) == 0 {
 		return nil
@@ -70,8 +78,9 @@ func (st *state) admit(r *rule) error {
 	if len(st.callers) == 0 {
 		return st.rt.refuse.unauthorized
 	}
-	for _, consumer := range r.consumers {
-		if slices.ContainsFunc(st.callers, func(c auth.Caller) bool { return c.Is(consumer) }) {
+	for _, one := range r.consumers {
+		if slices.ContainsFunc(st.callers, func(c auth.Caller) bool { return c.Is(one.Consumer) }) {
+			st.Consumer = one.name
 			return nil
 		}
 	}
@@ -79,10 +88,10 @@ func (st *state) admit(r *rule) error {
 }
 
 // consumersOf returns the consumers of these names that are there.
-func consumersOf(names []string, find policies) (out []*ir.Consumer) {
+func consumersOf(names []string, find policies) (out []consumer) {
 	for _, name := range names {
 		if p := find(name); p != nil && p.Consumer != nil {
-			out = append(out, p.Consumer)
+			out = append(out, consumer{p.Consumer, p.Source.Namespace + "/" + p.Source.Name})
 		}
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -106,8 +107,11 @@ func TestGate_FollowsItsPolicies(t *testing.T) {
 
 func TestGate_LetsOnlyConsumersUseAModel(t *testing.T) {
 	k := newTokens(t)
+	alpha := func(team string) *ir.Policy {
+		return &ir.Policy{Name: "alpha", Source: ir.Source{Namespace: "ns", Name: "team-alpha"}, Consumer: &ir.Consumer{Claim: "team", Value: team}}
+	}
 	rule := ir.Rule{LLM: &ir.LLMAction{Consumers: []string{"alpha", "gone"}}, Policies: []string{"p"}, Backends: to("llm")}
-	f := newFixture(t, k.policy("p"), &ir.Policy{Name: "alpha", Consumer: &ir.Consumer{Claim: "team", Value: "a"}},
+	f := newFixture(t, k.policy("p"), alpha("a"),
 		&ir.Backend{Name: "llm", Endpoints: "llm", LLM: &ir.LLMProvider{Provider: "openai", Host: "h"}},
 		&ir.Endpoints{Name: "llm", Addresses: []ir.Endpoint{{Host: "10.0.0.7", Port: 80}}}, routeOf("r", rule))
 	ask := func(fields ...string) *exchange.Exchange {
@@ -128,6 +132,31 @@ func TestGate_LetsOnlyConsumersUseAModel(t *testing.T) {
 	if v, ok := f.to.last.Header.Get("Authorization"); ok {
 		t.Errorf("the token of the client goes to the provider: %s", v)
 	}
-	f.apply(ir.Update{Upserts: []ir.Resource{&ir.Policy{Name: "alpha", Consumer: &ir.Consumer{Claim: "team", Value: "b"}}}})
+	f.apply(ir.Update{Upserts: []ir.Resource{alpha("b")}})
 	f.wantStatus(ask(k.field("p", "a")), 403)
+	var seen []string
+	for _, r := range f.done {
+		seen = append(seen, r.Consumer)
+	}
+	if want := []string{"", "", "ns/team-alpha", ""}; !slices.Equal(seen, want) {
+		t.Errorf("the consumers are %q, want %q", seen, want)
+	}
+}
+
+func TestGate_TheFirstConsumerCounts(t *testing.T) {
+	k := newTokens(t)
+	one := func(name, team string) *ir.Policy {
+		return &ir.Policy{Name: name, Source: ir.Source{Namespace: "ns", Name: name}, Consumer: &ir.Consumer{Claim: "team", Value: team}}
+	}
+	rule := func(consumers ...string) *ir.Route {
+		return routeOf("r", ir.Rule{LLM: &ir.LLMAction{Consumers: consumers}, Policies: []string{"p"}})
+	}
+	f := newFixture(t, k.policy("p"), one("other", "b"), one("first", "a"), one("second", "a"))
+	for want, names := range map[string][]string{"ns/first": {"other", "first", "second"}, "ns/second": {"second", "first"}, "": nil} {
+		f.apply(ir.Update{Upserts: []ir.Resource{rule(names...)}})
+		f.get("POST /v1/chat/completions", k.field("p", "a"))
+		if got := f.done[len(f.done)-1].Consumer; got != want {
+			t.Errorf("of %q it is %q, want %q", names, got, want)
+		}
+	}
 }

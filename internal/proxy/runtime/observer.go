@@ -72,6 +72,9 @@ type Record struct {
 	Listener *ir.Listener
 	Route    *ir.Route
 	Rule     *ir.Rule
+	// Consumer is the Consumer who called, as <namespace>/<name>; empty where
+	// the rule is open to everyone or the caller is none of its consumers.
+	Consumer string
 	// Backend is the name of the backend that was chosen, Endpoint the address
 	// of the last attempt; both may be empty.
 	Backend, Endpoint string
