@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/embed"
 	"github.com/citoroute/citoroute/internal/ai/openai"
 )
 
@@ -17,7 +18,8 @@ type Call struct {
 	client client
 	body   []byte
 	head   *openai.Head
-	chat   *chat.Request // nil until an attempt needs it
+	chat   *chat.Request  // nil until an attempt needs it
+	texts  *embed.Request // the same for embeddings
 }
 
 // Parse reads a client's request. It keeps body. The error is a *chat.Error.
@@ -25,6 +27,9 @@ func Parse(p Protocol, body []byte) (*Call, error) {
 	head, err := openai.Scan(body)
 	if err != nil {
 		return nil, err
+	}
+	if head.Stream && p == Embeddings {
+		return nil, chat.Invalid("stream", "is not possible for embeddings")
 	}
 	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head}, nil
 }
@@ -35,6 +40,7 @@ type Attempt struct {
 	Wire *chat.Wire
 
 	call     *Call
+	name     Provider
 	provider provider
 	relayed  bool // both sides speak the same protocol
 }
@@ -47,11 +53,14 @@ func (c *Call) Attempt(name Provider, o chat.Options) (*Attempt, error) {
 	if !ok {
 		return nil, &chat.Error{Status: 500, Type: chat.TypeServer, Message: "the backend's provider is not known"}
 	}
-	a := &Attempt{call: c, provider: p, relayed: name == c.client.native}
+	a := &Attempt{call: c, name: name, provider: p, relayed: name == c.client.native}
 	var err error
-	if a.relayed {
+	switch {
+	case a.relayed:
 		a.Wire, err = c.relay(o)
-	} else {
+	case c.client.embeds:
+		a.Wire, err = c.embed(name, o)
+	default:
 		a.Wire, err = c.translate(p, o)
 	}
 	if err != nil {
@@ -97,6 +106,9 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.relayed {
 		u, ok := a.call.client.usage(body)
 		return Answer{Body: body, Usage: u, Counted: ok}, nil
+	}
+	if a.call.client.embeds {
+		return a.embedded(body)
 	}
 	r, err := a.provider.decode(a.Wire, body)
 	if err != nil {

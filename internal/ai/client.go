@@ -12,13 +12,17 @@ type Protocol string
 
 // The client protocols.
 const (
-	Chat      Protocol = "chat"      // OpenAI POST /v1/chat/completions
-	Messages  Protocol = "messages"  // Anthropic POST /v1/messages
-	Responses Protocol = "responses" // OpenAI POST /v1/responses
+	Chat       Protocol = "chat"       // OpenAI POST /v1/chat/completions
+	Messages   Protocol = "messages"   // Anthropic POST /v1/messages
+	Responses  Protocol = "responses"  // OpenAI POST /v1/responses
+	Embeddings Protocol = "embeddings" // OpenAI POST /v1/embeddings
 )
 
 // client is what a client protocol's package offers.
 type client struct {
+	// embeds says that vectors are asked for, not an answer: see embeddings.go.
+	embeds bool
+
 	parse   func(body []byte) (*chat.Request, error)
 	encode  func(r *chat.Response, created int64) ([]byte, error)
 	encoder func(created int64, includeUsage bool) encoder
@@ -52,6 +56,10 @@ type relay interface {
 func clientOf(p Protocol) client {
 	switch p {
 	case Chat:
+	case Embeddings:
+		c := clientOf(Chat)
+		c.embeds, c.path, c.meter = true, openai.EmbeddingsPath, false
+		return c
 	case Messages:
 		return client{
 			parse:   anthropic.Parse,

@@ -103,6 +103,9 @@ func send(t *testing.T, url string, p Provider, w *chat.Wire, now time.Time) *ht
 	}
 	header := w.Header
 	switch p {
+	case OpenAI:
+		req.URL.Path = "/v1" + w.Path
+		header = append(header, chat.Field{Name: "Authorization", Value: "Bearer " + fakellm.OpenAIKey})
 	case Anthropic:
 		header = append(header, chat.Field{Name: "X-Api-Key", Value: fakellm.AnthropicKey})
 	case Bedrock:

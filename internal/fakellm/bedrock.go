@@ -22,7 +22,7 @@ func (b bedrock) read(r *http.Request, body []byte) (prompt, error) {
 		return prompt{}, err
 	}
 	var req converseRequest
-	if err := decode(body, &req, "Malformed input request: #: extraneous key [%s] is not permitted, please reformat your input and try again."); err != nil {
+	if err := decode(body, &req, extraneous); err != nil {
 		return prompt{}, err
 	}
 	p := prompt{model: r.PathValue("id"), stream: b.stream}

@@ -4,10 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
 	"io"
 	"math"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // models answers GET /v1/models.
@@ -71,16 +74,13 @@ func readEmbedding(r *http.Request) (embeddingRequest, []string, error) {
 	if err := decode(body, &req, "Unrecognized request argument supplied: %s"); err != nil {
 		return req, nil, err
 	}
-	var inputs []string
-	if one, ok := asString(req.Input); ok {
-		inputs = []string{one}
-	} else if json.Unmarshal(req.Input, &inputs) != nil {
-		return req, nil, refuse("'$.input' is invalid: expected a string or an array of strings.")
-	}
+	inputs, ok := embeddingInputs(req.Input)
 	switch {
+	case !ok:
+		return req, nil, refuse("'$.input' is invalid: expected a string, an array of strings, or an array or arrays of tokens.")
 	case req.Model == "":
 		return req, nil, refuse("you must provide a model parameter")
-	case len(inputs) == 0:
+	case len(inputs) == 0 || slices.Contains(inputs, ""):
 		return req, nil, refuse("'$.input' is invalid: it is empty.")
 	case req.Format != "float" && req.Format != "base64":
 		return req, nil, refuse("Invalid value: '%s'. Supported values are: 'float' and 'base64'.", req.Format)
@@ -89,6 +89,32 @@ func readEmbedding(r *http.Request) (embeddingRequest, []string, error) {
 	}
 	return req, inputs, nil
 }
+
+// embeddingInputs reads the inputs in any of their forms, each as a text. A
+// list of tokens becomes their numbers, one word each.
+func embeddingInputs(raw json.RawMessage) (inputs []string, ok bool) {
+	if one, ok := asString(raw); ok {
+		return []string{one}, true
+	}
+	if json.Unmarshal(raw, &inputs) == nil {
+		return inputs, true
+	}
+	var tokens []int
+	if json.Unmarshal(raw, &tokens) == nil {
+		return []string{numbers(tokens)}, true
+	}
+	var lists [][]int
+	if json.Unmarshal(raw, &lists) != nil {
+		return nil, false
+	}
+	inputs = nil
+	for _, list := range lists {
+		inputs = append(inputs, numbers(list))
+	}
+	return inputs, true
+}
+
+func numbers(tokens []int) string { return strings.Trim(fmt.Sprint(tokens), "[]") }
 
 // vector makes up a unit vector that depends on the text alone.
 func vector(text string, dimensions int) []float32 {

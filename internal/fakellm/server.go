@@ -56,6 +56,7 @@ func New(opts Options) *Server {
 	s.mux.HandleFunc("POST /v1/messages", s.chat(anthropic{}))
 	s.mux.HandleFunc("POST /model/{id}/converse", s.chat(bedrock{now: opts.Now}))
 	s.mux.HandleFunc("POST /model/{id}/converse-stream", s.chat(bedrock{now: opts.Now, stream: true}))
+	s.mux.HandleFunc("POST /model/{id}/invoke", s.invoke)
 	s.mux.HandleFunc("POST /v1/embeddings", s.embeddings)
 	s.mux.HandleFunc("GET /v1/models", s.models)
 	s.mux.HandleFunc("GET /fake/account", s.showAccount)

@@ -315,3 +315,38 @@ func TestServer_EmbedsAndLists(t *testing.T) {
 		t.Errorf("models: %d %s", res.status, res.body)
 	}
 }
+
+func TestInvoke_RefusesWhatTheModelWouldNotTake(t *testing.T) {
+	srv := start(t)
+	const titan, cohere = "/model/amazon.titan-embed-text-v1/invoke", "/model/cohere.embed-english-v3/invoke"
+	for name, test := range map[string]struct {
+		path, body string
+		status     int
+	}{
+		"Titan":          {titan, `{"inputText":"a"}`, 200},
+		"TitanExtra":     {titan, `{"inputText":"a","dimensions":256}`, 400},
+		"TitanEmpty":     {titan, `{"inputText":""}`, 400},
+		"Titan2":         {"/model/amazon.titan-embed-text-v2%3A0/invoke", `{"inputText":"a","dimensions":256}`, 200},
+		"Titan2Size":     {"/model/amazon.titan-embed-text-v2%3A0/invoke", `{"inputText":"a","dimensions":300}`, 400},
+		"Cohere":         {cohere, `{"texts":["a"],"input_type":"clustering"}`, 200},
+		"CohereNoType":   {cohere, `{"texts":["a"]}`, 400},
+		"CohereNoTexts":  {cohere, `{"texts":[],"input_type":"clustering"}`, 400},
+		"CohereExtra":    {cohere, `{"texts":["a"],"input_type":"clustering","x":1}`, 400},
+		"UnknownModel":   {"/model/x/invoke", `{}`, 404},
+		"OpenAITokens":   {"/v1/embeddings", `{"model":"m","input":[[1],[2,3]]}`, 200},
+		"OpenAIEmpty":    {"/v1/embeddings", `{"model":"m","input":[""]}`, 400},
+		"OpenAIMixed":    {"/v1/embeddings", `{"model":"m","input":["a",1]}`, 400},
+		"OpenAINoObject": {"/v1/embeddings", `{"model":"m","input":{}}`, 400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := do(t, request(t, srv.URL, test.path, test.body)); got.status != test.status {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	r := request(t, srv.URL, titan, `{"inputText":"a"}`)
+	r.Header.Set("X-Amz-Date", "20200101T000000Z")
+	if got := do(t, r); got.status != http.StatusForbidden {
+		t.Errorf("an old signature: %+v", got)
+	}
+}

@@ -27,6 +27,27 @@ func TestExample_Quickstart(t *testing.T) {
 	}
 }
 
+func TestExample_Embeddings(t *testing.T) {
+	r := serve(t, example(t, "embeddings"))
+	json := map[string]string{"Content-Type": "application/json"}
+	for path, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"/v1/embeddings":        {http.StatusBadRequest, "this model takes one text at a time"},
+		"/cohere/v1/embeddings": {http.StatusOK, `"usage":{"prompt_tokens":3,"total_tokens":3}`},
+	} {
+		got := r.send(8080, http.MethodPost, "http://localhost"+path, json, `{"model":"m","input":["one two","three"]}`)
+		if got.status != want.status || !strings.Contains(got.body, want.body) {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	got := r.send(8080, http.MethodPost, "http://localhost/v1/embeddings", json, `{"model":"m","input":"one","dimensions":256}`)
+	if got.status != http.StatusOK || !strings.Contains(got.body, `"model":"amazon.titan-embed-text-v2:0"`) {
+		t.Errorf("titan: %+v", got)
+	}
+}
+
 func TestExample_Canary(t *testing.T) {
 	r := serve(t, example(t, "canary"))
 	if got := r.get(8080, "http://shop.example/", map[string]string{"X-Version": "canary"}); !strings.Contains(got.body, `"backend": "echo-2"`) {

@@ -21,6 +21,9 @@ type Wire struct {
 	// ResponseID is the provider's identifier of the answer where only its
 	// header has one; set before the answer is decoded.
 	ResponseID string
+	// InputTokens is what the request cost where only the answer's header tells;
+	// 0 where it does not, set before the answer is decoded.
+	InputTokens int64
 	// Dropped names the parameters that the provider has no way to express and
 	// that were left out or changed.
 	Dropped []string

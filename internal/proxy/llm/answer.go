@@ -3,6 +3,7 @@ package llm
 import (
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,14 +26,18 @@ const (
 func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	kind, _ := resp.Header.Get("Content-Type")
 	a.Wire.ResponseID, _ = resp.Header.Get("X-Amzn-Requestid")
+	a.Wire.InputTokens = inputTokens(&resp.Header)
 	keepFields(&resp.Header)
 	if len(a.Wire.Dropped) > 0 {
 		resp.Header.Add("X-Llm-Dropped-Params", strings.Join(a.Wire.Dropped, ", "))
 	}
+	streams := strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/vnd.amazon.eventstream")
 	switch {
 	case resp.Status < 200 || resp.Status > 299:
 		return a.failed(resp)
-	case strings.HasPrefix(kind, "text/event-stream"), strings.HasPrefix(kind, "application/vnd.amazon.eventstream"):
+	case streams != a.call.Stream:
+		return a.unexpected(resp)
+	case streams:
 		return a.streamed(resp, now)
 	}
 	body, err := readAll(resp, maxAnswer)
@@ -46,6 +51,17 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	a.usage, a.counted = out.Usage, out.Counted
 	setBody(resp, out.Body)
 	return nil
+}
+
+// inputTokens is what Bedrock says in the header that a request cost: for some
+// models nothing else tells. 0 where it does not say.
+func inputTokens(h *exchange.Header) int64 {
+	v, _ := h.Get("X-Amzn-Bedrock-Input-Token-Count")
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
 }
 
 // keepFields drops what the provider says of its own account and connection.
@@ -76,6 +92,19 @@ func (a *Attempt) failed(resp *exchange.Response) error {
 	resp.Status = e.Status
 	setBody(resp, ai.EncodeError(a.call.protocol, e))
 	return nil
+}
+
+// unexpected refuses a stream where a whole answer was asked for, or the
+// reverse: a client of the one could not read the other.
+func (a *Attempt) unexpected(resp *exchange.Response) error {
+	if resp.Body != nil {
+		_ = resp.Body.Close()
+		resp.Body = nil
+	}
+	if a.call.Stream {
+		return chat.BadUpstream("the provider's answer is not the stream that was asked for")
+	}
+	return chat.BadUpstream("the provider's answer is a stream, which was not asked for")
 }
 
 // conceal takes the credential out of what a provider may have echoed.

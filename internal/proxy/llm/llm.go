@@ -33,12 +33,16 @@ func ProtocolOf(path, prefix string) (p ai.Protocol, ok bool) {
 		return ai.Messages, true
 	case "/responses":
 		return ai.Responses, true
+	case "/embeddings":
+		return ai.Embeddings, true
 	case "":
 		switch {
 		case strings.HasSuffix(prefix, "/messages"):
 			return ai.Messages, true
 		case strings.HasSuffix(prefix, "/responses"):
 			return ai.Responses, true
+		case strings.HasSuffix(prefix, "/embeddings"):
+			return ai.Embeddings, true
 		}
 		return ai.Chat, true
 	}

@@ -30,7 +30,9 @@ func TestProtocolOf(t *testing.T) {
 		{"/v1/messages", "/v1/messages", ai.Messages, true},
 		{"/llm/v1/responses", "/llm", ai.Responses, true},
 		{"/v1/responses", "/v1/responses", ai.Responses, true},
-		{"/v1/embeddings", "", ai.Chat, false},
+		{"/v1/embeddings", "", ai.Embeddings, true},
+		{"/v1/embeddings", "/v1/embeddings", ai.Embeddings, true},
+		{"/v1/moderations", "", ai.Chat, false},
 		{"/v1/chat/completions/x", "/v1/chat/completions", ai.Chat, false},
 		{"/v1/v1/chat/completions", "", ai.Chat, false},
 	} {
