@@ -94,6 +94,10 @@ score: ## Measure the code against the project's limits
 bench: ## Compare throughput with nginx and httputil.ReverseProxy
 	hack/bench/run.sh $(ARGS)
 
+.PHONY: bench-llm
+bench-llm: ## Compare chat completions with a plain proxy pass of the same bytes
+	hack/bench/run.sh -suite llm $(ARGS)
+
 ##@ Build
 
 .PHONY: build

@@ -3,14 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"runtime"
-	"strings"
+	"strconv"
 	"syscall"
 )
 
-// serveBackend answers every GET request with the same response, from one
+// serveBackend answers every request with the response of its path, from one
 // thread around epoll: the backend must not be what limits a proxy.
 func serveBackend(address string) error {
 	runtime.GOMAXPROCS(1)
@@ -26,9 +25,8 @@ func serveBackend(address string) error {
 	return epollLoop(int(file.Fd()))
 }
 
-// connection is what has come of a request so far: how much of the blank line
-// that ends it.
-type connection struct{ matched int }
+// connection is what has come of a request that is not complete.
+type connection struct{ held []byte }
 
 func epollLoop(listener int) error {
 	poll, err := syscall.EpollCreate1(0)
@@ -41,9 +39,7 @@ func epollLoop(listener int) error {
 	if err := watch(poll, listener); err != nil {
 		return err
 	}
-	body := strings.Repeat("x", bodySize)
-	response := fmt.Appendf(nil,
-		"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	responses := newAnswers()
 	connections := map[int]*connection{}
 	events := make([]syscall.EpollEvent, 256)
 	buffer := make([]byte, 64<<10)
@@ -58,7 +54,7 @@ func epollLoop(listener int) error {
 				accept(poll, listener, connections)
 				continue
 			}
-			if !answer(fd, connections[fd], buffer, response) {
+			if !connections[fd].answer(fd, buffer, responses) {
 				delete(connections, fd)
 				_ = syscall.Close(fd)
 			}
@@ -87,38 +83,56 @@ func accept(poll, listener int, connections map[int]*connection) {
 
 // answer reads what there is and writes one response for each request that it
 // completes. It returns false when the connection is to be closed.
-func answer(fd int, c *connection, buffer, response []byte) bool {
+func (c *connection) answer(fd int, buffer []byte, responses answers) bool {
 	n, err := syscall.Read(fd, buffer)
 	if n <= 0 {
 		return err == syscall.EAGAIN || err == syscall.EINTR
 	}
-	for range c.requests(buffer[:n]) {
-		if _, err := syscall.Write(fd, response); err != nil {
+	b := buffer[:n]
+	if len(c.held) > 0 {
+		c.held = append(c.held, b...)
+		b = c.held
+	}
+	for {
+		path, size := request(b)
+		if size == 0 {
+			c.held = append(c.held[:0], b...)
+			return true
+		}
+		if _, err := syscall.Write(fd, responses.to(path)); err != nil {
 			return false
 		}
+		b = b[size:]
 	}
-	return true
 }
 
-// requests counts the requests that end in b.
-func (c *connection) requests(b []byte) int {
-	if c.matched == 0 && bytes.HasSuffix(b, []byte("\r\n\r\n")) && bytes.Count(b, []byte("\r\n\r\n")) == 1 {
-		return 1
+// request returns the path and the length of the request that b begins with;
+// zero where it is not complete. It knows bodies with a length and no others.
+func request(b []byte) (path []byte, size int) {
+	end := bytes.Index(b, []byte("\r\n\r\n"))
+	if end < 0 {
+		return nil, 0
 	}
-	const end = "\r\n\r\n"
-	count := 0
-	for _, char := range b {
-		switch char {
-		case end[c.matched]:
-			c.matched++
-		case '\r':
-			c.matched = 1
-		default:
-			c.matched = 0
-		}
-		if c.matched == len(end) {
-			count, c.matched = count+1, 0
-		}
+	head, size := b[:end], end+4
+	if _, after, ok := bytes.Cut(head, []byte("\r\nContent-Length: ")); ok {
+		size += number(after)
+	} else if _, after, ok := bytes.Cut(head, []byte("\r\ncontent-length: ")); ok {
+		size += number(after)
 	}
-	return count
+	if len(b) < size {
+		return nil, 0
+	}
+	_, path, _ = bytes.Cut(head, []byte(" "))
+	path, _, _ = bytes.Cut(path, []byte(" "))
+	return path, size
+}
+
+// number reads the digits that b begins with.
+func number(b []byte) int {
+	end := 0
+	for end < len(b) && b[end] >= '0' && b[end] <= '9' {
+		end++
+	}
+	n, _ := strconv.Atoi(string(b[:end]))
+	return n
 }

@@ -1,14 +1,21 @@
-// Command bench measures HTTP/1.1 proxies side by side: nginx (twice, as a check
-// of the measurement itself), httputil.ReverseProxy, and ours with routing,
-// filters, metrics and timeouts on.
+// Command bench measures proxies side by side. Each round runs every contender
+// once, in a random order. The proxy has one core to itself; the load (wrk) and
+// the backend share another. What counts is the ratio within a round, because a
+// machine's speed changes between rounds.
 //
-// Each round runs every proxy once, in a random order. A proxy has one core to
-// itself; the load (wrk) and the backend share another. What counts is the
-// ratio within a round, because a machine's speed changes between rounds.
-//
-//	bench -proxy bin/proxy [-rounds 7] [-duration 8s] [-profile DIR]
+//	bench -proxy bin/proxy [-suite http] [-rounds 7] [-duration 8s] [-profile DIR]
 //	bench backend ADDRESS
 //	bench reverseproxy ADDRESS BACKEND
+//
+// The suites:
+//
+//	http     nginx (twice, as a check of the measurement itself),
+//	         httputil.ReverseProxy, and ours with routing, filters, metrics and
+//	         timeouts on
+//	llm      chat completions through ours, relayed and translated, against a
+//	         plain proxy pass of the same bytes
+//	streams  what ours adds to each chunk of a stream, and its memory with 1,000
+//	portkey  chat completions through ours and Portkey's gateway (portkey.sh)
 package main
 
 import (
@@ -26,19 +33,18 @@ const (
 	proxyCore = "1"
 	otherCore = "0"
 
-	bodySize = 600 // bytes in each response
-
 	backendAddress = "127.0.0.1:19080"
-	host           = "shop-7.bench.example.com"
-	path           = "/api/v1/orders/42"
+	adminAddress   = "127.0.0.1:19090"
 )
 
 type options struct {
 	proxy       string
+	suite       string
 	rounds      int
 	duration    time.Duration
 	connections int
 	profile     string
+	portkey     string
 }
 
 func main() {
@@ -58,20 +64,44 @@ func dispatch(args []string) error {
 	}
 	var o options
 	flag.StringVar(&o.proxy, "proxy", "bin/proxy", "our proxy's `program`")
+	flag.StringVar(&o.suite, "suite", "http", "what to measure: http, llm, streams or portkey")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds to run")
-	flag.DurationVar(&o.duration, "duration", 8*time.Second, "of each proxy in each round")
+	flag.DurationVar(&o.duration, "duration", 8*time.Second, "of each contender in each round")
 	flag.IntVar(&o.connections, "connections", 128, "that wrk keeps open")
-	flag.StringVar(&o.profile, "profile", "", "`folder` for a CPU profile of our proxy; the profiled rounds do not count as a result")
+	flag.StringVar(&o.profile, "profile", "", "`folder` for CPU profiles of our proxy; the profiled rounds do not count as a result")
+	flag.StringVar(&o.portkey, "portkey", "", "`file` that starts Portkey's gateway: see portkey.sh")
 	flag.Parse()
 	if flag.NArg() > 0 || o.rounds < 1 {
 		return errors.New("see bench -help")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	return measure(ctx, o)
+	switch o.suite {
+	case "http":
+		return measure(ctx, o, httpSuite)
+	case "llm":
+		return measure(ctx, o, llmSuite)
+	}
+	return fmt.Errorf("-suite: there is no %q", o.suite)
 }
 
-func measure(ctx context.Context, o options) error {
+// suite is a set of contenders and what is compared of them.
+type suite struct {
+	start func(ctx context.Context, dir, self string, o options) ([]contender, error)
+	about string
+	pairs [][2]string
+}
+
+// contender is one way of answering a request. Several may share a process.
+type contender struct {
+	name   string
+	url    string
+	header []string
+	script string // wrk's, in Lua; empty: GET
+	*process
+}
+
+func measure(ctx context.Context, o options, s suite) error {
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return err
@@ -86,7 +116,7 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer backend.stop()
-	contenders, err := startContenders(ctx, dir, self, o.proxy)
+	contenders, err := s.start(ctx, dir, self, o)
 	defer func() {
 		for _, c := range contenders {
 			c.stop()
@@ -99,7 +129,7 @@ func measure(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	report(os.Stdout, results, o)
+	report(os.Stdout, results, o, s)
 	for _, r := range results {
 		if r.errors > 0 {
 			return fmt.Errorf("%s: %d requests were not answered with 2xx", r.name, r.errors)

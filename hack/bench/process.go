@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,16 @@ func start(ctx context.Context, core, address string, command ...string) (*proce
 		}
 	}
 	return p, nil
+}
+
+// listening says whether something accepts connections at the address.
+func listening(ctx context.Context, address string) bool {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
 }
 
 func (p *process) stop() {

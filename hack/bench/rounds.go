@@ -10,8 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -30,7 +30,7 @@ func runRounds(ctx context.Context, o options, contenders []contender) ([]result
 	results := make([]result, len(contenders))
 	for i, c := range contenders {
 		results[i] = result{name: c.name}
-		if _, err := runLoad(ctx, o, c.address, warmUp); err != nil {
+		if _, err := runLoad(ctx, o, c, warmUp); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
@@ -50,11 +50,11 @@ func runRounds(ctx context.Context, o options, contenders []contender) ([]result
 }
 
 func (r *result) run(ctx context.Context, o options, c contender, round int) error {
-	if o.profile != "" && c.name == nameOurs {
-		go profile(ctx, o, round)
+	if o.profile != "" {
+		go profile(ctx, o, fmt.Sprintf("%s-%d.pprof", strings.ReplaceAll(c.name, " ", "-"), round))
 	}
 	before := c.cpu()
-	l, err := runLoad(ctx, o, c.address, o.duration)
+	l, err := runLoad(ctx, o, c, o.duration)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (r *result) run(ctx context.Context, o options, c contender, round int) err
 }
 
 // profile keeps a CPU profile of our proxy under load.
-func profile(ctx context.Context, o options, round int) {
+func profile(ctx context.Context, o options, name string) {
 	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", adminAddress, max(int(o.duration.Seconds())-1, 1))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -78,7 +78,7 @@ func profile(ctx context.Context, o options, round int) {
 		return
 	}
 	defer response.Body.Close()
-	file, err := os.Create(filepath.Join(o.profile, fmt.Sprintf("proxy-%d.pprof", round)))
+	file, err := os.Create(filepath.Join(o.profile, name))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "profile:", err)
 		return
@@ -103,11 +103,18 @@ var (
 	socketLine   = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
 )
 
-func runLoad(ctx context.Context, o options, address string, d time.Duration) (loadResult, error) {
-	out, err := exec.CommandContext(ctx, "taskset", "-c", otherCore, "wrk", "-t1", "--latency",
-		"-c"+strconv.Itoa(o.connections), "-d"+strconv.Itoa(max(int(d.Seconds()), 1))+"s",
-		"-H", "Host: "+host, "-H", "Accept: application/json", "-H", "User-Agent: bench/1",
-		"-H", "X-Request-Id: 3b6f7a52-6d3e-4f6e-9f2b-0c3a1d2e4f5a", "http://"+address+path).CombinedOutput()
+func runLoad(ctx context.Context, o options, c contender, d time.Duration) (loadResult, error) {
+	args := []string{
+		"-c", otherCore, "wrk", "-t1", "--latency",
+		"-c" + strconv.Itoa(o.connections), "-d" + strconv.Itoa(max(int(d.Seconds()), 1)) + "s",
+	}
+	for _, h := range c.header {
+		args = append(args, "-H", h)
+	}
+	if c.script != "" {
+		args = append(args, "-s", c.script)
+	}
+	out, err := exec.CommandContext(ctx, "taskset", append(args, c.url)...).CombinedOutput()
 	if err != nil {
 		return loadResult{}, fmt.Errorf("wrk: %w: %s", err, out)
 	}
@@ -131,42 +138,4 @@ func group(expression *regexp.Regexp, b []byte, n int) string {
 		return string(found[n])
 	}
 	return ""
-}
-
-// report prints the ratios to nginx and to httputil.ReverseProxy within each
-// round, and the processor time per request.
-func report(w io.Writer, results []result, o options) {
-	byName := map[string]result{}
-	for _, r := range results {
-		byName[r.name] = r
-	}
-	fmt.Fprintf(w, "\n%d rounds of %s, %d connections, %d-byte bodies, one core for the proxy\n",
-		o.rounds, o.duration, o.connections, bodySize)
-	fmt.Fprintf(w, "%-24s %10s %8s %14s\n", "", "requests/s", "p99", "CPU/request")
-	for _, r := range results {
-		fmt.Fprintf(w, "%-24s %10.0f %8s %11.2f us\n", r.name, median(r.rate), r.latency[len(r.latency)/2], median(r.cpu))
-	}
-	fmt.Fprintf(w, "\n%-48s %7s %7s %7s\n", "ratio within a round", "median", "min", "max")
-	for _, pair := range [][2]string{{nameOurs, nameNginx}, {nameOurs, nameGo}, {nameAgain, nameNginx}} {
-		a, b := byName[pair[0]], byName[pair[1]]
-		line(w, pair[0]+" / "+pair[1]+", throughput", a.rate, b.rate)
-		line(w, pair[0]+" / "+pair[1]+", CPU per request", a.cpu, b.cpu)
-	}
-}
-
-func line(w io.Writer, what string, a, b []float64) {
-	ratios := make([]float64, len(a))
-	for i := range a {
-		ratios[i] = a[i] / b[i]
-	}
-	fmt.Fprintf(w, "%-48s %7.2f %7.2f %7.2f\n", what, median(ratios), slices.Min(ratios), slices.Max(ratios))
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n%2 == 0 {
-		return (sorted[n/2-1] + sorted[n/2]) / 2
-	}
-	return sorted[n/2]
 }

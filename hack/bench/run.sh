@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Measures our proxy against nginx and httputil.ReverseProxy on this machine,
-# which should do nothing else meanwhile. Arguments go to the program: see main.go.
+# Measures our proxy on this machine, which should do nothing else meanwhile:
+# against others, or the LLM path against a plain one. Arguments go to the
+# program: see main.go.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export GOTOOLCHAIN=auto PATH=/usr/sbin:$PATH
 missing=()
-command -v nginx >/dev/null || missing+=(nginx-light)
+[[ " $* " == *' -suite '* ]] || command -v nginx >/dev/null || missing+=(nginx-light)
 command -v wrk >/dev/null || missing+=(wrk)
 command -v taskset >/dev/null || missing+=(util-linux)
 if ((${#missing[@]})); then

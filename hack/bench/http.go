@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,30 +14,33 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/source"
 )
 
-// contender is a proxy under test.
-type contender struct {
-	name    string
-	address string
-	*process
-}
-
 const (
 	nameNginx = "nginx"
 	nameAgain = "nginx again"
 	nameGo    = "httputil.ReverseProxy"
 	nameOurs  = "citoroute"
 
-	adminAddress = "127.0.0.1:19090"
+	host = "shop-7.bench.example.com"
+	path = "/api/v1/orders/42"
 )
 
-func startContenders(ctx context.Context, dir, self, proxy string) ([]contender, error) {
+var httpSuite = suite{
+	start: startProxies,
+	about: fmt.Sprintf("GET, %d-byte bodies", bodySize),
+	pairs: [][2]string{{nameOurs, nameNginx}, {nameOurs, nameGo}, {nameAgain, nameNginx}},
+}
+
+func startProxies(ctx context.Context, dir, self string, o options) ([]contender, error) {
 	var started []contender
 	add := func(name, address string, command ...string) error {
 		p, err := start(ctx, proxyCore, address, command...)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		started = append(started, contender{name, address, p})
+		started = append(started, contender{name: name, url: "http://" + address + path, process: p, header: []string{
+			"Host: " + host, "Accept: application/json", "User-Agent: bench/1",
+			"X-Request-Id: 3b6f7a52-6d3e-4f6e-9f2b-0c3a1d2e4f5a",
+		}})
 		return nil
 	}
 	for i, name := range []string{nameNginx, nameAgain} {
@@ -54,11 +56,11 @@ func startContenders(ctx context.Context, dir, self, proxy string) ([]contender,
 	if err := add(nameGo, "127.0.0.1:19083", self, "reverseproxy", "127.0.0.1:19083", backendAddress); err != nil {
 		return started, err
 	}
-	config, err := writeConfig(dir, 19084)
+	config, err := writeConfig(dir, resources(19084))
 	if err != nil {
 		return started, err
 	}
-	return started, add(nameOurs, "127.0.0.1:19084", proxy, "--bootstrap", config)
+	return started, add(nameOurs, "127.0.0.1:19084", o.proxy, "--bootstrap", config)
 }
 
 func nginxConfig(address, dir string, i int) string {
@@ -98,10 +100,9 @@ http {
 `, address, dir, i, backendAddress)
 }
 
-// writeConfig writes our proxy's bootstrap and configuration: the route under
-// load among 200 on the same port, with filters and timeouts.
-func writeConfig(dir string, port uint16) (string, error) {
-	content, err := source.Marshal(resources(port))
+// writeConfig writes our proxy's configuration and a bootstrap that names it.
+func writeConfig(dir string, all []ir.Resource) (string, error) {
+	content, err := source.Marshal(all)
 	if err != nil {
 		return "", err
 	}
@@ -119,14 +120,10 @@ func writeConfig(dir string, port uint16) (string, error) {
 	return name, os.WriteFile(name, toml, 0o600)
 }
 
+// resources are the route under load among 200 on the same port, with filters
+// and timeouts.
 func resources(port uint16) []ir.Resource {
-	backendHost, backendPort, _ := strings.Cut(backendAddress, ":")
-	number, _ := strconv.ParseUint(backendPort, 10, 16)
-	all := []ir.Resource{
-		&ir.Endpoints{Name: "backend", Addresses: []ir.Endpoint{{Host: backendHost, Port: uint16(number)}}},
-		&ir.Backend{Name: "backend", Protocol: ir.ProtocolHTTP, Endpoints: "backend"},
-		&ir.Listener{Name: "bench/bench/http", Port: port, Protocol: ir.ProtocolHTTP},
-	}
+	all := frame(port, backendAddress)
 	for i := range 20 {
 		route := &ir.Route{
 			Name:      fmt.Sprintf("HTTPRoute/bench/shop-%d@bench/bench/http", i),
@@ -144,6 +141,17 @@ func resources(port uint16) []ir.Resource {
 	return all
 }
 
+// frame is a listener, and a backend at an address.
+func frame(port uint16, address string) []ir.Resource {
+	backendHost, backendPort, _ := strings.Cut(address, ":")
+	number, _ := strconv.ParseUint(backendPort, 10, 16)
+	return []ir.Resource{
+		&ir.Endpoints{Name: "backend", Addresses: []ir.Endpoint{{Host: backendHost, Port: uint16(number)}}},
+		&ir.Backend{Name: "backend", Protocol: ir.ProtocolHTTP, Endpoints: "backend"},
+		&ir.Listener{Name: "bench/bench/http", Port: port, Protocol: ir.ProtocolHTTP},
+	}
+}
+
 func rule(prefix string) ir.Rule {
 	return ir.Rule{
 		Matches: []ir.Match{{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: prefix}}},
@@ -154,14 +162,4 @@ func rule(prefix string) ir.Rule {
 		Backends: []ir.WeightedBackend{{Backend: "backend", Weight: 1}},
 		Timeouts: ir.Timeouts{Request: 30 * time.Second, Backend: 10 * time.Second},
 	}
-}
-
-// listening says whether something accepts connections at the address.
-func listening(ctx context.Context, address string) bool {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return false
-	}
-	_ = conn.Close()
-	return true
 }
