@@ -61,6 +61,18 @@ type LLMProvider struct {
 	Credentials string        `json:"credentials,omitempty"`
 	Timeout     time.Duration `json:"timeout,omitempty"`
 	Region      string        `json:"region,omitempty"` // bedrock
+	// AssumeRole is the role in which Bedrock is asked; nil: the identity of
+	// Credentials, or the proxy's own, is used as it is.
+	AssumeRole *AWSRole `json:"assumeRole,omitempty"`
+}
+
+// AWSRole is a role of AWS IAM that the proxy assumes.
+type AWSRole struct {
+	ARN        string `json:"arn"`
+	ExternalID string `json:"externalID,omitempty"`
+	// SessionName is what AWS's own log calls the caller; it is not empty.
+	SessionName string            `json:"sessionName"`
+	SessionTags map[string]string `json:"sessionTags,omitempty"`
 }
 
 // Endpoints are the addresses of a backend, apart from it because they change
