@@ -111,7 +111,8 @@ func Error(status int, errorType string, body []byte) *chat.Error {
 		return chat.ProviderError(429, name, message)
 	case "ServiceQuotaExceededException":
 		return chat.ProviderError(429, "insufficient_quota", message)
-	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException", "IncompleteSignatureException", "MissingAuthenticationTokenException":
+	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException", "IncompleteSignatureException", "MissingAuthenticationTokenException",
+		"SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
 		e := chat.ProviderError(502, chat.CodeUpstreamAuth, "the provider refused the gateway's credentials")
 		return e
 	case "ModelTimeoutException":

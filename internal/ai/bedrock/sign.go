@@ -71,3 +71,35 @@ func Sign(ctx context.Context, s Signing) ([]chat.Field, error) {
 	}
 	return out, nil
 }
+
+// minSkew is from where on a difference of clocks may be why a signature was
+// refused. AWS bears five minutes.
+const minSkew = 4 * time.Minute
+
+// ClockSkew says by how much the provider's clock is ahead of the one that a
+// request was signed by, from the x-amzn-errortype and date header fields of
+// the refusal. ok is false where the clocks are not why: signing anew would not
+// help.
+func ClockSkew(errorType, date string, signed time.Time) (d time.Duration, ok bool) {
+	switch errorName(errorType) {
+	case "InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
+	default:
+		return 0, false
+	}
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return 0, false
+	}
+	d = at.Sub(signed)
+	return d, d.Abs() >= minSkew
+}
+
+// ExpiredCredentials says that AWS refused a request for its credentials, of
+// which others may do better.
+func ExpiredCredentials(errorType string) bool {
+	switch errorName(errorType) {
+	case "ExpiredTokenException", "UnrecognizedClientException":
+		return true
+	}
+	return false
+}

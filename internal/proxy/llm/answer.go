@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ai/bedrock"
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
@@ -79,6 +80,9 @@ func keepFields(h *exchange.Header) {
 // failed answers with the provider's error in the client's protocol.
 func (a *Attempt) failed(resp *exchange.Response) error {
 	status := resp.Status
+	if kind, _ := resp.Header.Get("X-Amzn-Errortype"); a.backend.Identity != nil && bedrock.ExpiredCredentials(kind) {
+		a.backend.Identity.Refused()
+	}
 	body, err := readAll(resp, maxError)
 	if err != nil {
 		return err
@@ -107,11 +111,15 @@ func (a *Attempt) unexpected(resp *exchange.Response) error {
 	return chat.BadUpstream("the provider's answer is a stream, which was not asked for")
 }
 
-// conceal takes the credential out of what a provider may have echoed.
-func (a *Attempt) conceal(e *chat.Error) {
-	if a.secret != "" {
-		e.Message = strings.ReplaceAll(e.Message, a.secret, "[redacted]")
+// Skew is by how much the provider's clock differs from that by which the
+// request was signed; ok is false unless resp refuses the request for that.
+func (a *Attempt) Skew(resp *exchange.Response) (d time.Duration, ok bool) {
+	if a.signed.IsZero() || resp.Status < 400 {
+		return 0, false
 	}
+	errorType, _ := resp.Header.Get("X-Amzn-Errortype")
+	date, _ := resp.Header.Get("Date")
+	return bedrock.ClockSkew(errorType, date, a.signed)
 }
 
 func setBody(resp *exchange.Response, b []byte) {
@@ -192,6 +200,9 @@ func (b *streamBody) more() error {
 		out = b.stream.Abort(out, chat.Truncated())
 	default:
 		err = chat.Truncated()
+	}
+	if err != nil {
+		out = b.attempt.concealBytes(out)
 	}
 	b.out = out
 	b.ended = err != nil || readErr != nil

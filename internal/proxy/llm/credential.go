@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"time"
@@ -9,26 +10,29 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/ai/bedrock"
-	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
-// authenticate adds the credential of a provider: the one place that knows how
-// each of them wants it. It comes last, since a signature covers all the rest.
-func (a *Attempt) authenticate(req *exchange.Request, p *ir.LLMProvider, secret *ir.Secret, now time.Time) error {
+// Authenticate adds the provider's credential to req: the one place that knows
+// how each of them wants it. It comes last, since a signature covers all the
+// rest, and again for each time that req is sent, since a signature is for one.
+// now is the provider's clock. The error is a *chat.Error.
+func (a *Attempt) Authenticate(req *exchange.Request, now time.Time) error {
+	if a.backend.Credentials == nil && a.backend.Identity == nil {
+		return nil
+	}
+	p := a.backend.Backend.LLM
 	if ai.Provider(p.Provider) == ai.Bedrock {
-		return a.sign(req, p, secret, now)
+		return a.sign(req, now)
 	}
-	key, ok := value(secret, "apiKey")
-	if !ok && len(secret.Values) == 1 {
-		for name := range secret.Values {
-			key, ok = value(secret, name)
-		}
-	}
+	key, ok := apiKey(a.backend)
 	if !ok {
 		return errCredentials()
 	}
-	a.secret = key
+	a.secrets = []string{key}
 	if ai.Provider(p.Provider) == ai.Anthropic {
 		req.Header.Set("X-Api-Key", key)
 	} else {
@@ -37,33 +41,90 @@ func (a *Attempt) authenticate(req *exchange.Request, p *ir.LLMProvider, secret 
 	return nil
 }
 
-// sign proves a request to Bedrock by AWS Signature Version 4.
-func (a *Attempt) sign(req *exchange.Request, p *ir.LLMProvider, secret *ir.Secret, now time.Time) error {
-	id, hasID := value(secret, "accessKeyID")
-	key, hasKey := value(secret, "secretAccessKey")
-	if !hasID || !hasKey {
-		return errCredentials()
+// For says that the attempt was made for the provider of backend as it is now,
+// so that no credential goes to another one.
+func (a *Attempt) For(backend *upstream.Config) bool {
+	was, is := a.backend.Backend.LLM, backend.Backend.LLM
+	return is != nil && was.Provider == is.Provider && was.Host == is.Host
+}
+
+// apiKey is the value "apiKey" of the Secret, or its only one.
+func apiKey(backend *upstream.Config) (key string, ok bool) {
+	if backend.Credentials == nil {
+		return "", false
 	}
-	a.secret = key
-	session, _ := value(secret, "sessionToken")
+	key, ok = upstream.SecretValue(backend.Credentials, "apiKey")
+	if !ok && len(backend.Credentials.Values) == 1 {
+		for name := range backend.Credentials.Values {
+			key, ok = upstream.SecretValue(backend.Credentials, name)
+		}
+	}
+	return key, ok
+}
+
+// sign proves a request to Bedrock by AWS Signature Version 4.
+func (a *Attempt) sign(req *exchange.Request, now time.Time) error {
+	key, err := accessKey(a.backend, now)
+	if err != nil {
+		return err
+	}
+	p := a.backend.Backend.LLM
 	proof, err := bedrock.Sign(context.Background(), bedrock.Signing{
-		Credentials: aws.Credentials{AccessKeyID: id, SecretAccessKey: key, SessionToken: session},
+		Credentials: aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken},
 		Region:      p.Region, Host: p.Host, Path: req.Path, Header: a.Wire.Header, Body: a.Wire.Body, Time: now,
 	})
 	if err != nil {
 		return errCredentials()
 	}
+	a.signed, a.secrets = now, []string{key.SecretAccessKey}
+	if key.SessionToken != "" {
+		a.secrets = append(a.secrets, key.SessionToken)
+	}
+	req.Header.Del("X-Amz-Security-Token") // one of an attempt before may not be replaced
 	for _, f := range proof {
 		req.Header.Set(f.Name, f.Value)
 	}
 	return nil
 }
 
-func errCredentials() error { return refuse(500, "the credentials of the backend are not usable") }
+func accessKey(backend *upstream.Config, now time.Time) (awsauth.Credentials, error) {
+	if backend.Identity != nil {
+		key, err := backend.Identity.Credentials(now)
+		if err != nil {
+			return key, &chat.Error{
+				Status: 503, Type: chat.TypeServer, Code: chat.CodeUpstreamAuth,
+				Message: "the gateway has no valid AWS credentials for this backend",
+			}
+		}
+		return key, nil
+	}
+	key, ok := upstream.AccessKey(backend.Credentials)
+	if !ok {
+		return key, errCredentials()
+	}
+	return key, nil
+}
 
-// value returns a value of a secret that can stand in a header. Files end with
-// a newline, so space around it is cut off.
-func value(s *ir.Secret, name string) (v string, ok bool) {
-	v = strings.TrimSpace(string(s.Values[name]))
-	return v, v != "" && !strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+func errCredentials() error {
+	return &chat.Error{
+		Status: 500, Type: chat.TypeServer, Code: chat.CodeUpstreamAuth,
+		Message: "the credentials of the backend are not usable",
+	}
+}
+
+const redacted = "[redacted]"
+
+// conceal takes the credential out of what a provider may have echoed.
+func (a *Attempt) conceal(e *chat.Error) {
+	for _, s := range a.secrets {
+		e.Message = strings.ReplaceAll(e.Message, s, redacted)
+	}
+}
+
+// concealBytes is conceal for an error that is written already.
+func (a *Attempt) concealBytes(b []byte) []byte {
+	for _, s := range a.secrets {
+		b = bytes.ReplaceAll(b, []byte(s), []byte(redacted))
+	}
+	return b
 }

@@ -85,7 +85,9 @@ func Parse(p ai.Protocol, body []byte) (*Call, error) {
 type Attempt struct {
 	*ai.Attempt
 	call    *Call
-	secret  string     // never repeated to the client
+	backend *upstream.Config
+	secrets []string   // never repeated to the client
+	signed  time.Time  // by the provider's clock; zero: it wants no signature
 	stream  *ai.Stream // nil: the answer is whole
 	usage   chat.Usage
 	counted bool
@@ -108,9 +110,9 @@ func (a *Attempt) Usage() (u chat.Usage, ok bool) {
 	return a.usage, a.counted
 }
 
-// Prepare makes req what the provider of backend gets, signed for this time.
-// The error is a *chat.Error.
-func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, now time.Time) (*Attempt, error) {
+// Prepare makes req what the provider of backend gets, but for its credential:
+// see Authenticate. The error is a *chat.Error.
+func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config) (*Attempt, error) {
 	p := backend.Backend.LLM
 	if p == nil {
 		return nil, refuse(500, "the backend is no LLM provider")
@@ -119,7 +121,7 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, now time
 	if err != nil {
 		return nil, err
 	}
-	a := &Attempt{Attempt: translated, call: c}
+	a := &Attempt{Attempt: translated, call: c, backend: backend}
 	req.Method, req.Authority = "POST", p.Host
 	req.Path, req.Query, req.HasQuery = p.BasePath+a.Wire.Path, "", false
 	req.Body, req.ContentLength = upstream.NewBody(a.Wire.Body), int64(len(a.Wire.Body))
@@ -127,11 +129,6 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, now time
 	req.Header.Filter(func(f exchange.Field) bool { return mayPass(f.Name) })
 	for _, f := range a.Wire.Header {
 		req.Header.Set(f.Name, f.Value)
-	}
-	if backend.Credentials != nil {
-		if err := a.authenticate(req, p, backend.Credentials, now); err != nil {
-			return nil, err
-		}
 	}
 	return a, nil
 }

@@ -55,7 +55,10 @@ func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exch
 		req.Header.Add(name, "mine")
 	}
 	req.Header.Add("Traceparent", "00-1")
-	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret}, time.Unix(1_800_000_000, 0))
+	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret})
+	if err == nil {
+		err = a.Authenticate(req, time.Unix(1_800_000_000, 0))
+	}
 	return a, req, err
 }
 

@@ -26,6 +26,7 @@ func newRefusal(status int, text string) *refusal { return &refusal{status, text
 type refusals struct {
 	badPath, noListener, noRoute, noOperation, misdirected *refusal
 	noAction, badHost, unauthorized, forbidden, brokenRule *refusal
+	moved                                                  *refusal
 }
 
 func newRefusals() *refusals {
@@ -38,6 +39,7 @@ func newRefusals() *refusals {
 		misdirected:  newRefusal(421, "this host is not served on this connection"),
 		noAction:     newRefusal(500, "the route has no usable backend"),
 		brokenRule:   newRefusal(500, "the route can not be run as configured"),
+		moved:        newRefusal(503, "the backend has just become another one"),
 		forbidden:    newRefusal(403, "the caller may not use this"),
 		unauthorized: newRefusal(401, "authentication is required"),
 	}

@@ -107,6 +107,9 @@ func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
 	if st.lease, err = c.Pick(st.rt.opts.Rand(), now, st.tried[:st.triedTo]); err != nil {
 		return err
 	}
+	if err := st.authenticate(ex, c); err != nil {
+		return err
+	}
 	st.Attempts++
 	config, e := st.lease.Config, st.lease.Endpoint
 	st.Endpoint = e.Addr

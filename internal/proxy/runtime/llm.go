@@ -35,7 +35,7 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 // attemptLLM puts a call to one provider and notes how it went.
 func (st *state) attemptLLM(ex *exchange.Exchange, call *llm.Call, t *target, config *upstream.Config) (err error) {
 	now := st.rt.opts.Now()
-	attempt, err := call.Prepare(&ex.Request, config, now)
+	attempt, err := call.Prepare(&ex.Request, config)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (st *state) attemptLLM(ex *exchange.Exchange, call *llm.Call, t *target, co
 	if body, ok := ex.Request.Body.(*upstream.Replay); ok {
 		st.replay = body
 	}
-	if err := st.attempts(ex, t.cluster); err != nil {
+	if err := st.attemptsSigned(ex, t.cluster); err != nil {
 		return err
 	}
 	note.Status = ex.Response.Status

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/jwks"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
@@ -22,6 +23,9 @@ type Options struct {
 	// Keys has the keys of token issuers that publish them; nil: none are
 	// fetched, and policies that need them let nobody in.
 	Keys *jwks.Store
+	// AWS has the credentials of backends that are asked with an AWS identity;
+	// nil: none are fetched, and such backends are not reached.
+	AWS *awsauth.Store
 	// Observer is told of every exchange; nil: nobody is.
 	Observer Observer
 	// Applied is called after each successful Apply, on its goroutine, when
@@ -59,12 +63,15 @@ func New(o Options) *Runtime {
 	if o.Keys == nil {
 		o.Keys = noKeys()
 	}
+	if o.AWS == nil {
+		o.AWS = noIdentities(o.Rand)
+	}
 	rt := &Runtime{
 		opts:     o,
 		refuse:   newRefusals(),
 		copies:   make(chan struct{}, maxCopies),
 		store:    make(store),
-		registry: upstream.NewRegistry(),
+		registry: upstream.NewRegistry(o.AWS),
 		routes:   make(map[string]*route),
 		tables:   make(tables),
 	}

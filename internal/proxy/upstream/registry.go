@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 )
 
@@ -16,14 +17,17 @@ type Registry struct {
 	// using names the clusters by the Endpoints resource that they use.
 	using map[string]map[*Cluster]bool
 	refs  map[*Cluster]int
+	aws   *awsauth.Store
 }
 
-// NewRegistry returns an empty Registry.
-func NewRegistry() *Registry {
+// NewRegistry returns an empty Registry. The identities of backends that are
+// asked with one are kept in aws.
+func NewRegistry(aws *awsauth.Store) *Registry {
 	return &Registry{
 		clusters: make(map[string]*Cluster),
 		using:    make(map[string]map[*Cluster]bool),
 		refs:     make(map[*Cluster]int),
+		aws:      aws,
 	}
 }
 
@@ -78,7 +82,8 @@ func (r *Registry) Set(b *ir.Backend, e *ir.Endpoints, find SecretSource) {
 	if old == nil || old.Backend.Endpoints != b.Endpoints {
 		c.endpoints.Store(balance.NewSet(addresses(e), c.endpoints.Load()))
 	}
-	c.config.Store(newConfig(b, old, find))
+	c.config.Store(r.newConfig(b, old, find))
+	old.release()
 }
 
 // Delete makes the backend unknown. Rules that still point at it answer 500.
@@ -91,6 +96,7 @@ func (r *Registry) Delete(backend string) {
 	}
 	if old := c.config.Load(); old != nil {
 		r.unuse(old.Backend.Endpoints, c)
+		old.release()
 	}
 	if r.refs[c] == 0 {
 		delete(r.clusters, backend)
@@ -114,7 +120,8 @@ func (r *Registry) Refresh(secret string, find SecretSource) {
 	for _, c := range r.clusters {
 		config := c.config.Load()
 		if config != nil && dependsOn(config.Backend, secret) {
-			c.config.Store(newConfig(config.Backend, config, find))
+			c.config.Store(r.newConfig(config.Backend, config, find))
+			config.release()
 		}
 	}
 }
@@ -133,7 +140,7 @@ func dependsOn(b *ir.Backend, secret string) bool {
 
 // newConfig compiles b and keeps the TLS configuration of old where nothing
 // changed that it is made from.
-func newConfig(b *ir.Backend, old *Config, find SecretSource) *Config {
+func (r *Registry) newConfig(b *ir.Backend, old *Config, find SecretSource) *Config {
 	onlyHTTP2 := b.Protocol == ir.ProtocolH2C
 	c := &Config{Backend: b, HTTP2: onlyHTTP2 || b.TLS != nil, ConnectTimeout: b.ConnectTimeout}
 	if c.ConnectTimeout <= 0 {
@@ -146,12 +153,23 @@ func newConfig(b *ir.Backend, old *Config, find SecretSource) *Config {
 			c.TLS = old.TLS
 		}
 	}
-	if b.LLM != nil && b.LLM.Credentials != "" {
-		if c.Credentials = find(b.LLM.Credentials); c.Credentials == nil && c.Err == nil {
-			c.Err = fmt.Errorf("%s is not known", b.LLM.Credentials)
-		}
+	if b.LLM != nil {
+		r.credentials(c, b.LLM, find)
 	}
 	return c
+}
+
+// credentials resolves with what a provider is asked.
+func (r *Registry) credentials(c *Config, p *ir.LLMProvider, find SecretSource) {
+	if p.Credentials != "" {
+		c.Credentials = find(p.Credentials)
+	}
+	if p.Credentials != "" && c.Credentials == nil && c.Err == nil {
+		c.Err = fmt.Errorf("%s is not known", p.Credentials)
+	}
+	if id, ok := identityOf(p, c.Credentials); ok && c.Err == nil {
+		c.Identity, c.drop = r.aws.Use(c.Backend.Name, id)
+	}
 }
 
 // Len returns the number of clusters.

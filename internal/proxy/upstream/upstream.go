@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 )
 
@@ -35,10 +36,21 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// Credentials are those for an LLM provider; nil where it has none.
 	Credentials *ir.Secret
+	// Identity is the AWS identity with which an LLM provider is asked; nil:
+	// Credentials are enough.
+	Identity *awsauth.Source
 	// Err says why the backend can not be used; nil where it can.
 	Err error
 
 	secrets []*ir.Secret // what TLS was made from
+	drop    func()       // gives Identity up; nil where there is none
+}
+
+// release gives up what a configuration that is replaced has kept fresh.
+func (c *Config) release() {
+	if c != nil && c.drop != nil {
+		c.drop()
+	}
 }
 
 // Cluster is the live state of one backend.
@@ -46,6 +58,7 @@ type Cluster struct {
 	name      string
 	config    atomic.Pointer[Config] // nil: no such backend
 	endpoints atomic.Pointer[balance.Set]
+	ahead     atomic.Int64 // the backend's clock, in nanoseconds
 }
 
 // Name returns the name of the backend.
@@ -57,6 +70,15 @@ func (c *Cluster) Config() *Config { return c.config.Load() }
 
 // Endpoints returns the current endpoints.
 func (c *Cluster) Endpoints() *balance.Set { return c.endpoints.Load() }
+
+// ClockAhead is by how much the backend's clock was found to be ahead of ours.
+func (c *Cluster) ClockAhead() time.Duration { return time.Duration(c.ahead.Load()) }
+
+// AdjustClock says that the backend's clock is ahead by more than the ClockAhead
+// that was used. Of several requests that find that out together one counts.
+func (c *Cluster) AdjustClock(used, more time.Duration) {
+	c.ahead.CompareAndSwap(int64(used), int64(used+more))
+}
 
 // Pick chooses an endpoint that is in none of tried, as long as there is one.
 // The lease must be ended by Done.

@@ -34,7 +34,7 @@ func addressesOf(name string, hosts ...string) *ir.Endpoints {
 func none(string) *ir.Secret { return nil }
 
 func TestRegistry_AClusterOutlivesItsConfigurations(t *testing.T) {
-	r := NewRegistry()
+	r := NewRegistry(nil)
 	c := r.Get("b") // a rule names it first
 	r.Retain(c)
 	if _, err := c.Pick(1, now, nil); !errors.Is(err, ErrUnknown) {
@@ -79,7 +79,7 @@ func TestRegistry_AClusterOutlivesItsConfigurations(t *testing.T) {
 }
 
 func TestRegistry_EndpointsMoveWithTheirBackend(t *testing.T) {
-	r := NewRegistry()
+	r := NewRegistry(nil)
 	r.Set(&ir.Backend{Name: "b", Endpoints: "e1"}, addressesOf("e1", "10.0.0.1"), none)
 	r.Set(&ir.Backend{Name: "b", Endpoints: "e2"}, addressesOf("e2", "10.0.0.2"), none)
 	r.SetEndpoints("e1", addressesOf("e1", "10.0.0.9"))
@@ -218,7 +218,7 @@ func TestRegistry_KeepsTLSAsLongAsNothingOfItChanges(t *testing.T) {
 	backend := func(timeout time.Duration, host string) *ir.Backend {
 		return &ir.Backend{Name: "b", Endpoints: "e", ConnectTimeout: timeout, TLS: &ir.ClientTLS{ServerName: host, CAs: []string{"ca"}}}
 	}
-	r := NewRegistry()
+	r := NewRegistry(nil)
 	r.Set(backend(1, "a"), nil, find)
 	first := r.Get("b").Config().TLS
 	r.Set(backend(2, "a"), nil, find)

@@ -1,0 +1,80 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/awsauth"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// identityWait is how long a request waits for the first credentials of a
+// backend that has just come.
+const identityWait = 5 * time.Second
+
+// authenticate puts the credential of an LLM provider on the request, and does
+// nothing for other backends. Every attempt has its own: a signature is for one.
+func (st *state) authenticate(ex *exchange.Exchange, c *upstream.Cluster) error {
+	if st.attempted == nil {
+		return nil
+	}
+	if !st.attempted.For(st.lease.Config) {
+		return st.rt.refuse.moved
+	}
+	if id := st.lease.Config.Identity; id != nil {
+		st.await(ex, id.Settled())
+	}
+	return st.attempted.Authenticate(&ex.Request, st.rt.opts.Now().Add(c.ClockAhead()))
+}
+
+// await waits until ready is closed, the time is up or the client leaves.
+func (st *state) await(ex *exchange.Exchange, ready <-chan struct{}) {
+	select {
+	case <-ready:
+		return
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), identityWait)
+	defer cancel()
+	if ex.Client != nil {
+		defer ex.Client.OnCancel(cancel)()
+	}
+	select {
+	case <-ready:
+	case <-ctx.Done():
+	}
+}
+
+// attemptsSigned is attempts, once more where the provider refused the
+// signature because its clock is another. What was found is kept, so that the
+// next request is right at once.
+func (st *state) attemptsSigned(ex *exchange.Exchange, c *upstream.Cluster) error {
+	used := c.ClockAhead()
+	err := st.attempts(ex, c)
+	if err != nil || st.replay == nil {
+		return err
+	}
+	more, ok := st.attempted.Skew(&ex.Response)
+	if !ok {
+		return nil
+	}
+	c.AdjustClock(used, more)
+	st.lease.Done()
+	discard(&ex.Response)
+	st.replay.Rewind()
+	return st.attempts(ex, c)
+}
+
+// noIdentities is the credential store of a Runtime that was given none.
+func noIdentities(random func() uint64) *awsauth.Store {
+	return awsauth.NewStore(awsauth.Options{
+		Fetch: func(context.Context, awsauth.Identity) (awsauth.Credentials, error) {
+			return awsauth.Credentials{}, errors.New("this proxy has no AWS identity")
+		},
+		Rand: random,
+		Log:  slog.New(slog.DiscardHandler),
+	})
+}
