@@ -53,6 +53,10 @@ type LLMAttempt struct {
 	// Usage is what the provider counted; Counted says that it did.
 	Usage   chat.Usage
 	Counted bool
+	// Cost is what Usage costs by the price table in force, in nano-dollars
+	// (1e-9 USD); Priced says that it has a price for the model.
+	Cost   int64
+	Priced bool
 }
 
 // Record is what is known about an exchange when it has ended.
