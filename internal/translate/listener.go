@@ -131,7 +131,9 @@ func (t *gatewayTranslation) checkConflicts() {
 // sharePort says whether listeners of two protocols can be told apart on one
 // port: both by server name, or both by host.
 func sharePort(a, b gatewayv1.ProtocolType) bool {
-	byName := func(p gatewayv1.ProtocolType) bool { return p == gatewayv1.HTTPSProtocolType || p == gatewayv1.TLSProtocolType }
+	byName := func(p gatewayv1.ProtocolType) bool {
+		return p == gatewayv1.HTTPSProtocolType || p == gatewayv1.TLSProtocolType
+	}
 	return a == b || byName(a) && byName(b)
 }
 
