@@ -113,4 +113,6 @@ type Retry struct {
 type LLMAction struct {
 	// Consumers names those who may call; empty means everyone.
 	Consumers []string `json:"consumers,omitempty"`
+	// MaxBody is the size of the largest request body, in bytes; 0: 32 MiB.
+	MaxBody int64 `json:"maxBody,omitempty"`
 }

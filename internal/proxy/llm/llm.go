@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -10,9 +11,21 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
-// MaxBody is the largest request body that is read, in bytes: images are part
-// of it.
-const MaxBody = 32 << 20
+// The largest request body that is read, in bytes, where the rule does not say,
+// and at most. Images are part of it.
+const (
+	defaultMaxBody = 32 << 20
+	maxMaxBody     = 256 << 20
+)
+
+// Limit is the largest request body for a rule that asks for wanted bytes; 0:
+// it does not say.
+func Limit(wanted int64) int64 {
+	if wanted <= 0 {
+		return defaultMaxBody
+	}
+	return min(wanted, maxMaxBody)
+}
 
 // Call is a client's request, read once.
 type Call struct {
@@ -49,24 +62,31 @@ func ProtocolOf(path, prefix string) (p ai.Protocol, ok bool) {
 	return ai.Chat, false
 }
 
-// Check refuses what no body has to be read for. The error is a *chat.Error.
-func Check(req *exchange.Request) error {
+// Check refuses what no body has to be read for; limit is that of the body, in
+// bytes. The error is a *chat.Error.
+func Check(req *exchange.Request, limit int64) error {
 	coding, _ := req.Header.Get("Content-Encoding")
+	kind, hasKind := req.Header.Get("Content-Type")
+	kind, _, _ = strings.Cut(kind, ";")
 	switch {
 	case req.Method != "POST":
 		return refuse(405, "only POST is allowed here")
 	case req.Body == nil:
 		return refuse(400, "the request has no body")
-	case req.ContentLength > MaxBody:
-		return TooLarge()
+	case req.ContentLength > limit:
+		return TooLarge(limit)
+	case hasKind && !exchange.EqualFold(strings.TrimSpace(kind), "application/json"):
+		return refuse(415, "the request body must be application/json")
 	case coding != "" && !exchange.EqualFold(coding, "identity"):
 		return refuse(415, "an encoded request body is not supported")
 	}
 	return nil
 }
 
-// TooLarge is the error for a body above MaxBody.
-func TooLarge() error { return refuse(413, "the request body is too large") }
+// TooLarge is the error for a body above limit bytes.
+func TooLarge(limit int64) error {
+	return refuse(413, fmt.Sprintf("the request body is larger than the limit of %d bytes", limit))
+}
 
 func refuse(status int, message string) error {
 	return &chat.Error{Status: status, Type: chat.TypeOf(status), Message: message}

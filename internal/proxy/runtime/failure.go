@@ -15,18 +15,19 @@ import (
 type refusal struct {
 	status int
 	text   string
+	after  string // seconds until it may be worth another try; "": nobody knows
 }
 
 // Error implements error.
 func (r *refusal) Error() string { return r.text }
 
-func newRefusal(status int, text string) *refusal { return &refusal{status, text} }
+func newRefusal(status int, text string) *refusal { return &refusal{status: status, text: text} }
 
 // refusals are the answers that need no backend.
 type refusals struct {
 	badPath, noListener, noRoute, noOperation, misdirected *refusal
 	noAction, badHost, unauthorized, forbidden, brokenRule *refusal
-	moved                                                  *refusal
+	moved, full                                            *refusal
 }
 
 func newRefusals() *refusals {
@@ -39,6 +40,7 @@ func newRefusals() *refusals {
 		misdirected:  newRefusal(421, "this host is not served on this connection"),
 		noAction:     newRefusal(500, "the route has no usable backend"),
 		brokenRule:   newRefusal(500, "the route can not be run as configured"),
+		full:         &refusal{status: 503, text: "the gateway has as many requests as it has memory for", after: "1"},
 		moved:        newRefusal(503, "the backend has just become another one"),
 		forbidden:    newRefusal(403, "the caller may not use this"),
 		unauthorized: newRefusal(401, "authentication is required"),
@@ -90,6 +92,9 @@ func (st *state) fail(ex *exchange.Exchange, err error) {
 	resp.Status, resp.Tunnel = status, nil
 	if who, ok := errors.AsType[*auth.Refusal](err); ok {
 		resp.Header.Add("WWW-Authenticate", who.Challenge())
+	}
+	if own, ok := errors.AsType[*refusal](err); ok && own.after != "" {
+		resp.Header.Add("Retry-After", own.after)
 	}
 	if st.rule != nil && st.rule.isLLM() {
 		st.writeLLMError(ex, status, err, text)

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"errors"
+
 	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/llm"
@@ -79,14 +81,22 @@ func (st *state) finishLLM() {
 
 // readCall reads the body of an LLM request.
 func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
-	if err := llm.Check(req); err != nil {
+	limit := llm.Limit(st.rule.ir.LLM.MaxBody)
+	if err := llm.Check(req, limit); err != nil {
 		return nil, err
 	}
-	if err := st.buffer(req, llm.MaxBody); err != nil {
+	if !st.rt.memory.fits(req.ContentLength) {
+		return nil, llm.TooLarge(st.rt.memory.limit / bodyCost)
+	}
+	st.metered = meteredBody{Body: req.Body, st: st}
+	req.Body = &st.metered
+	if err := st.buffer(req, int(limit)); errors.Is(err, errMemory) {
+		return nil, st.rt.refuse.full
+	} else if err != nil {
 		return nil, err
 	}
 	if st.replay == nil {
-		return nil, llm.TooLarge()
+		return nil, llm.TooLarge(limit)
 	}
 	call, err := llm.Parse(st.protocol, st.replay.Bytes())
 	st.replay = nil // the provider gets another body

@@ -26,6 +26,9 @@ type Options struct {
 	// AWS has the credentials of backends that are asked with an AWS identity;
 	// nil: none are fetched, and such backends are not reached.
 	AWS *awsauth.Store
+	// LLMMemory is how many bytes of memory the bodies of all LLM requests may
+	// take at once; 0: 1 GiB. A request that finds none left is answered with 503.
+	LLMMemory int64
 	// Observer is told of every exchange; nil: nobody is.
 	Observer Observer
 	// Applied is called after each successful Apply, on its goroutine, when
@@ -44,6 +47,7 @@ type Runtime struct {
 	states sync.Pool
 	// copies limits the mirrored requests in flight.
 	copies chan struct{}
+	memory *memory
 
 	mu       sync.Mutex // guards what follows; requests never take it
 	store    store
@@ -70,6 +74,7 @@ func New(o Options) *Runtime {
 		opts:     o,
 		refuse:   newRefusals(),
 		copies:   make(chan struct{}, maxCopies),
+		memory:   newMemory(o.LLMMemory),
 		store:    make(store),
 		registry: upstream.NewRegistry(o.AWS),
 		routes:   make(map[string]*route),

@@ -29,6 +29,8 @@ type state struct {
 	scratch   scratch.Buffer
 	body      textBody
 	limited   limitedBody
+	metered   meteredBody
+	held      int64 // bytes of rt.memory
 
 	to     exchange.Target
 	lease  upstream.Lease
@@ -64,6 +66,7 @@ func (rt *Runtime) begin(ex *exchange.Exchange) *state {
 // end gives the state back. Nothing of it may be used afterwards.
 func (st *state) end() {
 	st.lease.Done()
+	st.release()
 	rt, buffer, callers := st.rt, st.scratch, st.callers
 	buffer.Reset()
 	clear(callers)

@@ -2,7 +2,9 @@ package server
 
 import (
 	"log/slog"
+	"math"
 	"math/rand/v2"
+	"runtime/debug"
 
 	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/awsauth/chain"
@@ -20,8 +22,17 @@ import (
 func NewRuntime(o *observe.Observer) *runtime.Runtime {
 	http1 := h1.NewTransport(h1.Options{})
 	return runtime.New(runtime.Options{
-		HTTP1: http1, HTTP2: h2.NewTransport(http1), Observer: o,
+		HTTP1: http1, HTTP2: h2.NewTransport(http1), Observer: o, LLMMemory: llmMemory(),
 		Keys: jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(jwks.NotThisMachine, false), Log: slog.Default()}),
 		AWS:  awsauth.NewStore(awsauth.Options{Fetch: chain.Fetch, Rand: rand.Uint64, Log: slog.Default()}),
 	})
+}
+
+// llmMemory is half of the memory that the process may use, where that is known.
+func llmMemory() int64 {
+	limit := debug.SetMemoryLimit(-1) // only asks
+	if limit == math.MaxInt64 {
+		return 0
+	}
+	return limit / 2
 }

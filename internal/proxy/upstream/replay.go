@@ -15,15 +15,22 @@ type Replay struct {
 	rest exchange.Body // what did not fit; nil: head is all
 }
 
+// firstRead is how much memory a body gets on its word alone, in bytes. It gets
+// more as it comes.
+const firstRead = 64 << 10
+
 // NewReplay reads at most limit bytes of body. An error is one of the client.
 func NewReplay(body exchange.Body, length int64, limit int) (*Replay, error) {
 	size := 4096
 	if length >= 0 {
 		size = int(min(length, int64(limit)))
 	}
-	r := &Replay{head: make([]byte, 0, size+1), rest: body}
+	r := &Replay{head: make([]byte, 0, min(size, firstRead)+1), rest: body}
 	for len(r.head) <= limit {
-		if len(r.head) == cap(r.head) {
+		switch full := len(r.head) == cap(r.head); {
+		case full && len(r.head) < size:
+			r.head = append(make([]byte, 0, min(size, 4*len(r.head))+1), r.head...)
+		case full:
 			r.head = append(r.head, 0)[:len(r.head)]
 		}
 		n, err := body.Read(r.head[len(r.head):min(cap(r.head), limit+1)])
