@@ -72,6 +72,7 @@ type LLMBackendList struct {
 // +kubebuilder:validation:XValidation:rule="self.provider != 'Bedrock' || has(self.bedrock)",fieldPath=".bedrock",reason=FieldValueRequired,message="spec.bedrock is required when spec.provider is Bedrock: set spec.bedrock.region"
 // +kubebuilder:validation:XValidation:rule="self.provider == 'Bedrock' || !has(self.bedrock)",fieldPath=".bedrock",reason=FieldValueForbidden,message="spec.bedrock is for the provider Bedrock only: remove it or set spec.provider to Bedrock"
 // +kubebuilder:validation:XValidation:rule="self.provider != 'Bedrock' || has(self.model)",fieldPath=".model",reason=FieldValueRequired,message="spec.model is required when spec.provider is Bedrock: set a model ID, an inference profile or an ARN"
+// +kubebuilder:validation:XValidation:rule="!has(self.bedrock) || !has(self.model) || !self.model.startsWith('arn:') || self.model.split(':').size() > 5 && self.model.split(':')[3] == self.bedrock.region",fieldPath=".model",message="spec.model is an ARN of another region: set spec.bedrock.region to the fourth part of the ARN"
 type LLMBackendSpec struct {
 	// Provider is the protocol that the backend speaks: OpenAI (also for
 	// everything compatible with it), Anthropic or Bedrock.
@@ -90,7 +91,9 @@ type LLMBackendSpec struct {
 	// Endpoint is the http or https URL of the provider's API, for example of
 	// a proxy, a self-hosted model or a private endpoint. Its path is the base
 	// of the API ("/v1" for OpenAI). The default is the provider's public
-	// endpoint.
+	// endpoint; that of Bedrock is the one of spec.bedrock.region. Requests to
+	// another Bedrock endpoint (FIPS, dual-stack, private) are signed for
+	// spec.bedrock.region all the same.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
@@ -126,6 +129,62 @@ type BedrockOptions struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,}(-[a-z]+)+-[0-9]+$')",message="spec.bedrock.region must be an AWS region such as us-east-1"
 	Region string `json:"region"`
+
+	// AssumeRole is an IAM role that the gateway assumes, with the credentials
+	// of spec.credentialsRef or else with its own AWS identity, and in which it
+	// calls Bedrock.
+	// +optional
+	AssumeRole *AssumeRole `json:"assumeRole,omitempty"`
+}
+
+// AssumeRole says which IAM role is assumed, and how.
+type AssumeRole struct {
+	// RoleARN is the ARN of the role.
+	// +required
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[a-zA-Z0-9_+=,.@/-]+$')",message="spec.bedrock.assumeRole.roleARN must be the ARN of an IAM role such as arn:aws:iam::123456789012:role/bedrock"
+	RoleARN string `json:"roleARN"`
+
+	// ExternalID is what the role's trust policy may ask for, where the role
+	// belongs to another party.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1224
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9_+=,.@:/-]{2,}$')",message="spec.bedrock.assumeRole.externalID must be 2 or more letters, digits and characters of _+=,.@:/-"
+	ExternalID string `json:"externalID,omitempty"`
+
+	// SessionName is what CloudTrail calls the gateway.
+	// +optional
+	// +kubebuilder:default=citoroute
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9_+=,.@-]{2,}$')",message="spec.bedrock.assumeRole.sessionName must be 2 to 64 letters, digits and characters of _+=,.@-"
+	SessionName string `json:"sessionName,omitempty"`
+
+	// SessionTags are attributes of the session, for policies and for the
+	// allocation of costs. The role's trust policy must allow sts:TagSession.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=50
+	SessionTags []SessionTag `json:"sessionTags,omitempty"`
+}
+
+// DefaultSessionName is the session name of an AssumeRole that sets none.
+const DefaultSessionName = "citoroute"
+
+// SessionTag is an attribute of a role's session.
+type SessionTag struct {
+	// Name is the key of the tag.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule="!self.lowerAscii().startsWith('aws:') && self.matches('^[a-zA-Z0-9 _.:/=+@-]*$')",message="spec.bedrock.assumeRole.sessionTags name must be letters, digits, spaces and characters of _.:/=+@-, and not begin with aws:"
+	Name string `json:"name"`
+
+	// Value is the value of the tag; it may be empty.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-zA-Z0-9 _.:/=+@-]*$')",message="spec.bedrock.assumeRole.sessionTags value must be letters, digits, spaces and characters of _.:/=+@-"
+	Value string `json:"value,omitempty"`
 }
 
 // LLMBackendStatus says whether a backend can be used.

@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
@@ -71,6 +72,13 @@ type LLMRouteSpec struct {
 	// +optional
 	// +kubebuilder:default={type: "PathPrefix", value: "/v1/chat/completions"}
 	Path LLMPathMatch `json:"path,omitzero"`
+
+	// MaxRequestBody is the size of the largest request body that the route
+	// takes, images included, up to 256Mi. Larger ones are answered with 413.
+	// +optional
+	// +kubebuilder:default="32Mi"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('256Mi')) <= 0",message="spec.maxRequestBody must be from 1Ki to 256Mi"
+	MaxRequestBody *resource.Quantity `json:"maxRequestBody,omitempty"`
 
 	// BackendRefs are the models among which requests are shared by weight.
 	// +required

@@ -43,9 +43,6 @@ func (t *llmTarget) invalid(format string, args ...any) {
 func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 	spec := backend.Spec
 	t := &llmTarget{provider: ir.LLMProvider{Provider: strings.ToLower(string(spec.Provider)), Model: spec.Model, Timeout: defaultLLMTimeout}}
-	if spec.Bedrock != nil {
-		t.provider.Region = spec.Bedrock.Region
-	}
 	endpoint, basePath := "", ""
 	switch spec.Provider {
 	case v1alpha1.ProviderOpenAI:
@@ -53,13 +50,7 @@ func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 	case v1alpha1.ProviderAnthropic:
 		endpoint = "https://api.anthropic.com"
 	case v1alpha1.ProviderBedrock:
-		endpoint = "https://bedrock-runtime." + t.provider.Region + ".amazonaws.com"
-		if !isRegion(t.provider.Region) {
-			t.invalid("spec.bedrock.region: %q is not an AWS region such as us-east-1", short(t.provider.Region))
-		}
-		if spec.Model == "" {
-			t.invalid("spec.model: required for provider Bedrock")
-		}
+		endpoint = t.bedrock(&spec)
 	default:
 		t.invalid("spec.provider: %q is none of OpenAI, Anthropic and Bedrock", short(string(spec.Provider)))
 		return t
@@ -79,10 +70,6 @@ func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 		t.credentials(r, key, *spec.CredentialsRef, spec.Provider)
 	}
 	return t
-}
-
-func isRegion(s string) bool {
-	return s != "" && len(s) <= 32 && !strings.ContainsFunc(s, func(c rune) bool { return c != '-' && (c < 'a' || c > 'z') && (c < '0' || c > '9') })
 }
 
 // endpoint takes a URL apart. One without a path gets basePath.

@@ -3,6 +3,7 @@ package translate
 import (
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
@@ -26,6 +27,7 @@ func llmRoute(r Reader, key Key, object *v1alpha1.LLMRoute) *route {
 	b.rule.Name = "0"
 	b.rule.LLM = &ir.LLMAction{}
 	b.llmPath(object.Spec.Path)
+	b.llmBody(object.Spec.MaxRequestBody)
 	for i, ref := range object.Spec.BackendRefs {
 		b.llmBackend(ref, fmt.Sprintf(".backendRefs[%d]", i))
 	}
@@ -58,6 +60,24 @@ func (b *ruleBuilder) llmPath(m v1alpha1.LLMPathMatch) {
 	if b.unmatchable = len(b.invalid) > 0; !b.unmatchable {
 		b.rule.Matches = []ir.Match{{Path: path}}
 	}
+}
+
+// The range of LLMRoute spec.maxRequestBody, in bytes.
+const (
+	minLLMBody = 1 << 10
+	maxLLMBody = 256 << 20
+)
+
+func (b *ruleBuilder) llmBody(limit *resource.Quantity) {
+	if limit == nil {
+		return
+	}
+	n := limit.Value()
+	if n < minLLMBody || n > maxLLMBody {
+		b.unsupported(".maxRequestBody: %s is not in the range 1Ki to 256Mi", short(limit.String()))
+		return
+	}
+	b.rule.LLM.MaxBody = n
 }
 
 // llmBackend adds an LLMBackend. One that cannot be used keeps its weight and

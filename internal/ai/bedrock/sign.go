@@ -18,9 +18,6 @@ import (
 // service is Bedrock's name in a credential scope: not "bedrock-runtime".
 const service = "bedrock"
 
-// Endpoint is the host of Bedrock in a region.
-func Endpoint(region string) string { return "bedrock-runtime." + region + ".amazonaws.com" }
-
 // Signing is what a signature is made from.
 type Signing struct {
 	Credentials aws.Credentials
