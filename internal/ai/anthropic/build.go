@@ -40,7 +40,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 		return nil, err
 	}
 	var err error
-	w.Body, err = chat.Marshal(out)
+	w.Body, err = requestJSON.Marshal(out)
 	return w, err
 }
 

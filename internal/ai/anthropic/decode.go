@@ -12,7 +12,7 @@ import (
 // Decode reads a whole answer. w is the request that it answers.
 func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 	var in response
-	if err := json.Unmarshal(body, &in); err != nil {
+	if err := responseJSON.Unmarshal(body, &in); err != nil {
 		return nil, chat.BadUpstream("the provider's answer is not a message")
 	}
 	out := &chat.Response{ID: in.ID, Model: in.Model, HasUsage: in.Usage.InputTokens != nil || in.Usage.OutputTokens != nil}
@@ -188,7 +188,7 @@ func NewDecoder(w *chat.Wire) *Decoder { return &Decoder{wire: w, open: map[int]
 func (d *Decoder) Write(p []byte, emit func(chat.Event) error) error {
 	return d.sse.Write(p, func(e sse.Event) error {
 		var in event
-		if err := json.Unmarshal(e.Data, &in); err != nil {
+		if err := eventJSON.Unmarshal(e.Data, &in); err != nil {
 			return chat.BadUpstream("an event of the provider's stream is not valid")
 		}
 		if in.Type == "" {

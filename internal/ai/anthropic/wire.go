@@ -1,6 +1,17 @@
 package anthropic
 
-import "encoding/json/jsontext"
+import (
+	"encoding/json/jsontext"
+
+	"github.com/citoroute/citoroute/internal/ai/quickjson"
+)
+
+// The codecs of what every request passes through.
+var (
+	requestJSON  = quickjson.For[request]()
+	responseJSON = quickjson.For[response]()
+	eventJSON    = quickjson.For[event]()
+)
 
 // Version is the value of the anthropic-version header field.
 const Version = "2023-06-01"

@@ -29,7 +29,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 		return nil, err
 	}
 	var err error
-	w.Body, err = chat.Marshal(b.out)
+	w.Body, err = requestJSON.Marshal(b.out)
 	return w, err
 }
 

@@ -12,7 +12,7 @@ import (
 // Decode reads a whole answer. w is the request that it answers.
 func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 	var in response
-	if err := json.Unmarshal(body, &in); err != nil || in.Output.Message == nil {
+	if err := responseJSON.Unmarshal(body, &in); err != nil || in.Output.Message == nil {
 		return nil, chat.BadUpstream("the provider's answer is not a Converse answer")
 	}
 	if err := malformed(in.StopReason); err != nil {
@@ -211,7 +211,7 @@ func (d *Decoder) message(m eventstream.Message, emit func(chat.Event) error) er
 		return streamError(m)
 	}
 	var in event
-	if err := json.Unmarshal(m.Payload, &in); err != nil {
+	if err := eventJSON.Unmarshal(m.Payload, &in); err != nil {
 		return chat.BadUpstream("an event of the provider's stream is not valid")
 	}
 	switch m.Headers[":event-type"] {

@@ -1,6 +1,17 @@
 package bedrock
 
-import "encoding/json/jsontext"
+import (
+	"encoding/json/jsontext"
+
+	"github.com/citoroute/citoroute/internal/ai/quickjson"
+)
+
+// The codecs of what every request passes through.
+var (
+	requestJSON  = quickjson.For[request]()
+	responseJSON = quickjson.For[response]()
+	eventJSON    = quickjson.For[event]()
+)
 
 // request is the body of Converse and ConverseStream; the model is in the path.
 type request struct {

@@ -141,7 +141,7 @@ func (d *ChatDecoder) Write(p []byte, emit func(chat.Event) error) error {
 			return emit(chat.Event{Kind: chat.End})
 		}
 		var in chunk
-		if err := json.Unmarshal(e.Data, &in); err != nil {
+		if err := chunkJSON.Unmarshal(e.Data, &in); err != nil {
 			return chat.BadUpstream("an event of the provider's stream is not valid")
 		}
 		if in.Error != nil {

@@ -106,7 +106,7 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 	if r.HasUsage {
 		out.Usage = writeUsage(r.Usage)
 	}
-	return chat.Marshal(out)
+	return chatResponseJSON.Marshal(&out)
 }
 
 // ChatEncoder writes a streamed answer for a client, as server-sent events.
@@ -208,8 +208,8 @@ func (c *ChatEncoder) end(dst []byte) []byte {
 	if c.includeUsage {
 		dst = c.open(dst)
 		dst = append(dst, `],"usage":`...)
-		if b, err := chat.Marshal(writeUsage(c.usage)); err == nil {
-			dst = append(dst, b...)
+		if b, err := usageJSON.Append(dst, writeUsage(c.usage)); err == nil {
+			dst = b
 		}
 		dst = append(dst, "}\n\n"...)
 	}

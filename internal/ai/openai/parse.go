@@ -9,14 +9,11 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
-// ParseChat reads the body of a chat completions request for a provider that
-// speaks another protocol. The error is a *chat.Error that names the parameter.
+// ParseChat reads the body of a chat completions request, which [Scan] has
+// passed, for a provider that speaks another protocol. It keeps body. The error is a *chat.Error that names the parameter.
 func ParseChat(body []byte) (*chat.Request, error) {
-	if err := checkDepth(body); err != nil {
-		return nil, err
-	}
 	var in chatRequest
-	if err := json.Unmarshal(body, &in); err != nil {
+	if err := chatRequestJSON.Unmarshal(body, &in); err != nil {
 		return nil, chat.BadJSON(err)
 	}
 	out := &chat.Request{Model: in.Model, TopK: in.TopK, Thinking: present(in.Thinking), User: in.User}

@@ -2,11 +2,11 @@ package openai
 
 import (
 	"encoding/json/jsontext"
-	json "encoding/json/v2"
 	"strconv"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/quickjson"
 )
 
 // transcript is the state of reading messages from front to back.
@@ -166,15 +166,8 @@ func parts(at string, content jsontext.Value) ([]part, error) {
 	if content == nil {
 		return nil, nil
 	}
-	if content.Kind() == '"' {
-		var s string
-		if err := json.Unmarshal(content, &s); err != nil {
-			return nil, chat.BadJSON(err)
-		}
-		return []part{{Type: "text", Text: s}}, nil
-	}
 	var list []part
-	if err := json.Unmarshal(content, &list); err != nil {
+	if err := partJSON.UnmarshalList(content, &list); err != nil {
 		return nil, chat.Invalid(at+".content", "must be a string or a list of content parts")
 	}
 	return list, nil
@@ -196,6 +189,16 @@ func textBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
 }
 
 func contentBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
+	if content.Kind() == '"' {
+		text, err := quickjson.String(content)
+		if err != nil {
+			return nil, chat.BadJSON(err)
+		}
+		if strings.TrimSpace(text) == "" {
+			return nil, nil
+		}
+		return []chat.Block{{Kind: chat.Text, Text: text}}, nil
+	}
 	list, err := parts(at, content)
 	if err != nil {
 		return nil, err

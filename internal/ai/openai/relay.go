@@ -1,8 +1,6 @@
 package openai
 
 import (
-	json "encoding/json/v2"
-
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/sse"
 )
@@ -33,7 +31,7 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 			return nil
 		}
 		var in chunk
-		if err := json.Unmarshal(e.Data, &in); err != nil {
+		if err := chunkJSON.Unmarshal(e.Data, &in); err != nil {
 			return chat.BadUpstream("an event of the provider's stream is not valid")
 		}
 		if in.Error != nil {
@@ -77,12 +75,15 @@ func (r *Relay) Close() error {
 // Usage is what the provider has reported so far.
 func (r *Relay) Usage() chat.Usage { return r.usage }
 
+// metered is a whole answer, as far as ReadUsage looks at it.
+type metered struct {
+	Usage *usage `json:"usage"`
+}
+
 // ReadUsage reads the usage out of a whole answer, and nothing else of it.
 func ReadUsage(body []byte) (chat.Usage, bool) {
-	var in struct {
-		Usage *usage `json:"usage"`
-	}
-	if json.Unmarshal(body, &in) != nil || in.Usage == nil {
+	var in metered
+	if meteredJSON.Unmarshal(body, &in) != nil || in.Usage == nil {
 		return chat.Usage{}, false
 	}
 	return readUsage(in.Usage), true

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
-	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/quickjson"
 )
 
 // MaxDepth is how deeply arrays and objects of a request may nest.
@@ -31,6 +31,22 @@ type span struct{ start, end int }
 // must be what the provider, too, will read: a member whose name differs from
 // them in case alone is refused.
 func Scan(body []byte) (*Head, error) {
+	h := &Head{object: bytes.IndexByte(body, '{') + 1, empty: true}
+	var wrong error
+	ok := quickjson.Members(body, func(name []byte, value jsontext.Value, at int) bool {
+		h.empty = false
+		wrong = h.member(name, value, span{at, at + len(value)})
+		return wrong == nil
+	})
+	if ok || wrong != nil {
+		return h, wrong
+	}
+	return scanSlowly(body)
+}
+
+// scanSlowly is Scan for a body with something unusual in it, or something
+// wrong, which it names.
+func scanSlowly(body []byte) (*Head, error) {
 	if err := checkDepth(body); err != nil {
 		return nil, err
 	}
@@ -54,7 +70,7 @@ func Scan(body []byte) (*Head, error) {
 		}
 		h.empty = false
 		end := int(d.InputOffset())
-		if err := h.member(key, value, span{end - len(value), end}); err != nil {
+		if err := h.member([]byte(key), value, span{end - len(value), end}); err != nil {
 			return nil, err
 		}
 	}
@@ -67,14 +83,16 @@ func Scan(body []byte) (*Head, error) {
 	return h, nil
 }
 
-func (h *Head) member(key string, value jsontext.Value, at span) error {
-	switch key {
+func (h *Head) member(key []byte, value jsontext.Value, at span) error {
+	switch string(key) {
 	case "model":
 		if value.Kind() != '"' {
 			return chat.Invalid("model", "must be a string")
 		}
 		h.model = at
-		return json.Unmarshal(value, &h.Model)
+		var err error
+		h.Model, err = quickjson.String(value)
+		return err
 	case "stream":
 		switch value.Kind() {
 		case 't', 'f', 'n':
@@ -95,7 +113,7 @@ func (h *Head) member(key string, value jsontext.Value, at span) error {
 		h.IncludeUsage = o.IncludeUsage
 		return nil
 	}
-	if strings.EqualFold(key, "model") || strings.EqualFold(key, "stream") {
+	if bytes.EqualFold(key, []byte("model")) || bytes.EqualFold(key, []byte("stream")) {
 		return chat.Invalid("", "unknown parameter %q: parameter names are lower case", key)
 	}
 	return nil

@@ -2,6 +2,18 @@ package openai
 
 import (
 	"encoding/json/jsontext"
+
+	"github.com/citoroute/citoroute/internal/ai/quickjson"
+)
+
+// The codecs of what every request passes through.
+var (
+	chatRequestJSON  = quickjson.For[chatRequest]()
+	chatResponseJSON = quickjson.For[chatResponse]()
+	partJSON         = quickjson.For[part]()
+	chunkJSON        = quickjson.For[chunk]()
+	usageJSON        = quickjson.For[usage]()
+	meteredJSON      = quickjson.For[metered]()
 )
 
 // chatRequest is the body of POST /v1/chat/completions. Members that may have

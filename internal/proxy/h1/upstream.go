@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	errTimeout  = errors.New("no response in time")
-	errProtocol = errors.New("the backend chose a protocol that is not HTTP/1.1")
+	errCancelled = errors.New("the client left")
+	errTimeout   = errors.New("no response in time")
+	errProtocol  = errors.New("the backend chose a protocol that is not HTTP/1.1")
 )
 
 // upstream is one connection to a backend.
@@ -130,7 +131,7 @@ func (u *upstream) receiveSlowly(p []byte, limit instant) (int, error) {
 	}
 	u.watch()
 	if u.cancelled.Load() {
-		return 0, exchange.ErrClientGone
+		return 0, errCancelled
 	}
 	n, err := u.link.read(p)
 	if timedOut(err) && !u.cancelled.Load() {
@@ -156,7 +157,7 @@ func (u *upstream) verdict(err error) error {
 	case err == nil || err == io.EOF:
 		return err
 	case u.cancelled.Load():
-		return exchange.ErrClientGone
+		return errCancelled
 	}
 	if up := u.upload; up != nil {
 		if cause := up.clientError(); cause != nil {

@@ -16,9 +16,11 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
-// errDeadline is the cause of a request's end that is not the backend's doing;
-// the other one is exchange.ErrClientGone.
-var errDeadline = errors.New("no response head before the deadline")
+// Causes of a request's end that is not the backend's doing.
+var (
+	errDeadline = errors.New("no response head before the deadline")
+	errClient   = errors.New("the client went away")
+)
 
 // attempt is one request to a backend, until its response body is closed.
 type attempt struct {
@@ -27,7 +29,7 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 	stop   func() // ends the watch over the client
 
-	sent, answered, abandoned atomic.Bool
+	sent, answered atomic.Bool
 }
 
 // RoundTrip implements exchange.Transport.
@@ -35,10 +37,7 @@ func (t *Transport) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error 
 	p := t.pool(to)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	a := &attempt{ex: ex, cancel: cancel}
-	a.stop = ex.Client.OnCancel(func() {
-		a.abandoned.Store(true)
-		cancel(exchange.ErrClientGone)
-	})
+	a.stop = ex.Client.OnCancel(func() { cancel(errClient) })
 	var timer *time.Timer
 	if !to.Deadline.IsZero() {
 		timer = time.AfterFunc(time.Until(to.Deadline), func() { cancel(errDeadline) })
@@ -75,7 +74,7 @@ func (a *attempt) failure(ctx context.Context, stage exchange.Stage, reused bool
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errDeadline):
 		stage, err = exchange.StageTimeout, cause
-	case errors.Is(cause, exchange.ErrClientGone):
+	case errors.Is(cause, errClient):
 		stage, err = exchange.StageClient, cause
 	}
 	return &exchange.Failure{Stage: stage, Reused: reused, Err: err}
@@ -243,9 +242,6 @@ func (b *responseBody) Read(p []byte) (int, error) {
 				b.attempt.ex.Response.Trailer.Add(name, v)
 			}
 		}
-	}
-	if err != nil && !b.ended && b.attempt.abandoned.Load() {
-		err = exchange.ErrClientGone
 	}
 	return n, err
 }

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -15,10 +16,12 @@ import (
 )
 
 // maxAnswer is the largest whole answer of a provider, maxError the most that
-// is read of an error, in bytes.
+// is read of an error, in bytes. minAnswer is the room made for an answer whose
+// length is not known.
 const (
 	maxAnswer = 32 << 20
 	maxError  = 64 << 10
+	minAnswer = 2 << 10
 )
 
 // Answer turns the provider's response in resp into the client's. For a stream
@@ -46,10 +49,10 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 		return err
 	}
 	out, err := a.Response(body, now.Unix())
-	a.usage, a.counted = out.Usage, out.Counted // also of what is no use to the client
 	if err != nil {
 		return err
 	}
+	a.usage, a.counted = out.Usage, out.Counted
 	setBody(resp, out.Body)
 	return nil
 }
@@ -130,26 +133,23 @@ func setBody(resp *exchange.Response, b []byte) {
 
 // readAll reads and closes the body of a response.
 func readAll(resp *exchange.Response, limit int) ([]byte, error) {
-	body := resp.Body
+	body, length := resp.Body, resp.ContentLength
 	resp.Body, resp.ContentLength = nil, 0
 	if body == nil {
 		return nil, nil
 	}
 	defer func() { _ = body.Close() }()
-	out, err := io.ReadAll(io.LimitReader(body, int64(limit)+1))
+	var out bytes.Buffer
+	out.Grow(int(min(max(length, minAnswer), maxError)) + bytes.MinRead)
+	_, err := out.ReadFrom(io.LimitReader(body, int64(limit)+1))
 	switch {
-	case errors.Is(err, exchange.ErrClientGone):
-		return nil, gone(err)
 	case err != nil:
 		return nil, chat.BadUpstream("the provider's answer broke off")
-	case len(out) > limit:
+	case out.Len() > limit:
 		return nil, chat.BadUpstream("the provider's answer is too long")
 	}
-	return out, nil
+	return out.Bytes(), nil
 }
-
-// gone is the failure of an answer that nobody waits for any more.
-func gone(err error) error { return &exchange.Failure{Stage: exchange.StageClient, Err: err} }
 
 func (a *Attempt) streamed(resp *exchange.Response, now time.Time) error {
 	if resp.Body == nil {
@@ -191,8 +191,7 @@ func (b *streamBody) begin() error {
 }
 
 // more reads once from the provider. The error is a *chat.Error, and only
-// returned where nothing has gone to the client; later ones are events. Where
-// the client has left it is an *exchange.Failure.
+// returned where nothing has gone to the client; later ones are events.
 func (b *streamBody) more() error {
 	b.out, b.pos = b.out[:0], 0
 	n, readErr := b.src.Read(b.in[:])
@@ -201,9 +200,6 @@ func (b *streamBody) more() error {
 	case err != nil || readErr == nil:
 	case errors.Is(readErr, io.EOF):
 		out, err = b.stream.Close(out)
-	case errors.Is(readErr, exchange.ErrClientGone): // nobody to tell
-		b.attempt.err, b.ended = gone(readErr), true
-		return b.attempt.err
 	case b.stream.Started():
 		b.attempt.err = chat.Truncated()
 		out = b.stream.Abort(out, chat.Truncated())
