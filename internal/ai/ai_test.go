@@ -113,7 +113,7 @@ func TestT07_AnthropicRequest(t *testing.T) {
 	want := `{"model":"claude-3-opus","max_tokens":4096,"system":[{"type":"text","text":"be brief"}],"messages":[` +
 		`{"role":"user","content":[{"type":"text","text":"weather?"}]},` +
 		`{"role":"assistant","content":[{"type":"text","text":"I look"},{"type":"tool_use","id":"a","name":"w","input":{"z":1e20,"a":[1]}},{"type":"tool_use","id":"b","name":"w","input":{}}]},` +
-		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"sun"}]},{"type":"tool_result","tool_use_id":"b","content":""},{"type":"text","text":"thanks"}]}],` +
+		`{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"sun"}]},{"type":"tool_result","tool_use_id":"b"},{"type":"text","text":"thanks"}]}],` +
 		`"tools":[{"name":"w","input_schema":{"type":"object","properties":{}}}],"tool_choice":{"type":"auto"},"temperature":1}`
 	if diff := cmp.Diff(want, string(a.Wire.Body)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

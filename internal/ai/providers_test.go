@@ -37,13 +37,17 @@ func TestProvidersAcceptWhatWeSend(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range archive.Files {
-			name, ok := strings.CutSuffix(f.Name, ".json")
+			name, kind, _ := strings.Cut(f.Name, ".")
+			protocol, ok := protocols[kind]
 			if !ok {
 				continue
 			}
-			for _, p := range []Provider{Anthropic, Bedrock} {
+			for _, p := range []Provider{Anthropic, Bedrock, OpenAI} {
+				if p == clientOf(protocol).native {
+					continue
+				}
 				t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar")+"/"+name+"/"+string(p), func(t *testing.T) {
-					counted[p] += accepted(t, server.URL, p, f.Data, now)
+					counted[p] += accepted(t, ask{server.URL, protocol, p}, f.Data, now)
 				})
 			}
 		}
@@ -55,11 +59,19 @@ func TestProvidersAcceptWhatWeSend(t *testing.T) {
 	}
 }
 
+// ask is whom a request is put to, in which client protocol.
+type ask struct {
+	url      string
+	protocol Protocol
+	provider Provider
+}
+
 // accepted sends a request and returns the tokens that the answer cost; a
 // request that cannot be translated costs none.
-func accepted(t *testing.T, url string, p Provider, body []byte, now time.Time) int64 {
+func accepted(t *testing.T, to ask, body []byte, now time.Time) int64 {
 	t.Helper()
-	c, err := Parse(Chat, body)
+	p := to.provider
+	c, err := Parse(to.protocol, body)
 	if err != nil {
 		return 0
 	}
@@ -67,7 +79,7 @@ func accepted(t *testing.T, url string, p Provider, body []byte, now time.Time) 
 	if err != nil {
 		return 0
 	}
-	resp := send(t, url, p, a.Wire, now)
+	resp := send(t, to.url, p, a.Wire, now)
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -82,7 +94,7 @@ func accepted(t *testing.T, url string, p Provider, body []byte, now time.Time) 
 		if err == nil {
 			out, err = s.Close(out)
 		}
-		if err != nil || !bytes.HasSuffix(out, []byte("data: [DONE]\n\n")) {
+		if err != nil || !bytes.Contains(out, []byte(endOf[to.protocol])) {
 			t.Fatalf("%v\n%s", err, out)
 		}
 		u, _ := s.Usage()
@@ -94,6 +106,9 @@ func accepted(t *testing.T, url string, p Provider, body []byte, now time.Time) 
 	}
 	return out.Usage.Total()
 }
+
+// endOf is what a stream of a client protocol ends with, and has nowhere else.
+var endOf = map[Protocol]string{Chat: "data: [DONE]\n\n", Messages: "event: message_stop\n", Responses: "event: response.completed\n"}
 
 func send(t *testing.T, url string, p Provider, w *chat.Wire, now time.Time) *http.Response {
 	t.Helper()

@@ -18,9 +18,11 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestRequests translates every case of testdata/requests for every provider.
-// A case is one or more inputs (NAME.json), each followed by what becomes of
-// it: NAME.anthropic and NAME.bedrock, a body and the parameters dropped, or
-// the error that the client gets.
+// A case is one or more inputs (NAME.json of a chat client, NAME.messages,
+// NAME.responses), each followed by what becomes of it: NAME.anthropic,
+// NAME.bedrock and NAME.openai, a body and the parameters dropped, or the
+// error that the client gets. The provider that speaks the client's own
+// protocol is left out.
 func TestRequests(t *testing.T) {
 	files, err := filepath.Glob("testdata/requests/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -38,13 +40,16 @@ func requestCase(t *testing.T, file string) {
 	}
 	out := &txtar.Archive{Comment: in.Comment}
 	for _, f := range in.Files {
-		name, ok := strings.CutSuffix(f.Name, ".json")
+		name, kind, _ := strings.Cut(f.Name, ".")
+		protocol, ok := protocols[kind]
 		if !ok {
 			continue
 		}
 		out.Files = append(out.Files, f)
-		for _, p := range []Provider{Anthropic, Bedrock} {
-			out.Files = append(out.Files, txtar.File{Name: name + "." + string(p), Data: []byte(translated(t, p, f.Data))})
+		for _, p := range []Provider{Anthropic, Bedrock, OpenAI} {
+			if p != clientOf(protocol).native {
+				out.Files = append(out.Files, txtar.File{Name: name + "." + string(p), Data: []byte(translated(t, protocol, p, f.Data))})
+			}
 		}
 	}
 	got := txtar.Format(out)
@@ -62,13 +67,16 @@ func requestCase(t *testing.T, file string) {
 	}
 }
 
+// protocols are the client protocols by the ending of their inputs.
+var protocols = map[string]Protocol{"json": Chat, "messages": Messages, "responses": Responses}
+
 // models are chosen so that both providers have the abilities of their newest
 // generation but one.
-var models = map[Provider]string{Anthropic: "claude-sonnet-4-5", Bedrock: "anthropic.claude-sonnet-4-5-20250929-v1:0"}
+var models = map[Provider]string{OpenAI: "gpt-5", Anthropic: "claude-sonnet-4-5", Bedrock: "anthropic.claude-sonnet-4-5-20250929-v1:0"}
 
-func translated(t *testing.T, p Provider, body []byte) string {
+func translated(t *testing.T, protocol Protocol, p Provider, body []byte) string {
 	t.Helper()
-	c, err := Parse(Chat, body)
+	c, err := Parse(protocol, body)
 	var a *Attempt
 	if err == nil {
 		o := chat.Options{Model: models[p]}

@@ -27,7 +27,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	w := &chat.Wire{
 		Path:    Path,
 		Header:  Header(),
-		Dropped: append([]string(nil), r.Ignored...),
+		Dropped: r.Foreign(),
 	}
 	out := &request{Model: o.ModelFor(r), Stream: r.Stream}
 	w.Model = out.Model
@@ -178,11 +178,22 @@ func (b *builder) messages() error {
 		if i == len(turns)-1 && t.Role == chat.Assistant {
 			trimPrefill(m.Content)
 		}
-		if len(m.Content) > 0 {
-			b.out.Messages = append(b.out.Messages, m)
-		}
+		b.say(m)
 	}
 	return nil
+}
+
+// say adds a message. Where nothing was left of the turn before it, it goes on
+// from the one before that, so that roles alternate.
+func (b *builder) say(m message) {
+	n := len(b.out.Messages)
+	switch {
+	case len(m.Content) == 0:
+	case n > 0 && b.out.Messages[n-1].Role == m.Role:
+		b.out.Messages[n-1].Content = append(b.out.Messages[n-1].Content, m.Content...)
+	default:
+		b.out.Messages = append(b.out.Messages, m)
+	}
 }
 
 // trimPrefill removes trailing white space from the text that the model is to
@@ -221,7 +232,7 @@ func (b *builder) block(in chat.Block) (out block, ok bool, err error) {
 
 func (b *builder) resultContent(content []chat.Block) (jsontext.Value, error) {
 	if len(content) == 0 {
-		return jsontext.Value(`""`), nil
+		return nil, nil
 	}
 	blocks := make([]block, 0, len(content))
 	for _, c := range content {

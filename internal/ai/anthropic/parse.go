@@ -45,7 +45,7 @@ func Parse(body []byte) (*chat.Request, error) {
 	}
 	out := &chat.Request{
 		Model: in.Model, Temperature: in.Temperature, TopP: in.TopP, TopK: in.TopK, Stop: in.StopSequences,
-		Stream: in.Stream, IncludeUsage: true, Effort: effortOf(in.Thinking),
+		Stream: in.Stream, IncludeUsage: true,
 	}
 	if in.MaxTokens == nil || *in.MaxTokens < 1 {
 		return nil, chat.Invalid("max_tokens", "is required and must be 1 or more")
@@ -55,6 +55,9 @@ func Parse(body []byte) (*chat.Request, error) {
 		return nil, chat.Invalid("temperature", "must be from 0 to 1, not %v", *t)
 	}
 	parseService(&in, out)
+	if err := chat.CheckEffort("output_config.effort", out.Effort); err != nil {
+		return nil, err
+	}
 	if err := parseTools(&in, out); err != nil {
 		return nil, err
 	}
@@ -85,25 +88,6 @@ func parseService(in *clientRequest, out *chat.Request) {
 	case "standard_only":
 		out.ServiceTier = "default"
 	}
-}
-
-// effortOf says in words how much a thinking object lets the model think, for
-// providers that know only words.
-func effortOf(thinking jsontext.Value) string {
-	var t struct {
-		Type   string `json:"type"`
-		Budget int64  `json:"budget_tokens"`
-	}
-	if thinking.Kind() != '{' || json.Unmarshal(thinking, &t) != nil || t.Type != "enabled" {
-		return ""
-	}
-	switch {
-	case t.Budget <= 1024:
-		return "low"
-	case t.Budget <= 4096:
-		return "medium"
-	}
-	return "high"
 }
 
 func parseRest(rest jsontext.Value, out *chat.Request) error {

@@ -1,6 +1,8 @@
 package bedrock
 
 import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
@@ -25,6 +27,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	b.tools()
 	b.format()
 	b.service()
+	b.own()
 	if err := b.messages(); err != nil {
 		return nil, err
 	}
@@ -96,12 +99,13 @@ func (b *builder) abilities() claude.Abilities {
 	can := b.can
 	if !can.Claude {
 		can.Effort = true
-		if b.in.Effort == "none" || b.in.Thinking != nil { // only Claude knows these
+		clone := *b.in
+		clone.Effort, clone.Thinking = b.in.EffortWord(), nil // only Claude knows the object
+		if clone.Effort == "none" {
 			b.wire.Drop("reasoning_effort")
-			clone := *b.in
-			clone.Effort, clone.Thinking = "", nil
-			b.in = &clone
+			clone.Effort = ""
 		}
+		b.in = &clone
 	}
 	return can
 }
@@ -181,6 +185,20 @@ func (b *builder) format() {
 		b.out.ToolConfig = &toolConfig{
 			Tools:      []toolEntry{{ToolSpec: &toolSpec{Name: formatTool, Description: f.Description, InputSchema: inputSchema{chat.ObjectSchema(f.Schema)}}}},
 			ToolChoice: &toolChoice{Tool: &named{formatTool}},
+		}
+	}
+}
+
+// own passes on what the client sets in Bedrock's own words; where it says
+// something that we would, too, the client's word counts.
+func (b *builder) own() {
+	own := b.in.Bedrock
+	b.out.GuardrailConfig, b.out.PerformanceConfig = own["guardrailConfig"], own["performanceConfig"]
+	b.out.RequestMetadata, b.out.ResponsePaths = own["requestMetadata"], own["additionalModelResponseFieldPaths"]
+	var fields map[string]jsontext.Value
+	if json.Unmarshal(own["additionalModelRequestFields"], &fields) == nil {
+		for name, v := range fields {
+			b.out.Additional[name] = v
 		}
 	}
 }

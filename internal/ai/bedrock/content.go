@@ -34,11 +34,22 @@ func (b *builder) messages() error {
 			}
 		}
 		finishContent(&m, t.Role == chat.Assistant && i == len(turns)-1)
-		if len(m.Content) > 0 {
-			b.out.Messages = append(b.out.Messages, m)
-		}
+		b.say(m)
 	}
 	return nil
+}
+
+// say adds a message. Where nothing was left of the turn before it, it goes on
+// from the one before that: roles must alternate.
+func (b *builder) say(m message) {
+	n := len(b.out.Messages)
+	switch {
+	case len(m.Content) == 0:
+	case n > 0 && b.out.Messages[n-1].Role == m.Role:
+		b.out.Messages[n-1].Content = append(b.out.Messages[n-1].Content, m.Content...)
+	default:
+		b.out.Messages = append(b.out.Messages, m)
+	}
 }
 
 // finishContent makes a message's content what Bedrock takes: a document needs

@@ -40,6 +40,7 @@ func readBlock(w *chat.Wire, b block) (chat.Block, bool) {
 	switch {
 	case b.Text != nil:
 		return chat.Block{Kind: chat.Text, Text: *b.Text}, true
+	case b.ToolUse != nil && b.ToolUse.Type == serverTool:
 	case b.ToolUse != nil:
 		input := b.ToolUse.Input
 		if input.Kind() != '{' {
@@ -239,7 +240,7 @@ func (d *Decoder) message(m eventstream.Message, emit func(chat.Event) error) er
 
 func (d *Decoder) start(in *event, emit func(chat.Event) error) error {
 	t := in.Start.ToolUse
-	if t == nil {
+	if t == nil || t.Type == serverTool {
 		return nil
 	}
 	if d.wire.FormatTool != "" && t.Name == d.wire.FormatTool {

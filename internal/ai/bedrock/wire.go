@@ -22,6 +22,12 @@ type request struct {
 	OutputConfig    *outputConfig  `json:"outputConfig,omitempty"`
 	ServiceTier     *serviceTier   `json:"serviceTier,omitempty"`
 	Additional      map[string]any `json:"additionalModelRequestFields,omitempty"`
+
+	// Members that are the client's, as they are.
+	GuardrailConfig   jsontext.Value `json:"guardrailConfig,omitzero"`
+	PerformanceConfig jsontext.Value `json:"performanceConfig,omitzero"`
+	RequestMetadata   jsontext.Value `json:"requestMetadata,omitzero"`
+	ResponsePaths     jsontext.Value `json:"additionalModelResponseFieldPaths,omitzero"`
 }
 
 type message struct {
@@ -68,7 +74,11 @@ type toolUse struct {
 	ToolUseID string         `json:"toolUseId"`
 	Name      string         `json:"name"`
 	Input     jsontext.Value `json:"input,omitzero"`
+	Type      string         `json:"type,omitempty"` // server_tool_use: not for the client to answer
 }
+
+// serverTool is the type of a tool that Bedrock itself calls and answers.
+const serverTool = "server_tool_use"
 
 type result struct {
 	ToolUseID string  `json:"toolUseId"`

@@ -2,6 +2,8 @@ package chat
 
 import (
 	"encoding/json/jsontext"
+	json "encoding/json/v2"
+	"maps"
 	"slices"
 )
 
@@ -46,6 +48,55 @@ type Request struct {
 	IncludeUsage bool
 	// Ignored names parameters that the client set and that only OpenAI knows.
 	Ignored []string
+	// Bedrock holds members of Bedrock's own request that the client set, by
+	// their names there; see [BedrockMembers].
+	Bedrock map[string]jsontext.Value
+}
+
+// BedrockMembers are the members of Converse's request that a client may set in
+// its own, with the kind of JSON that each is.
+var BedrockMembers = map[string]jsontext.Kind{
+	"additionalModelRequestFields":      '{',
+	"additionalModelResponseFieldPaths": '[',
+	"guardrailConfig":                   '{',
+	"performanceConfig":                 '{',
+	"requestMetadata":                   '{',
+}
+
+// Foreign names the parameters that the client set and that no provider but
+// OpenAI and Bedrock, each its own, knows.
+func (r *Request) Foreign() []string {
+	return slices.AppendSeq(slices.Clone(r.Ignored), slices.Values(slices.Sorted(maps.Keys(r.Bedrock))))
+}
+
+// EffortWord is Effort, or where only a thinking object says how much to
+// reason, the word that comes nearest to it. It is for models that know no such
+// object.
+func (r *Request) EffortWord() string {
+	var t struct {
+		Type   string `json:"type"`
+		Budget int64  `json:"budget_tokens"`
+	}
+	if r.Effort != "" || r.Thinking.Kind() != '{' || json.Unmarshal(r.Thinking, &t) != nil || t.Type != "enabled" {
+		return r.Effort
+	}
+	switch {
+	case t.Budget <= 1024:
+		return "low"
+	case t.Budget <= 4096:
+		return "medium"
+	}
+	return "high"
+}
+
+// CheckEffort returns an error for a word that [Request.Effort] does not know;
+// param is the parameter that holds it.
+func CheckEffort(param, effort string) error {
+	switch effort {
+	case "", "none", "minimal", "low", "medium", "high", "xhigh", "max":
+		return nil
+	}
+	return Invalid(param, "%q is not one of none, minimal, low, medium, high, xhigh, max", effort)
 }
 
 // Turn is what one role says before the other goes on.

@@ -141,13 +141,12 @@ func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
 	switch {
 	case r.Thinking != nil:
 		s.Thinking = r.Thinking
+		s.word(r.Effort, can)
 	case r.Effort == "":
 	case r.Effort == "none":
 		s.Thinking = jsontext.Value(`{"type":"disabled"}`)
 	case can.Effort:
-		if s.Effort = r.Effort; s.Effort == "minimal" {
-			s.Effort = "low"
-		}
+		s.word(r.Effort, can)
 		if can.AdaptiveOnly {
 			s.Thinking, s.Thinks = jsontext.Value(`{"type":"adaptive"}`), true
 		}
@@ -159,6 +158,20 @@ func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
 		}
 		s.Thinking = jsontext.Value(`{"type":"enabled","budget_tokens":` + strconv.FormatInt(budget, 10) + `}`)
 		s.Thinks = true
+	}
+}
+
+// word sets the effort, where there is one and the model is told of it by a
+// word.
+func (s *Settings) word(effort string, can Abilities) {
+	switch {
+	case effort == "" || effort == "none":
+	case !can.Effort:
+		s.Dropped = append(s.Dropped, "reasoning_effort")
+	case effort == "minimal":
+		s.Effort = "low"
+	default:
+		s.Effort = effort
 	}
 }
 

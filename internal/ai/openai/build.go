@@ -22,7 +22,7 @@ func BuildChat(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 		Path:    ChatPath,
 		Model:   o.ModelFor(r),
 		Header:  Header(),
-		Dropped: append([]string(nil), r.Ignored...),
+		Dropped: r.Foreign(),
 	}
 	out := &chatRequest{Model: w.Model, Temperature: r.Temperature, TopP: r.TopP, User: r.User}
 	if r.TopK != nil {
@@ -52,13 +52,13 @@ func buildSampling(r *chat.Request, out *chatRequest, w *chat.Wire) {
 		}
 		out.Stop, _ = chat.Marshal(stop)
 	}
-	switch r.Effort {
+	switch effort := r.EffortWord(); effort {
 	case "":
 	case "max":
 		high := "xhigh"
 		out.ReasoningEffort = &high
 	default:
-		out.ReasoningEffort = &r.Effort
+		out.ReasoningEffort = &effort
 	}
 	if r.ServiceTier != "" {
 		out.ServiceTier = &r.ServiceTier
@@ -100,9 +100,11 @@ func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
 	for _, t := range r.Turns {
 		var err error
 		if t.Role == chat.Assistant {
-			out.Messages = append(out.Messages, assistantMessage(t.Blocks, w))
+			if m := assistantMessage(t.Blocks, w); m.Content != nil || m.ToolCalls != nil {
+				out.Messages = append(out.Messages, m)
+			}
 		} else {
-			out.Messages, err = userMessages(out.Messages, t.Blocks)
+			out.Messages, err = userMessages(out.Messages, t.Blocks, w)
 		}
 		if err != nil {
 			return err
@@ -111,8 +113,10 @@ func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
 	return nil
 }
 
+// assistantMessage has neither content nor calls where the turn says nothing
+// that OpenAI takes.
 func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
-	m := message{Role: "assistant", Content: jsontext.Value("null")}
+	m := message{Role: "assistant"}
 	var text strings.Builder
 	for _, b := range blocks {
 		switch b.Kind {
@@ -123,7 +127,7 @@ func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
 		default: // OpenAI takes no thoughts back
 		}
 	}
-	if text.Len() > 0 || len(m.ToolCalls) == 0 {
+	if text.Len() > 0 {
 		m.Content = jsontext.Value(chat.Quote(text.String()))
 	}
 	return m
@@ -131,7 +135,7 @@ func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
 
 // userMessages splits a turn: OpenAI has a message of its own for every result
 // of a tool.
-func userMessages(list []message, blocks []chat.Block) ([]message, error) {
+func userMessages(list []message, blocks []chat.Block, w *chat.Wire) ([]message, error) {
 	var rest []part
 	for _, b := range blocks {
 		if b.Kind != chat.ToolResult {
@@ -141,6 +145,9 @@ func userMessages(list []message, blocks []chat.Block) ([]message, error) {
 			}
 			rest = append(rest, p)
 			continue
+		}
+		if b.Failed {
+			w.Drop("is_error")
 		}
 		m, media, err := toolMessage(b)
 		if err != nil {

@@ -65,13 +65,16 @@ func readFinish(reason string) chat.Finish {
 }
 
 // DecodeChat reads a whole answer of OpenAI.
-func DecodeChat(_ *chat.Wire, body []byte) (*chat.Response, error) {
+func DecodeChat(w *chat.Wire, body []byte) (*chat.Response, error) {
 	var in chunk
 	if err := json.Unmarshal(body, &in); err != nil || len(in.Choices) == 0 {
 		return nil, chat.BadUpstream("the provider's answer is not a chat completion")
 	}
 	c := in.Choices[0]
 	out := &chat.Response{ID: in.ID, Model: in.Model, Finish: readFinish(value(c.FinishReason)), Refusal: value(c.Message.Refusal)}
+	if out.Refusal != "" {
+		out.Finish = chat.FinishFiltered
+	}
 	if in.Usage != nil {
 		out.Usage, out.HasUsage = readUsage(in.Usage), true
 	}
@@ -88,7 +91,7 @@ func DecodeChat(_ *chat.Wire, body []byte) (*chat.Response, error) {
 		if err != nil {
 			return nil, chat.BadUpstream("the arguments of a tool call in the provider's answer are not a JSON object")
 		}
-		out.Blocks = append(out.Blocks, chat.Block{Kind: chat.ToolUse, ID: t.ID, Name: t.Function.Name, Input: input})
+		out.Blocks = append(out.Blocks, chat.Block{Kind: chat.ToolUse, ID: t.ID, Name: w.Names.Client(t.Function.Name), Input: input})
 	}
 	return out, nil
 }
@@ -123,14 +126,17 @@ func readError(status int, d *errorDetail) *chat.Error {
 
 // ChatDecoder reads a streamed answer of OpenAI.
 type ChatDecoder struct {
+	wire    *chat.Wire
 	sse     sse.Decoder
 	started bool
 	ended   bool
-	open    int // tool calls that have started: the newest is open-1
+	refused bool
+	open    int  // tool calls that have started: the newest is open-1
+	filled  bool // the newest has arguments
 }
 
 // NewChatDecoder returns a decoder for the answer to w.
-func NewChatDecoder(*chat.Wire) *ChatDecoder { return &ChatDecoder{} }
+func NewChatDecoder(w *chat.Wire) *ChatDecoder { return &ChatDecoder{wire: w} }
 
 // Write feeds bytes of the stream and calls emit for every event that they
 // complete. The error is emit's, or a *chat.Error.
@@ -179,7 +185,10 @@ func (d *ChatDecoder) chunk(in *chunk, emit func(chat.Event) error) error {
 		events = append(events, chat.Event{Kind: chat.Start, ID: in.ID, Model: in.Model})
 	}
 	for i := range in.Choices {
-		events = d.delta(events, &in.Choices[i])
+		var err error
+		if events, err = d.delta(events, &in.Choices[i]); err != nil {
+			return err
+		}
 	}
 	if in.Usage != nil {
 		events = append(events, chat.Event{Kind: chat.UsageEvent, Usage: readUsage(in.Usage)})
@@ -192,7 +201,7 @@ func (d *ChatDecoder) chunk(in *chunk, emit func(chat.Event) error) error {
 	return nil
 }
 
-func (d *ChatDecoder) delta(events []chat.Event, c *chunkChoice) []chat.Event {
+func (d *ChatDecoder) delta(events []chat.Event, c *chunkChoice) ([]chat.Event, error) {
 	say := func(kind chat.EventKind, s string) {
 		if s != "" {
 			events = append(events, chat.Event{Kind: kind, Text: s})
@@ -204,31 +213,59 @@ func (d *ChatDecoder) delta(events []chat.Event, c *chunkChoice) []chat.Event {
 		say(chat.ThinkHidden, r.Data)
 	}
 	say(chat.TextDelta, value(c.Delta.Content))
-	say(chat.RefusalDelta, value(c.Delta.Refusal))
-	for _, t := range c.Delta.ToolCalls {
-		if t.Function == nil {
-			continue
-		}
-		index := d.open - 1
-		if t.Index != nil {
-			index = *t.Index
-		}
-		if t.ID != "" && index >= d.open {
-			if d.open > 0 {
-				events = append(events, chat.Event{Kind: chat.ToolEnd, Tool: d.open - 1})
-			}
-			d.open = index + 1
-			events = append(events, chat.Event{Kind: chat.ToolStart, Tool: index, ID: t.ID, Name: t.Function.Name})
-		}
-		if t.Function.Arguments != "" && index >= 0 {
-			events = append(events, chat.Event{Kind: chat.ToolDelta, Tool: index, Text: t.Function.Arguments})
+	if refusal := value(c.Delta.Refusal); refusal != "" {
+		d.refused = true
+		say(chat.RefusalDelta, refusal)
+	}
+	for i := range c.Delta.ToolCalls {
+		var err error
+		if events, err = d.tool(events, &c.Delta.ToolCalls[i]); err != nil {
+			return nil, err
 		}
 	}
-	if c.FinishReason != nil {
-		if d.open > 0 {
-			events = append(events, chat.Event{Kind: chat.ToolEnd, Tool: d.open - 1})
-		}
-		events = append(events, chat.Event{Kind: chat.Stop, Finish: readFinish(*c.FinishReason)})
+	if c.FinishReason == nil {
+		return events, nil
 	}
-	return events
+	finish := readFinish(*c.FinishReason)
+	if d.refused {
+		finish = chat.FinishFiltered
+	}
+	return append(d.endTool(events), chat.Event{Kind: chat.Stop, Finish: finish}), nil
+}
+
+// tool reads a piece of a tool call. Calls come one after the other: a client
+// of another protocol has no way to hear more of one that has ended.
+func (d *ChatDecoder) tool(events []chat.Event, t *toolCall) ([]chat.Event, error) {
+	if t.Function == nil {
+		return events, nil
+	}
+	index := d.open - 1
+	if t.Index != nil {
+		index = *t.Index
+	}
+	if t.ID != "" && index >= d.open {
+		events = d.endTool(events)
+		d.open, d.filled = index+1, false
+		events = append(events, chat.Event{Kind: chat.ToolStart, Tool: index, ID: t.ID, Name: d.wire.Names.Client(t.Function.Name)})
+	}
+	switch {
+	case t.Function.Arguments == "":
+		return events, nil
+	case index < 0 || index != d.open-1:
+		return nil, chat.BadUpstream("the provider's stream goes on with tool call %d, which is not the one in progress", index)
+	}
+	d.filled = true
+	return append(events, chat.Event{Kind: chat.ToolDelta, Tool: index, Text: t.Function.Arguments}), nil
+}
+
+// endTool ends the tool call in progress; one without arguments has an empty
+// object.
+func (d *ChatDecoder) endTool(events []chat.Event) []chat.Event {
+	if d.open == 0 {
+		return events
+	}
+	if !d.filled {
+		events = append(events, chat.Event{Kind: chat.ToolDelta, Tool: d.open - 1, Text: "{}"})
+	}
+	return append(events, chat.Event{Kind: chat.ToolEnd, Tool: d.open - 1})
 }

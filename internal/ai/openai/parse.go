@@ -77,13 +77,8 @@ func parseSampling(in *chatRequest, out *chat.Request) error {
 			return chat.Invalid("stop", "must be a string or a list of strings")
 		}
 	}
-	if in.ReasoningEffort != nil {
-		out.Effort = *in.ReasoningEffort
-		if !slices.Contains([]string{"none", "minimal", "low", "medium", "high", "xhigh", "max"}, out.Effort) {
-			return chat.Invalid("reasoning_effort", "%q is not one of none, minimal, low, medium, high, xhigh, max", out.Effort)
-		}
-	}
-	return nil
+	out.Effort = value(in.ReasoningEffort)
+	return chat.CheckEffort("reasoning_effort", out.Effort)
 }
 
 func parseStream(in *chatRequest, out *chat.Request) error {
@@ -143,7 +138,17 @@ func parseRest(in *chatRequest, out *chat.Request) error {
 		if strings.EqualFold(name, "model") || strings.EqualFold(name, "stream") {
 			return chat.Invalid("", "unknown parameter %q: parameter names are lower case", name)
 		}
-		if value.Kind() != 'n' && !slices.Contains(onlyOpenAI[name], string(value)) {
+		kind, bedrock := chat.BedrockMembers[name]
+		switch {
+		case value.Kind() == 'n', slices.Contains(onlyOpenAI[name], string(value)):
+		case bedrock && value.Kind() != kind:
+			return chat.Invalid(name, "has the wrong type")
+		case bedrock:
+			if out.Bedrock == nil {
+				out.Bedrock = map[string]jsontext.Value{}
+			}
+			out.Bedrock[name] = value
+		default:
 			out.Ignored = append(out.Ignored, name)
 		}
 	}

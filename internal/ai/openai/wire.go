@@ -51,7 +51,7 @@ type chatRequest struct {
 }
 
 type streamOptions struct {
-	IncludeUsage bool           `json:"include_usage,omitempty"`
+	IncludeUsage bool           `json:"include_usage,omitzero"`
 	Rest         jsontext.Value `json:",embed"`
 }
 
@@ -65,7 +65,7 @@ type message struct {
 	ToolCallID       string          `json:"tool_call_id,omitempty"`
 	ReasoningContent *string         `json:"reasoning_content,omitempty"`
 	ReasoningDetails []reasoningPart `json:"reasoning_details,omitempty"`
-	IsError          bool            `json:"is_error,omitempty"`
+	IsError          bool            `json:"is_error,omitzero"`
 	CacheControl     jsontext.Value  `json:"cache_control,omitzero"`
 	Rest             jsontext.Value  `json:",embed"`
 }

@@ -43,7 +43,8 @@ type tool struct {
 }
 
 type text struct {
-	Format *format `json:"format"`
+	Format    *format `json:"format"`
+	Verbosity string  `json:"verbosity"`
 }
 
 type format struct {
@@ -112,6 +113,9 @@ func Parse(body []byte) (*chat.Request, error) {
 	if in.Reasoning != nil {
 		out.Effort = in.Reasoning.Effort
 	}
+	if err := chat.CheckEffort("reasoning.effort", out.Effort); err != nil {
+		return nil, err
+	}
 	for _, step := range []func(*request, *chat.Request) error{parseFormat, parseTools, parseInput, parseRest} {
 		if err := step(&in, out); err != nil {
 			return nil, err
@@ -121,6 +125,9 @@ func Parse(body []byte) (*chat.Request, error) {
 }
 
 func parseFormat(in *request, out *chat.Request) error {
+	if in.Text != nil && in.Text.Verbosity != "" {
+		out.Ignored = append(out.Ignored, "text.verbosity")
+	}
 	if in.Text == nil || in.Text.Format == nil {
 		return nil
 	}
@@ -170,25 +177,39 @@ func parseToolChoice(v jsontext.Value, out *chat.Request) error {
 			return chat.BadJSON(err)
 		}
 	}
-	switch mode {
-	case "auto":
-		out.ToolChoice.Mode = chat.ToolsAuto
-	case "none":
-		out.ToolChoice.Mode = chat.ToolsNone
-	case "required":
-		out.ToolChoice.Mode = chat.ToolsRequired
-	default:
-		var named struct {
-			Type string `json:"type"`
-			Name string `json:"name"`
-		}
-		known := func(t chat.Tool) bool { return t.Name == named.Name }
-		if json.Unmarshal(v, &named) != nil || named.Type != "function" || !slices.ContainsFunc(out.Tools, known) {
-			return chat.Invalid("tool_choice", "must be none, auto, required or one of the functions")
-		}
-		out.ToolChoice.Mode, out.ToolChoice.Name = chat.ToolsNamed, named.Name
+	if out.ToolChoice.Mode = toolModes[mode]; out.ToolChoice.Mode != 0 {
+		return nil
 	}
-	return nil
+	var choice toolChoice
+	known := func(name string) bool {
+		return slices.ContainsFunc(out.Tools, func(t chat.Tool) bool { return t.Name == name })
+	}
+	switch err := json.Unmarshal(v, &choice); {
+	case err == nil && choice.Type == "function" && known(choice.Name):
+		out.ToolChoice.Mode, out.ToolChoice.Name = chat.ToolsNamed, choice.Name
+		return nil
+	case err == nil && choice.Type == "allowed_tools" && toolModes[choice.Mode] != 0:
+		out.ToolChoice.Mode, out.ToolChoice.Allowed = toolModes[choice.Mode], []string{}
+		for _, t := range choice.Tools {
+			if t.Type != "function" || !known(t.Name) {
+				return chat.Invalid("tool_choice.tools", "names a tool that is not among the tools")
+			}
+			out.ToolChoice.Allowed = append(out.ToolChoice.Allowed, t.Name)
+		}
+		return nil
+	}
+	return chat.Invalid("tool_choice", "must be none, auto, required, one of the functions or a list of allowed ones")
+}
+
+// toolModes are the words of a tool_choice.
+var toolModes = map[string]chat.ToolMode{"auto": chat.ToolsAuto, "none": chat.ToolsNone, "required": chat.ToolsRequired}
+
+// toolChoice is a tool_choice that is an object.
+type toolChoice struct {
+	Type  string `json:"type"`
+	Name  string `json:"name"`
+	Mode  string `json:"mode"`
+	Tools []tool `json:"tools"`
 }
 
 func parseInput(in *request, out *chat.Request) error {
@@ -283,7 +304,10 @@ func thoughts(it *item) []chat.Block {
 	for _, s := range it.Summary {
 		b.Text += s.Text
 	}
-	b.Signature, _ = strings.CutPrefix(it.EncryptedContent, markSignature)
+	signature, ours := strings.CutPrefix(it.EncryptedContent, markSignature)
+	if ours { // another provider's proves nothing here
+		b.Signature = signature
+	}
 	if b.Text == "" {
 		return nil
 	}

@@ -31,6 +31,10 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	kind, _ := resp.Header.Get("Content-Type")
 	a.Wire.ResponseID, _ = resp.Header.Get("X-Amzn-Requestid")
 	a.Wire.InputTokens = inputTokens(&resp.Header)
+	if coded(&resp.Header) {
+		drop(resp)
+		return chat.BadUpstream("the provider's answer is compressed, which was not asked for")
+	}
 	keepFields(&resp.Header)
 	if len(a.Wire.Dropped) > 0 {
 		resp.Header.Add("X-Llm-Dropped-Params", strings.Join(a.Wire.Dropped, ", "))
@@ -101,13 +105,24 @@ func (a *Attempt) failed(resp *exchange.Response) error {
 	return nil
 }
 
-// unexpected refuses a stream where a whole answer was asked for, or the
-// reverse: a client of the one could not read the other.
-func (a *Attempt) unexpected(resp *exchange.Response) error {
+// coded says that an answer is compressed.
+func coded(h *exchange.Header) bool {
+	coding, _ := h.Get("Content-Encoding")
+	return coding != "" && !exchange.EqualFold(coding, "identity")
+}
+
+// drop lets go of a response's body unread.
+func drop(resp *exchange.Response) {
 	if resp.Body != nil {
 		_ = resp.Body.Close()
 		resp.Body = nil
 	}
+}
+
+// unexpected refuses a stream where a whole answer was asked for, or the
+// reverse: a client of the one could not read the other.
+func (a *Attempt) unexpected(resp *exchange.Response) error {
+	drop(resp)
 	if a.call.Stream {
 		return chat.BadUpstream("the provider's answer is not the stream that was asked for")
 	}

@@ -147,6 +147,7 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config) (*Attemp
 	req.Body, req.ContentLength = upstream.NewBody(a.Wire.Body), int64(len(a.Wire.Body))
 	req.ExpectContinue, req.Upgrade = false, ""
 	req.Header.Filter(func(f exchange.Field) bool { return mayPass(f.Name) })
+	req.Header.Set("Accept-Encoding", "identity") // we read the answer
 	for _, f := range a.Wire.Header {
 		req.Header.Set(f.Name, f.Value)
 	}
