@@ -66,10 +66,12 @@ fmt: ## Format Go code
 lint: ## Lint Go code, import rules between packages included
 	$(TOOL) golangci-lint run ./...
 	cd test/e2e && go tool -modfile=../../tools/go.mod golangci-lint run ./...
+	cd test/schema && go tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 .PHONY: test
-test: ## Run the unit, golden and envtest tests
+test: ## Run the unit, golden, envtest and SDK schema tests
 	KUBEBUILDER_ASSETS="$$(hack/envtest.sh)" go test $(RACE) -shuffle=on ./... $(ARGS)
+	cd test/schema && go test -shuffle=on ./... $(ARGS)
 
 .PHONY: golden
 golden: ## Write the golden files anew; read the difference before committing it
