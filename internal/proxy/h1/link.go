@@ -59,16 +59,22 @@ type link struct {
 	readBuf         []byte
 	readN           int
 	readErr         error
+	waited          bool // the last read found nothing at first
 	writeBuf        []byte
 	writeErr        error
 	exchangeFn      func(fd uintptr) bool
 	exchangeStep    exchangeStep
+	turnFn          func(fd uintptr) bool
+	sent            func() []byte
 }
 
 // init prepares l for conn. The function values are made once per connection,
 // so that using them does not allocate.
 func (l *link) init(conn net.Conn) {
-	*l = link{conn: conn, readBy: unarmed, writeBy: unarmed, readFn: l.readFn, writeFn: l.writeFn, exchangeFn: l.exchangeFn}
+	*l = link{
+		conn: conn, readBy: unarmed, writeBy: unarmed, sent: l.sent,
+		readFn: l.readFn, writeFn: l.writeFn, exchangeFn: l.exchangeFn, turnFn: l.turnFn,
+	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return
@@ -79,7 +85,7 @@ func (l *link) init(conn net.Conn) {
 	}
 	l.raw = raw
 	if l.readFn == nil {
-		l.readFn, l.writeFn, l.exchangeFn = l.onReadable, l.onWritable, l.onExchange
+		l.readFn, l.writeFn, l.exchangeFn, l.turnFn = l.onReadable, l.onWritable, l.onExchange, l.onTurn
 	}
 }
 
@@ -101,7 +107,7 @@ func (l *link) read(p []byte) (int, error) {
 	if l.raw == nil {
 		return l.conn.Read(p)
 	}
-	l.readBuf = p
+	l.readBuf, l.waited = p, false
 	err := l.raw.Read(l.readFn)
 	l.readBuf = nil
 	if err != nil {
@@ -113,6 +119,7 @@ func (l *link) read(p []byte) (int, error) {
 func (l *link) onReadable(fd uintptr) bool {
 	n, err := sysRead(fd, l.readBuf)
 	if err == syscall.EAGAIN {
+		l.waited = true
 		return false
 	}
 	l.setRead(n, err)
@@ -184,90 +191,6 @@ func (l *link) onWritable(fd uintptr) bool {
 	return true
 }
 
-// exchangeStep is how far an exchange of messages has come.
-type exchangeStep uint8
-
-const (
-	stepCheck   exchangeStep = iota // nothing done yet
-	stepWrite                       // nothing was readable; writing
-	stepRead                        // all is written; waiting
-	stepBlocked                     // the peer does not take more for now
-)
-
-// swap writes out and reads the first bytes of the answer into p. A connection
-// on which anything, even its end, can be read before out is written was not
-// fit for use: errStale then, and nothing was sent.
-//
-// On TCP it costs three system calls. The first read tells a stale connection
-// and, as it comes after the readiness of the descriptor was reset, it is also
-// the read that any wait has to begin with.
-func (l *link) swap(out, p []byte, timeout time.Duration) (n int, err error) {
-	if l.raw == nil {
-		return l.swapSlowly(out, p, timeout)
-	}
-	l.readBuf, l.writeBuf, l.writeErr, l.exchangeStep = p, out, nil, stepCheck
-	err = l.raw.Read(l.exchangeFn)
-	rest := l.writeBuf
-	l.readBuf, l.writeBuf = nil, nil
-	switch {
-	case err != nil:
-		return 0, l.swapFailed(err)
-	case l.exchangeStep == stepCheck:
-		return 0, errStale
-	case l.writeErr != nil:
-		return 0, &writeError{l.writeErr}
-	case l.exchangeStep == stepBlocked:
-		if err := l.write(rest, timeout); err != nil {
-			return 0, &writeError{err}
-		}
-		return l.read(p)
-	}
-	return l.readN, l.readErr
-}
-
-// swapFailed tells a wait that was cut short before anything was written.
-func (l *link) swapFailed(err error) error {
-	if l.exchangeStep == stepCheck {
-		return errStale
-	}
-	return err
-}
-
-func (l *link) onExchange(fd uintptr) bool {
-	if l.exchangeStep == stepCheck {
-		if _, err := sysRead(fd, l.readBuf); err != syscall.EAGAIN {
-			return true
-		}
-		l.exchangeStep = stepWrite
-	}
-	for l.exchangeStep == stepWrite {
-		n, err := sysWrite(fd, l.writeBuf)
-		if err == syscall.EAGAIN {
-			l.exchangeStep = stepBlocked
-			return true
-		}
-		if err != nil {
-			l.writeErr = os.NewSyscallError("write", err)
-			return true
-		}
-		if l.writeBuf = l.writeBuf[n:]; len(l.writeBuf) == 0 {
-			l.exchangeStep = stepRead
-			return false
-		}
-	}
-	return l.onReadable(fd)
-}
-
-func (l *link) swapSlowly(out, p []byte, timeout time.Duration) (int, error) {
-	if l.stale() {
-		return 0, errStale
-	}
-	if err := l.write(out, timeout); err != nil {
-		return 0, &writeError{err}
-	}
-	return l.read(p)
-}
-
 // stale looks, without waiting, whether anything can be read.
 func (l *link) stale() bool {
 	raw := l.raw
@@ -328,11 +251,3 @@ func (l *link) reset() {
 	}
 	_ = conn.Close()
 }
-
-var errStale = errors.New("pooled connection is no longer usable")
-
-// writeError tells a failure to send from one to receive.
-type writeError struct{ err error }
-
-func (e *writeError) Error() string { return e.err.Error() }
-func (e *writeError) Unwrap() error { return e.err }

@@ -30,9 +30,9 @@ func (c *serverConn) respond() error {
 		c.closing = true
 	}
 	f := c.responseFraming()
-	w := bodyWriter{conn: c, left: r.ContentLength}
+	w := &c.writer
+	w.left = r.ContentLength
 	w.size(f == framedLength && r.ContentLength > smallBuffer/2)
-	defer w.free()
 	head, ok := c.appendHead(w.buf[:0], f)
 	if !ok {
 		c.closing = true
@@ -46,7 +46,7 @@ func (c *serverConn) respond() error {
 	}
 	if f == framedNone {
 		c.closeBody()
-		return w.flush()
+		return w.last()
 	}
 	err := w.copy(r, f)
 	if err != nil && f == framedClose {
@@ -143,6 +143,8 @@ type bodyWriter struct {
 	large *[largeBuffer]byte
 	out   []byte // what is to be written: a prefix of buf
 	left  int64  // with framedLength
+	// deferred says that out is the end of the response, yet to be written.
+	deferred bool
 }
 
 // size takes a large or a small buffer. What was gathered must be written.
@@ -168,13 +170,21 @@ func (w *bodyWriter) free() {
 	if w.small != nil {
 		smallBuffers.Put(w.small)
 	}
-	w.large, w.small, w.buf = nil, nil, nil
+	w.large, w.small, w.buf, w.out, w.deferred = nil, nil, nil, nil, false
 }
 
 func (w *bodyWriter) flush() error {
 	out := w.out
 	w.out = w.buf[:0]
 	return w.conn.link.write(out, w.conn.server.timeouts.Write)
+}
+
+// last writes the end of a response, or leaves that to turn.
+func (w *bodyWriter) last() error {
+	if w.deferred = w.conn.mayTurn() && len(w.out) > 0; w.deferred {
+		return nil
+	}
+	return w.flush()
 }
 
 const (
@@ -258,7 +268,10 @@ func (w *bodyWriter) finish(r *exchange.Response, f framing, err error) error {
 	if err == nil && f == framedChunked {
 		w.appendLastChunk(&r.Trailer)
 	}
-	return errors.Join(err, w.flush())
+	if err != nil {
+		return errors.Join(err, w.flush())
+	}
+	return w.last()
 }
 
 // appendLastChunk ends a chunked body, with a trailer for a client that wants

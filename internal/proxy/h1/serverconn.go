@@ -27,11 +27,16 @@ type serverConn struct {
 	head requestHead
 	body requestBody
 	sent int64 // body bytes of the response
+	// writer writes the response.
+	writer bodyWriter
 
 	// closing says that the connection ends after this exchange.
 	closing bool
 	// linger says that the client may still be sending when it ends.
 	linger bool
+	// quick says that the client took its time for the last request, but little
+	// of it: nothing was there when the response before it had been written.
+	quick bool
 	// idle is set while nothing but the next request is waited for.
 	idle atomic.Bool
 	// writing guards the order of informational responses and the final one;
@@ -43,6 +48,7 @@ type serverConn struct {
 var serverConns = sync.Pool{New: func() any {
 	c := new(serverConn)
 	c.body.init(c)
+	c.writer.conn, c.link.sent = c, c.onSent
 	return c
 }}
 
@@ -56,7 +62,7 @@ func newServerConn(s *Server, conn net.Conn, info ConnInfo) *serverConn {
 		c.in.buf = make([]byte, len(info.Preface)+smallBuffer)
 	}
 	c.in.w = copy(c.in.buf, info.Preface)
-	c.closing, c.linger = false, false
+	c.closing, c.linger, c.quick = false, false, false
 	if !info.Remote.IsValid() {
 		c.info.Remote = addrPort(conn.RemoteAddr())
 	}
@@ -77,6 +83,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 // release gives everything back. Nobody may hold the exchange any more.
 func (c *serverConn) release() {
 	c.resetExchange()
+	c.writer.free()
 	c.lent.release()
 	smallBuffers.Put(c.first)
 	c.first, c.in, c.server, c.info = nil, window{}, nil, ConnInfo{}
@@ -107,7 +114,6 @@ func (c *serverConn) serve() {
 		c.in.r += n
 		c.in.base = c.in.r
 		c.serveOne()
-		c.nextRequest()
 	}
 	if c.linger || c.in.len() > 0 {
 		c.lingerClose()
@@ -168,9 +174,10 @@ func (c *serverConn) parseHead() (n, status int) {
 func (c *serverConn) moreHead(deadline instant) error {
 	c.makeRoom()
 	waiting := c.in.len() == 0
+	began := now()
 	by, slack := deadline, slackOf(c.server.timeouts.Head)
 	if deadline == never {
-		by, slack = now().after(c.server.timeouts.Idle), slackOf(c.server.timeouts.Idle)
+		by, slack = began.after(c.server.timeouts.Idle), slackOf(c.server.timeouts.Idle)
 	}
 	if err := c.link.armRead(by, slack); err != nil {
 		return err
@@ -190,6 +197,7 @@ func (c *serverConn) moreHead(deadline instant) error {
 	}
 	c.in.w += n
 	if n > 0 {
+		c.quick = waiting && c.link.waited && now() < began.after(quickWait)
 		return nil
 	}
 	return err
@@ -268,22 +276,32 @@ func (c *serverConn) serveOne() {
 	c.closing = c.head.options.close || c.head.http10 && !c.head.options.keepAlive
 	ex.Client = c
 	ex.Response.ContentLength = 0
-	var err error
 	if c.head.local {
 		ex.Response.Status = 200
-		err = c.respond()
-		c.closeBody()
 	} else {
 		c.info.Handler.Serve(ex)
-		err = c.respond()
-		c.closeBody()
-		c.info.Handler.Finish(ex, exchange.End{Err: err, Sent: c.sent, Received: c.body.read})
+	}
+	err := c.respond()
+	if c.writer.deferred {
+		c.turn()
+		return
+	}
+	c.endExchange(err)
+}
+
+// endExchange is called when the response was written, or could not be.
+func (c *serverConn) endExchange(err error) {
+	c.writer.free()
+	c.closeBody()
+	if !c.head.local {
+		c.info.Handler.Finish(&c.ex, exchange.End{Err: err, Sent: c.sent, Received: c.body.read})
 	}
 	if err != nil {
 		c.closing = true
-		return
+	} else {
+		c.settleBody()
 	}
-	c.settleBody()
+	c.nextRequest()
 }
 
 // startBody prepares Request.Body.
