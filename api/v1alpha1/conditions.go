@@ -23,6 +23,7 @@ const (
 	// Secret does not exist.
 	ReasonCredentialsNotFound = "CredentialsNotFound"
 	// ReasonInvalidCredentials is used with ResolvedRefs=False where the Secret
-	// lacks a key that the provider needs.
+	// lacks a key that the provider needs, or holds something else than hashes of
+	// a Consumer's keys.
 	ReasonInvalidCredentials = "InvalidCredentials"
 )

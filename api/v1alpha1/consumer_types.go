@@ -2,10 +2,11 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
-// Consumer is someone who calls LLMRoutes, known by a claim of a valid token.
-// A JWTValidationPolicy on the Gateway says which tokens are valid.
+// Consumer is someone who calls LLMRoutes, known by a claim of a valid token or
+// by an API key. A JWTValidationPolicy says which tokens are valid.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -13,6 +14,7 @@ import (
 // +kubebuilder:resource:shortName=cons,categories=citoroute
 // +kubebuilder:printcolumn:name="Claim",type=string,JSONPath=`.spec.jwtClaimMatch.key`
 // +kubebuilder:printcolumn:name="Value",type=string,JSONPath=`.spec.jwtClaimMatch.value`
+// +kubebuilder:printcolumn:name="Keys",type=string,JSONPath=`.spec.apiKeys.secretRef.name`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Consumer struct {
@@ -38,13 +40,36 @@ type ConsumerList struct {
 	Items           []Consumer `json:"items"`
 }
 
-// ConsumerSpec says how a consumer is recognised.
+// ConsumerSpec says how a consumer is recognised: by each of the ways that are
+// set.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.jwtClaimMatch)",fieldPath=".jwtClaimMatch",reason=FieldValueRequired,message="spec.jwtClaimMatch is required: set the key and value of the claim that identifies the consumer"
+// +kubebuilder:validation:XValidation:rule="has(self.jwtClaimMatch) || has(self.apiKeys)",reason=FieldValueRequired,message="spec must have jwtClaimMatch, apiKeys or both: without either nobody is this consumer"
 type ConsumerSpec struct {
 	// JWTClaimMatch recognises the consumer by a claim of its token.
 	// +optional
 	JWTClaimMatch *JWTClaimMatch `json:"jwtClaimMatch,omitempty"`
+
+	// APIKeys recognises the consumer by a key, sent as "Authorization: Bearer",
+	// "x-api-key" or "api-key".
+	// +optional
+	APIKeys *ConsumerAPIKeys `json:"apiKeys,omitempty"`
+}
+
+// MinAPIKeyLength is the least length of an API key in bytes: a shorter one is
+// not accepted, whatever its hash. Keys must be random, since a hash keeps
+// secret only what cannot be guessed.
+const MinAPIKeyLength = 32
+
+// ConsumerAPIKeys says where the hashes of a consumer's keys are.
+type ConsumerAPIKeys struct {
+	// SecretRef names a Secret. Each of its entries is the SHA-256 hash of one
+	// key of 32 characters or more, as 64 hexadecimal digits; the key itself is
+	// stored nowhere. All entries are valid at the same time, so that a key is
+	// replaced by adding the next and later removing the old. In another
+	// namespace, a ReferenceGrant there must allow it.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="(!has(self.group) || self.group == '') && (!has(self.kind) || self.kind == 'Secret')",message="spec.apiKeys.secretRef must name a Secret: leave out group and kind"
+	SecretRef gatewayv1.SecretObjectReference `json:"secretRef"`
 }
 
 // JWTClaimMatch compares one claim of a token.
@@ -67,7 +92,8 @@ type JWTClaimMatch struct {
 
 // ConsumerStatus says whether a consumer can be recognised.
 type ConsumerStatus struct {
-	// Conditions are Accepted (the specification is usable).
+	// Conditions are Accepted (the specification is usable) and ResolvedRefs
+	// (the Secret holds hashes of keys).
 	// +optional
 	// +listType=map
 	// +listMapKey=type

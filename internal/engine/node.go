@@ -65,7 +65,7 @@ func (e *Engine) use(n *node, ref ir.Ref) {
 	u := e.units[id]
 	if u == nil {
 		u = &unit{id: id, stage: stageLeaf}
-		if ref.Type == ir.TypeBackend {
+		if ref.Type == ir.TypeBackend || ref.Type == ir.TypePolicy {
 			u.stage = stageBackend
 		}
 		e.units[id] = u

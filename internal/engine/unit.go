@@ -14,8 +14,8 @@ type stage int
 const (
 	stageGateway stage = iota // classes and Gateways: what routes attach to
 	stageObject               // routes and policies
-	stageBackend              // what routes refer to
-	stageLeaf                 // what backends and listeners refer to
+	stageBackend              // what routes and listeners refer to
+	stageLeaf                 // what those refer to
 	stages
 )
 

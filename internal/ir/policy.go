@@ -6,7 +6,7 @@ type Policy struct {
 	Name   string `json:"name"` // <kind>/<namespace>/<name>
 	Source Source `json:"source"`
 	JWT    *JWT   `json:"jwt,omitempty"`
-	// Consumer says who a caller is by the claims of a valid token.
+	// Consumer says who a caller is.
 	Consumer *Consumer `json:"consumer,omitempty"`
 }
 
@@ -40,9 +40,14 @@ type ClaimHeader struct {
 	Header string `json:"header"`
 }
 
-// Consumer is who a caller is, by a claim.
+// Consumer is who a caller is, by a claim of its token or by an API key. One
+// with neither is nobody.
 type Consumer struct {
-	// Claim is a dotted path; an array matches where one member does.
-	Claim string `json:"claim"`
-	Value string `json:"value"`
+	// Claim is a dotted path, empty for none; an array matches where one member
+	// does.
+	Claim string `json:"claim,omitempty"`
+	Value string `json:"value,omitempty"`
+	// APIKeys names a Secret resource whose values are the SHA-256 hashes of the
+	// consumer's keys, 32 bytes each.
+	APIKeys string `json:"apiKeys,omitempty"`
 }

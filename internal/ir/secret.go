@@ -26,7 +26,7 @@ func (Bytes) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`)
 
 // Secret holds certificates, keys, certificate authorities or credentials.
 type Secret struct {
-	Name   string `json:"name"` // secret/<namespace>/<name>, configmap/…
+	Name   string `json:"name"` // secret/<namespace>/<name>, configmap/…, apikeys/…
 	Source Source `json:"source"`
 	// Certificate and Key are PEM; the certificate is a chain, leaf first.
 	Certificate []byte `json:"certificate,omitempty"`

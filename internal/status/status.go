@@ -52,7 +52,7 @@ func Compute(obj translate.Object, report translate.Report, facts Facts, now met
 	case *v1alpha1.LLMBackend:
 		o.Status.Conditions = c.conditions(o.Status.Conditions, resolvedDefaults(), nil, report.Findings)
 	case *v1alpha1.Consumer:
-		o.Status.Conditions = c.conditions(o.Status.Conditions, resolvedDefaults()[:1], nil, report.Findings)
+		o.Status.Conditions = c.conditions(o.Status.Conditions, resolvedDefaults(), nil, report.Findings)
 	default:
 		return obj, false
 	}

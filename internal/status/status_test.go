@@ -188,7 +188,7 @@ func TestCompute_OwnKinds(t *testing.T) {
 		t.Errorf("LLMBackend: %v", got)
 	}
 	consumer, _ := Compute(&v1alpha1.Consumer{}, managed(), Facts{}, at(1))
-	if got := consumer.(*v1alpha1.Consumer).Status.Conditions; len(got) != 1 || got[0].Type != "Accepted" {
+	if got := consumer.(*v1alpha1.Consumer).Status.Conditions; len(got) != 2 || got[0].Type != "Accepted" || got[1].Type != "ResolvedRefs" {
 		t.Errorf("Consumer: %v", got)
 	}
 }

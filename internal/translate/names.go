@@ -15,6 +15,8 @@ const (
 	prefixConsumer  = "consumer/"
 	prefixSecret    = "secret/"
 	prefixConfigMap = "configmap/"
+	// prefixAPIKeys marks what proxies get of a Secret with hashes of keys.
+	prefixAPIKeys = "apikeys/"
 	// suffixH2C marks a Service port that is spoken to in HTTP/2 because of the
 	// route that uses it, whatever its appProtocol says.
 	suffixH2C = "+h2c"

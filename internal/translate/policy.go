@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,39 +22,13 @@ func Policy(r Reader, key Key, options Options) Output {
 	case *v1alpha1.LLMBackend:
 		report.Findings = resolveLLM(r, key, o).findings
 	case *v1alpha1.Consumer:
-		if message := invalidConsumer(o); message != "" {
-			report.add(Finding{Condition: v1alpha1.ConditionAccepted, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalid, Message: message})
-		}
+		_, report.Findings = resolveConsumer(r, key, o)
 	case *v1alpha1.JWTValidationPolicy:
 		reportJWT(r, key, o, &report)
 	default:
 		return Output{}
 	}
 	return Output{Reports: []ObjectReport{{key, report}}}
-}
-
-// invalidConsumer says what is wrong with a Consumer; empty: nothing.
-func invalidConsumer(o *v1alpha1.Consumer) string {
-	match := o.Spec.JWTClaimMatch
-	switch {
-	case match == nil:
-		return "spec.jwtClaimMatch: required"
-	case match.Key == "" || slices.Contains(strings.Split(match.Key, "."), ""):
-		return fmt.Sprintf("spec.jwtClaimMatch.key: %q has an empty part", short(match.Key))
-	case match.Value == "":
-		return "spec.jwtClaimMatch.value: must not be empty"
-	}
-	return ""
-}
-
-// consumerResource translates a Consumer. One that is invalid is nobody: no
-// token has an empty claim.
-func consumerResource(r Reader, key Key) *ir.Policy {
-	out := &ir.Policy{Name: objectName(prefixConsumer, key), Source: sourceOf(key), Consumer: &ir.Consumer{}}
-	if o := get[v1alpha1.Consumer](r, key); o != nil && invalidConsumer(o) == "" {
-		out.Consumer.Claim, out.Consumer.Value = o.Spec.JWTClaimMatch.Key, o.Spec.JWTClaimMatch.Value
-	}
-	return out
 }
 
 // applyPolicies gives every listener its JWTValidationPolicy: the one for the

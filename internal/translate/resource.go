@@ -38,6 +38,9 @@ func Resource(r Reader, ref ir.Ref, gateway Key, options Options) Output {
 			return one(gateway, consumerResource(r, key))
 		}
 	case ir.TypeSecret:
+		if key, ok := parseObjectName(prefixAPIKeys, KindSecret, ref.Name); ok {
+			return one(gateway, apiKeysResource(r, key))
+		}
 		return one(gateway, secretResource(r, ref.Name))
 	default:
 	}
@@ -106,6 +109,10 @@ func References(resource ir.Resource) []ir.Ref {
 			if o.TLS.ClientValidation != nil {
 				add(ir.TypeSecret, o.TLS.ClientValidation.CAs...)
 			}
+		}
+	case *ir.Policy:
+		if o.Consumer != nil {
+			add(ir.TypeSecret, o.Consumer.APIKeys)
 		}
 	case *ir.Route:
 		for i := range o.Rules {
