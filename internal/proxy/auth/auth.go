@@ -1,7 +1,10 @@
-// Package auth lets requests through a gate of bearer tokens: it takes what a
-// policy demands and puts jwt and jwks to work for it.
+// Package auth says who sent a request. A gate of bearer tokens takes what a
+// policy demands and puts jwt and jwks to work for it; API keys are looked up by
+// their hashes.
 //
-//	policies ──> Gate ──Enter──> Caller ──Is──> consumer
+//	policies ──> Gate ──Enter──┐
+//	                           ├──> Caller ──Is──> consumer
+//	consumers ─> Keys ──Find───┘
 //
 // It must not import net/http.
 package auth
@@ -9,6 +12,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -77,37 +81,51 @@ func (g *Gate) Close() {
 	g.release = nil
 }
 
-// Caller is who sent a request.
-type Caller struct{ claims *jwt.Claims }
+// Caller is who sent a request, by one credential.
+type Caller struct {
+	claims *jwt.Claims
+	keyOf  []string // the names of the consumers whose key it is
+}
 
-// Is says whether the caller is a consumer.
-func (c Caller) Is(consumer *ir.Consumer) bool {
-	return c.claims != nil && c.claims.Has(consumer.Claim, consumer.Value)
+// Is says whether the caller is the consumer of a policy.
+func (c Caller) Is(p *ir.Policy) bool {
+	if slices.Contains(c.keyOf, p.Name) {
+		return true
+	}
+	return c.claims != nil && p.Consumer.Claim != "" && c.claims.Has(p.Consumer.Claim, p.Consumer.Value)
 }
 
 // Refusal is why a request may not enter: a 401.
 type Refusal struct{ reason error }
 
-// Error says what is wrong with the token, without repeating any of it.
+// Error says what is wrong with the credential, without repeating any of it.
 func (r *Refusal) Error() string { return r.reason.Error() }
 
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.reason }
 
+// Challenge is the value of the WWW-Authenticate field where a request has no
+// credential at all.
+const Challenge = `Bearer realm="citoroute"`
+
+// Insufficient is its value where the caller is known and may not (RFC 6750
+// section 3.1).
+const Insufficient = Challenge + `, error="insufficient_scope"`
+
 // Challenge is the value of the WWW-Authenticate field that goes with the
 // refusal (RFC 6750 section 3).
 func (r *Refusal) Challenge() string {
 	if errors.Is(r.reason, jwt.ErrMissing) {
-		return `Bearer realm="citoroute"`
+		return Challenge
 	}
-	return `Bearer realm="citoroute", error="invalid_token", error_description="` + r.reason.Error() + `"`
+	return Challenge + `, error="invalid_token", error_description="` + r.reason.Error() + `"`
 }
 
 // Enter checks the token of a request. Fields that carry claims are taken out
 // first, whatever becomes of the request, and set from the token after. The
 // error is a *Refusal.
 func (g *Gate) Enter(req *exchange.Request, now time.Time) (Caller, error) {
-	g.clean(&req.Header)
+	g.Clean(&req.Header)
 	token, err := jwt.Bearer(req.Header.Values("Authorization"))
 	if err != nil {
 		return Caller{}, &Refusal{err}
@@ -121,12 +139,12 @@ func (g *Gate) Enter(req *exchange.Request, now time.Time) (Caller, error) {
 			req.Header.Set(h.Header, value)
 		}
 	}
-	return Caller{claims}, nil
+	return Caller{claims: claims}, nil
 }
 
-// clean removes what a client must not say, in every spelling that a backend
-// may take for it.
-func (g *Gate) clean(h *exchange.Header) {
+// Clean removes the fields that carry claims, which a client must not set, in
+// every spelling that a backend may take for them.
+func (g *Gate) Clean(h *exchange.Header) {
 	if len(g.strip) == 0 {
 		return
 	}

@@ -73,11 +73,11 @@ func TestEnter_SetsClaimsAndKnowsConsumers(t *testing.T) {
 		t.Errorf("X-User is %q", v)
 	}
 	for team, want := range map[string]bool{"alpha": true, "gamma": false} {
-		if got := caller.Is(&ir.Consumer{Claim: "teams", Value: team}); got != want {
+		if got := caller.Is(&ir.Policy{Consumer: &ir.Consumer{Claim: "teams", Value: team}}); got != want {
 			t.Errorf("caller is of team %s: %v", team, got)
 		}
 	}
-	if (Caller{}).Is(&ir.Consumer{}) {
+	if (Caller{}).Is(&ir.Policy{Consumer: &ir.Consumer{}}) {
 		t.Error("nobody is a consumer")
 	}
 }

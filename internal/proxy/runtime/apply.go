@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/auth"
 	"github.com/citoroute/citoroute/internal/proxy/router"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -199,7 +200,7 @@ func (rt *Runtime) commit(c change, routes map[string]*route) {
 	rt.upsertBackends(c)
 	before := rt.snap.Load()
 	listeners := rt.changedListeners(c)
-	for _, old := range rt.swapRoutes(routes, listeners) {
+	for _, old := range rt.swapRoutes(routes, listeners, rt.changedKeys(c)) {
 		for _, cluster := range old.clusters {
 			rt.registry.Release(cluster)
 		}
@@ -276,7 +277,7 @@ func (rt *Runtime) removeBackends(c change) {
 
 // swapRoutes publishes the next snapshot and returns the routes that are gone
 // or replaced.
-func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*listener) (old []*route) {
+func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*listener, keys *auth.Keys) (old []*route) {
 	edits := make(map[string]*router.Edit[*rule])
 	edit := func(name string) *router.Edit[*rule] {
 		if edits[name] == nil {
@@ -308,8 +309,10 @@ func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*li
 		}
 		routed = append(routed, name)
 	}
-	if len(routed)+len(listeners) > 0 {
-		rt.snap.Store(rt.snap.Load().next(listeners, routed, rt.tables))
+	if before := rt.snap.Load(); len(routed)+len(listeners) > 0 || keys != before.keys {
+		next := before.next(listeners, routed, rt.tables)
+		next.keys = keys
+		rt.snap.Store(next)
 	}
 	return old
 }

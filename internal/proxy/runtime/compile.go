@@ -16,6 +16,7 @@ type rule struct {
 	gate *gate
 	// consumers are those of LLM.Consumers that are there.
 	consumers []consumer
+	keys      bool // one of them may have API keys
 	chain     chain
 	targets   []target
 	weights   *balance.Weighted
@@ -76,6 +77,7 @@ func (c *compiler) rule(r *ir.Route, in *ir.Rule) *rule {
 	out := &rule{ir: in, gate: c.rt.newGate(in.Policies, c.find), series: c.series(r, in, "")}
 	if in.LLM != nil {
 		out.consumers = consumersOf(in.LLM.Consumers, c.find)
+		out.keys = takeKeys(out.consumers)
 	}
 	if in.Retry != nil {
 		out.retry = &retry{Retry: in.Retry}

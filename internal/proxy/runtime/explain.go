@@ -115,9 +115,8 @@ func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
 	case l.gate != nil && l.gate.auth == nil, r.gate != nil && r.gate.auth == nil:
 		e.because("A policy can not be used as it is, so nobody may enter.")
 		return rt.refuse.unauthorized
-	case l.gate != nil || r.gate != nil:
-		e.because("The request needs a valid bearer token.")
 	}
+	e.caller(r, l.gate != nil || r.gate != nil)
 	for i := range r.ir.Filters {
 		e.Filters = append(e.Filters, describeFilter(&r.ir.Filters[i]))
 		if d := r.ir.Filters[i].Redirect; d != nil && r.ir.Direct == nil {
@@ -142,6 +141,27 @@ func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
 		e.Backends = append(e.Backends, share(&r.targets[i], float64(r.ir.Backends[i].Weight)/total))
 	}
 	return nil
+}
+
+// caller says who may send the request; tokens are asked for where there is a
+// gate.
+func (e *Explanation) caller(r *rule, tokens bool) {
+	switch {
+	case r.keys && tokens:
+		e.because("The request needs a valid bearer token or an API key.")
+	case r.keys:
+		e.because("The request needs an API key.")
+	case tokens:
+		e.because("The request needs a valid bearer token.")
+	}
+	if len(r.consumers) == 0 {
+		return
+	}
+	names := make([]string, 0, len(r.consumers))
+	for _, c := range r.consumers {
+		names = append(names, c.name)
+	}
+	e.because("Its caller must be one of: %s.", strings.Join(names, ", "))
 }
 
 func share(t *target, part float64) BackendShare {

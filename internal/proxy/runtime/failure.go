@@ -52,8 +52,8 @@ func statusOf(err error) (status int, text string) {
 	if own, ok := errors.AsType[*refusal](err); ok {
 		return own.status, own.text
 	}
-	if _, ok := errors.AsType[*auth.Refusal](err); ok {
-		return 401, "a valid bearer token is required"
+	if own, ok := errors.AsType[*auth.Refusal](err); ok {
+		return 401, own.Error()
 	}
 	if own, ok := errors.AsType[*chat.Error](err); ok {
 		return own.Status, own.Message
@@ -90,8 +90,8 @@ func (st *state) fail(ex *exchange.Exchange, err error) {
 	resp.Header.Reset()
 	resp.Trailer.Reset()
 	resp.Status, resp.Tunnel = status, nil
-	if who, ok := errors.AsType[*auth.Refusal](err); ok {
-		resp.Header.Add("WWW-Authenticate", who.Challenge())
+	if challenge := challengeOf(status, err); challenge != "" {
+		resp.Header.Add("WWW-Authenticate", challenge)
 	}
 	if own, ok := errors.AsType[*refusal](err); ok && own.after != "" {
 		resp.Header.Add("Retry-After", own.after)
@@ -102,6 +102,24 @@ func (st *state) fail(ex *exchange.Exchange, err error) {
 	}
 	resp.Header.Add("Content-Type", "text/plain; charset=utf-8")
 	st.write(ex, st.scratch.Join(text, "\n"))
+}
+
+// challengeOf is the WWW-Authenticate field of a response, which every 401 must
+// have (RFC 9110 section 15.5.2); "" for none.
+func challengeOf(status int, err error) string {
+	if own, ok := errors.AsType[*auth.Refusal](err); ok {
+		return own.Challenge()
+	}
+	if _, ok := errors.AsType[*refusal](err); !ok {
+		return "" // a provider's own
+	}
+	switch status {
+	case 401:
+		return auth.Challenge
+	case 403:
+		return auth.Insufficient
+	}
+	return ""
 }
 
 // write makes text the body of the response.

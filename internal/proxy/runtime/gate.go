@@ -46,6 +46,46 @@ func (g *gate) close() {
 	}
 }
 
+// identify finds out who sent a request, as far as its listener or rule ask.
+// An API key of a consumer, where the rule has some, stands for a token.
+func (st *state) identify(ex *exchange.Exchange, r *rule) error {
+	gates := [...]*gate{st.listener.gate, r.gate}
+	if r.keys {
+		caller, known, err := st.keys.Find(&ex.Request.Header, gates[0] != nil || gates[1] != nil)
+		if err != nil {
+			return err
+		}
+		if known {
+			st.callers = append(st.callers, caller)
+			return st.bypass(ex, gates[:])
+		}
+	}
+	for _, g := range gates {
+		if err := st.enter(ex, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guarded says that the request had to show who sent it.
+func (st *state) guarded() bool { return st.listener.gate != nil || st.rule.gate != nil }
+
+// bypass lets a request with an API key past gates of tokens. What they would
+// have taken out of it is taken out.
+func (st *state) bypass(ex *exchange.Exchange, gates []*gate) error {
+	for _, g := range gates {
+		switch {
+		case g == nil:
+		case g.auth == nil:
+			return st.rt.refuse.unauthorized
+		default:
+			g.auth.Clean(&ex.Request.Header)
+		}
+	}
+	return nil
+}
+
 // enter takes a request through a gate and notes who sent it.
 func (st *state) enter(ex *exchange.Exchange, g *gate) error {
 	if g == nil {
@@ -64,12 +104,12 @@ func (st *state) enter(ex *exchange.Exchange, g *gate) error {
 
 // consumer is one who may use a rule.
 type consumer struct {
-	*ir.Consumer
-	name string // <namespace>/<name>
+	policy *ir.Policy
+	name   string // <namespace>/<name>
 }
 
 // admit lets in those who may use an LLM rule, and notes which of them it is:
-// the first in the rule's order that one of the request's tokens fits. A rule
+// the first in the rule's order that the request's credential fits. A rule
 // that names nobody is open, and nobody is looked for.
 func (st *state) admit(r *rule) error {
 	if len(r.ir.LLM.Consumers) == 0 {
@@ -79,7 +119,7 @@ func (st *state) admit(r *rule) error {
 		return st.rt.refuse.unauthorized
 	}
 	for _, one := range r.consumers {
-		if slices.ContainsFunc(st.callers, func(c auth.Caller) bool { return c.Is(one.Consumer) }) {
+		if slices.ContainsFunc(st.callers, func(c auth.Caller) bool { return c.Is(one.policy) }) {
 			st.Consumer = one.name
 			return nil
 		}
@@ -91,10 +131,34 @@ func (st *state) admit(r *rule) error {
 func consumersOf(names []string, find policies) (out []consumer) {
 	for _, name := range names {
 		if p := find(name); p != nil && p.Consumer != nil {
-			out = append(out, consumer{p.Consumer, p.Source.Namespace + "/" + p.Source.Name})
+			out = append(out, consumer{p, p.Source.Namespace + "/" + p.Source.Name})
 		}
 	}
 	return out
+}
+
+// takeKeys says that one of the consumers may have API keys.
+func takeKeys(consumers []consumer) bool {
+	return slices.ContainsFunc(consumers, func(c consumer) bool { return c.policy.Consumer.APIKeys != "" })
+}
+
+// changedKeys returns the API keys of all consumers after c, which is in the
+// store already: those that there were where c has to do with none.
+func (rt *Runtime) changedKeys(c change) *auth.Keys {
+	concerned := false
+	for ref := range c {
+		concerned = concerned || ref.Type == ir.TypePolicy || ref.Type == ir.TypeSecret
+	}
+	if !concerned {
+		return rt.snap.Load().keys
+	}
+	var consumers []*ir.Policy
+	for _, r := range rt.store {
+		if p, ok := r.(*ir.Policy); ok {
+			consumers = append(consumers, p)
+		}
+	}
+	return auth.NewKeys(consumers, rt.store.secret)
 }
 
 // noKeys is the key store of a Runtime that was given none.

@@ -3,7 +3,6 @@ package runtime
 import (
 	"errors"
 
-	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
@@ -105,8 +104,8 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 // writeLLMError makes err the body of the response, as the client's protocol
 // writes errors.
 func (st *state) writeLLMError(ex *exchange.Exchange, status int, err error, text string) {
-	if st.protocol == "" {
-		st.protocol = ai.Chat
+	if st.protocol == "" { // it was refused before anyone looked
+		st.protocol, _ = llm.ProtocolOf(ex.Request.Path, st.prefix)
 	}
 	ex.Response.Header.Add("Content-Type", "application/json")
 	st.write(ex, string(llm.ErrorBody(st.protocol, status, err, text)))

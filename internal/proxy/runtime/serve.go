@@ -36,7 +36,8 @@ func (h *handler) serve(st *state, ex *exchange.Exchange) error {
 	if req.Path, err = router.CleanPath(req.Path); err != nil {
 		return h.rt.refuse.badPath
 	}
-	if st.listener, err = h.listener(h.rt.snap.Load(), req); err != nil {
+	now := h.rt.snap.Load()
+	if st.listener, err = h.listener(now, req); err != nil {
 		return err
 	}
 	st.Listener = st.listener.ir
@@ -48,7 +49,7 @@ func (h *handler) serve(st *state, ex *exchange.Exchange) error {
 		return h.rt.refuse.noRoute
 	}
 	st.rule, st.prefix = leaf.Value, leaf.Prefix()
-	st.Route, st.Rule, st.Series = leaf.Route, st.rule.ir, st.rule.series
+	st.Route, st.Rule, st.Series, st.keys = leaf.Route, st.rule.ir, st.rule.series, now.keys
 	return st.run(ex)
 }
 
@@ -76,10 +77,7 @@ func (st *state) run(ex *exchange.Exchange) error {
 	if r.err != nil {
 		return r.err
 	}
-	if err := st.enter(ex, st.listener.gate); err != nil {
-		return err
-	}
-	if err := st.enter(ex, r.gate); err != nil {
+	if err := st.identify(ex, r); err != nil {
 		return err
 	}
 	if answered, err := r.chain.onRequest(st, ex); answered || err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/auth"
 	"github.com/citoroute/citoroute/internal/proxy/router"
 )
 
@@ -13,6 +14,7 @@ import (
 type snapshot struct {
 	ports     map[uint16]*port
 	listeners map[string]*listener
+	keys      *auth.Keys // of all consumers
 }
 
 // port is the listeners that share one port.

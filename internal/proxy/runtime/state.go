@@ -23,6 +23,7 @@ type state struct {
 	origin    string // the Origin of the client, where the rule has CORS
 	preflight bool
 	deadline  time.Time
+	keys      *auth.Keys
 	callers   []auth.Caller
 	attempted *llm.Attempt // of an LLM rule
 	protocol  ai.Protocol  // what the client of an LLM rule speaks
