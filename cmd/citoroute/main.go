@@ -73,7 +73,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newRun(), newValidate(), newExplain(), newStatus(), newConfig(), newFakeLLM(), newEcho(),
+		newRun(), newValidate(), newExplain(), newStatus(), newConfig(), newAPIKey(), newFakeLLM(), newEcho(),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: usage(cobra.NoArgs),
 			RunE: func(c *cobra.Command, _ []string) error {
