@@ -14,9 +14,13 @@ import (
 
 // chain is a compiled list of filters.
 type chain struct {
-	requests  []onRequest
+	first     steps // those that come before authentication
+	requests  steps
 	responses []onResponse
 }
+
+// steps are filters of requests, in order.
+type steps []onRequest
 
 type (
 	// onRequest changes a request; answered says that it made the response.
@@ -25,13 +29,21 @@ type (
 	onResponse func(st *state, ex *exchange.Exchange)
 )
 
-func (c *chain) onRequest(st *state, ex *exchange.Exchange) (answered bool, err error) {
-	for _, f := range c.requests {
+func (s steps) run(st *state, ex *exchange.Exchange) (answered bool, err error) {
+	for _, f := range s {
 		if answered, err = f(st, ex); answered || err != nil {
 			return answered, err
 		}
 	}
 	return false, nil
+}
+
+// onRequest runs all of the chain.
+func (c *chain) onRequest(st *state, ex *exchange.Exchange) (answered bool, err error) {
+	if answered, err = c.first.run(st, ex); answered || err != nil {
+		return answered, err
+	}
+	return c.requests.run(st, ex)
 }
 
 func (c *chain) onResponse(st *state, ex *exchange.Exchange) {
@@ -42,7 +54,7 @@ func (c *chain) onResponse(st *state, ex *exchange.Exchange) {
 
 // newChain compiles filters. They run in this order, whatever the order they
 // are written in: CORS first, since a preflight request must not be changed or
-// redirected; redirects; changes of the request as written; mirrors last,
+// redirected, and browsers send it without credentials; redirects; changes of the request as written; mirrors last,
 // since they send what the backend gets.
 func (c *compiler) newChain(filters []ir.Filter) (chain, error) {
 	var out chain
@@ -156,7 +168,7 @@ func addCORS(out *chain, cfg ir.CORS) error {
 	if err != nil {
 		return fmt.Errorf("cors: %w", err)
 	}
-	out.requests = append(out.requests, func(st *state, ex *exchange.Exchange) (bool, error) {
+	out.first = append(out.first, func(st *state, ex *exchange.Exchange) (bool, error) {
 		st.origin, _ = ex.Request.Header.Get("Origin")
 		st.preflight = f.Preflight(&ex.Request, &ex.Response)
 		return st.preflight, nil

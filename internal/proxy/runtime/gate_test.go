@@ -6,9 +6,12 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gojwt "github.com/golang-jwt/jwt/v5"
@@ -159,4 +162,73 @@ func TestGate_TheFirstConsumerCounts(t *testing.T) {
 			t.Errorf("of %q it is %q, want %q", names, got, want)
 		}
 	}
+}
+
+// seen is a transport that notes which address got which credential.
+type seen struct {
+	mu     sync.Mutex
+	got    []string
+	failed bool // the first attempt at a backend
+}
+
+func (s *seen) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	credential, _ := ex.Request.Header.Get("Authorization")
+	team, _ := ex.Request.Header.Get("X-Team")
+	s.got = append(s.got, fmt.Sprintf("%s token=%v team=%s", to.Addr, credential != "", team))
+	if ex.Response.Status = 200; strings.HasPrefix(to.Addr, "10.0.0.1:") && !s.failed {
+		ex.Response.Status, s.failed = 503, true
+	}
+	return nil
+}
+
+func TestJW029_WhatAGateCovers(t *testing.T) {
+	k, path := newTokens(t), "/new"
+	f := newFixture(t, append(backend("b", "10.0.0.1"), k.policy("p"), routeOf("r",
+		ir.Rule{Matches: prefix("/cors"), Backends: to("b"), Policies: []string{"p"}, Filters: []ir.Filter{{CORS: &ir.CORS{AllowOrigins: []string{"https://a.test"}, AllowMethods: []string{"GET"}}}}},
+		ir.Rule{Matches: prefix("/old"), Policies: []string{"p"}, Filters: []ir.Filter{{Redirect: &ir.Redirect{Status: 302, Path: &ir.PathRewrite{Full: &path}}}}},
+		ir.Rule{Matches: prefix("/fixed"), Policies: []string{"p"}, Direct: &ir.Direct{Status: 500}},
+		ir.Rule{Matches: prefix("/"), Backends: to("b"), Policies: []string{"p"}},
+	))...)
+	origin := "Origin: https://a.test"
+	f.wantStatus(f.get("OPTIONS /cors", origin, "Access-Control-Request-Method: GET"), 204) // a browser sends it without a token
+	f.wantStatus(f.get("OPTIONS /", origin, "Access-Control-Request-Method: GET"), 401)     // the backend would get it
+	f.wantStatus(f.get("OPTIONS /cors", origin), 401)
+	ex := f.get("/cors", origin)
+	f.wantStatus(ex, 401)
+	if v, _ := ex.Response.Header.Get("Access-Control-Allow-Origin"); v != "https://a.test" {
+		t.Errorf("a browser may not read the 401: %v", ex.Response.Header)
+	}
+	f.wantStatus(f.get("/old"), 401)
+	f.wantStatus(f.get("/fixed"), 401)
+	f.wantStatus(f.get("/healthz"), 401)
+	f.wantStatus(f.get("POST /pkg.Service/Method", "Content-Type: application/grpc"), 401)
+	upgrade := request80("/ws")
+	upgrade.Request.Upgrade = "websocket"
+	f.serve(f.Handler(80, ""), upgrade)
+	f.wantStatus(upgrade, 401)
+	if len(f.to.seen) != 0 {
+		t.Errorf("a backend was asked: %v", f.to.seen)
+	}
+	f.wantStatus(f.get("/old", k.field("p", "a")), 302)
+}
+
+func TestJW029_RetriesAndMirrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTokens(t)
+		f := newFixture(t, slices.Concat(backend("b", "10.0.0.1"), backend("m", "10.0.0.9"), []ir.Resource{k.policy("p"), routeOf("r", ir.Rule{
+			Backends: to("b"), Policies: []string{"p"}, Retry: &ir.Retry{Attempts: 1, Codes: []int{503}},
+			Filters: []ir.Filter{{Mirror: &ir.Mirror{Backend: "m", Numerator: 1, Denominator: 1}}},
+		})})...)
+		sent := &seen{}
+		f.opts.HTTP1 = sent
+		f.wantStatus(f.get("/", k.field("p", "a"), "X-Team: admin"), 200)
+		synctest.Wait()
+		slices.Sort(sent.got)
+		want := []string{"10.0.0.1:8080 token=true team=a", "10.0.0.1:8080 token=true team=a", "10.0.0.9:8080 token=false team=a"}
+		if !slices.Equal(sent.got, want) {
+			t.Errorf("sent %q, want %q", sent.got, want)
+		}
+	})
 }

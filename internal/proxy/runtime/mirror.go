@@ -38,6 +38,9 @@ func (st *state) mirror(ex *exchange.Exchange, c *upstream.Cluster) error {
 		return nil
 	}
 	dup := clone(req)
+	if st.guarded() { // the credential has been checked, and is not for others
+		dup.Request.Header.Del("Authorization")
+	}
 	if st.replay != nil {
 		body := st.replay.Copy()
 		dup.Request.Body, dup.Request.ContentLength = body, int64(len(body.Bytes()))

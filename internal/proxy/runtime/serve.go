@@ -77,10 +77,13 @@ func (st *state) run(ex *exchange.Exchange) error {
 	if r.err != nil {
 		return r.err
 	}
+	if answered, err := r.chain.first.run(st, ex); answered || err != nil {
+		return err
+	}
 	if err := st.identify(ex, r); err != nil {
 		return err
 	}
-	if answered, err := r.chain.onRequest(st, ex); answered || err != nil {
+	if answered, err := r.chain.requests.run(st, ex); answered || err != nil {
 		return err
 	}
 	switch {
