@@ -49,6 +49,8 @@ func sources() []source {
 		{gateway.WithKind("ListenerSet"), &gatewayv1.ListenerSet{}},
 		{gateway.WithKind("HTTPRoute"), &gatewayv1.HTTPRoute{}},
 		{gateway.WithKind("GRPCRoute"), &gatewayv1.GRPCRoute{}},
+		{gateway.WithKind("TLSRoute"), &gatewayv1.TLSRoute{}},
+		{gateway.WithKind("TCPRoute"), &gatewayv1.TCPRoute{}},
 		{gateway.WithKind("ReferenceGrant"), &gatewayv1.ReferenceGrant{}},
 		{gateway.WithKind("BackendTLSPolicy"), &gatewayv1.BackendTLSPolicy{}},
 		{ours.WithKind("LLMRoute"), &v1alpha1.LLMRoute{}},

@@ -43,6 +43,10 @@ func Compute(obj translate.Object, report translate.Report, facts Facts, now met
 		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *gatewayv1.GRPCRoute:
 		o.Status.Parents = c.parents(o.Status.Parents, report)
+	case *gatewayv1.TLSRoute:
+		o.Status.Parents = c.parents(o.Status.Parents, report)
+	case *gatewayv1.TCPRoute:
+		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *v1alpha1.LLMRoute:
 		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *gatewayv1.BackendTLSPolicy:

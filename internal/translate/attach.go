@@ -21,6 +21,10 @@ func Route(r Reader, key Key, options Options) Output {
 		t = httpRoute(r, key, o)
 	case *gatewayv1.GRPCRoute:
 		t = grpcRoute(r, key, o)
+	case *gatewayv1.TLSRoute:
+		t = tlsRoute(r, key, o)
+	case *gatewayv1.TCPRoute:
+		t = tcpRoute(r, key, o)
 	case *v1alpha1.LLMRoute:
 		t = llmRoute(r, key, o)
 	default:

@@ -90,7 +90,7 @@ func (t *gatewayTranslation) addListeners(owner Key, specs []gatewayv1.Listener,
 		if owner != t.key {
 			l.name = t.key.Namespace + "/" + t.key.Name + "/" + owner.Namespace + "/" + owner.Name + "/" + string(spec.Name)
 		}
-		if spec.Hostname != nil {
+		if spec.Hostname != nil && spec.Protocol != gatewayv1.TCPProtocolType { // a TCP connection names no host
 			l.hostname = strings.ToLower(string(*spec.Hostname))
 		}
 		t.listeners = append(t.listeners, l)
@@ -109,7 +109,7 @@ func (t *gatewayTranslation) checkConflicts() {
 	hosts := map[bind]map[string]*listener{}
 	for _, l := range t.listeners {
 		at := bind{l.spec.Port, l.spec.Protocol == gatewayv1.UDPProtocolType}
-		if first := protocols[at]; first != nil && first.spec.Protocol != l.spec.Protocol {
+		if first := protocols[at]; first != nil && !sharePort(first.spec.Protocol, l.spec.Protocol) {
 			l.conflict(gatewayv1.ListenerReasonProtocolConflict, fmt.Sprintf("port %d is used with protocol %s by listener %s; use another port", l.spec.Port, first.spec.Protocol, first.label()))
 			continue
 		}
@@ -128,6 +128,15 @@ func (t *gatewayTranslation) checkConflicts() {
 	}
 }
 
+// sharePort says whether listeners of two protocols can be told apart on one
+// port: both by server name, or both by host.
+func sharePort(a, b gatewayv1.ProtocolType) bool {
+	byName := func(p gatewayv1.ProtocolType) bool {
+		return p == gatewayv1.HTTPSProtocolType || p == gatewayv1.TLSProtocolType
+	}
+	return a == b || byName(a) && byName(b)
+}
+
 func (l *listener) label() string {
 	return fmt.Sprintf("%s of %s %s/%s", l.spec.Name, l.owner.Kind, l.owner.Namespace, l.owner.Name)
 }
@@ -141,8 +150,8 @@ func (l *listener) conflict(reason gatewayv1.ListenerConditionReason, message st
 func (l *listener) checkSpec() bool {
 	_, hostOK := normalizeHost(l.hostname)
 	switch {
-	case l.spec.Protocol != gatewayv1.HTTPProtocolType && l.spec.Protocol != gatewayv1.HTTPSProtocolType:
-		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("protocol: %q is not supported; use HTTP or HTTPS", short(string(l.spec.Protocol))))
+	case supportedKinds(l.spec.Protocol) == nil:
+		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("protocol: %q is not supported; use HTTP, HTTPS, TLS or TCP", short(string(l.spec.Protocol))))
 	case port(l.spec.Port) == 0:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf("port: %d is not in the range 1 to 65535", l.spec.Port))
 	case l.hostname != "" && !hostOK:
@@ -172,7 +181,11 @@ func passthrough(tls *gatewayv1.ListenerTLSConfig) bool {
 // translateListener resolves the references of a listener.
 func (t *gatewayTranslation) translateListener(l *listener) {
 	l.resolveKinds()
-	if l.accepted && l.spec.Protocol == gatewayv1.HTTPSProtocolType {
+	switch {
+	case !l.accepted:
+	case l.spec.Protocol == gatewayv1.TLSProtocolType && passthrough(l.spec.TLS):
+		l.tls = &ir.ServerTLS{Passthrough: true}
+	case l.spec.Protocol == gatewayv1.TLSProtocolType, l.spec.Protocol == gatewayv1.HTTPSProtocolType:
 		t.resolveTLS(l)
 	}
 	if l.served && !t.accepted {
@@ -185,6 +198,10 @@ func supportedKinds(protocol gatewayv1.ProtocolType) []Kind {
 	switch protocol {
 	case gatewayv1.HTTPProtocolType, gatewayv1.HTTPSProtocolType:
 		return []Kind{KindHTTPRoute, KindGRPCRoute, KindLLMRoute}
+	case gatewayv1.TLSProtocolType:
+		return []Kind{KindTLSRoute}
+	case gatewayv1.TCPProtocolType:
+		return []Kind{KindTCPRoute}
 	default:
 		return nil
 	}

@@ -30,6 +30,8 @@ const (
 	KindListenerSet      Kind = "ListenerSet"
 	KindHTTPRoute        Kind = "HTTPRoute"
 	KindGRPCRoute        Kind = "GRPCRoute"
+	KindTLSRoute         Kind = "TLSRoute"
+	KindTCPRoute         Kind = "TCPRoute"
 	KindReferenceGrant   Kind = "ReferenceGrant"
 	KindBackendTLSPolicy Kind = "BackendTLSPolicy"
 	KindService          Kind = "Service"
@@ -87,6 +89,10 @@ func gatewayKind(o Object) Kind {
 		return KindHTTPRoute
 	case *gatewayv1.GRPCRoute:
 		return KindGRPCRoute
+	case *gatewayv1.TLSRoute:
+		return KindTLSRoute
+	case *gatewayv1.TCPRoute:
+		return KindTCPRoute
 	case *gatewayv1.ReferenceGrant:
 		return KindReferenceGrant
 	case *gatewayv1.BackendTLSPolicy:

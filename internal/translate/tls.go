@@ -15,12 +15,12 @@ import (
 // caKey is the key of a CA bundle in a ConfigMap or Secret.
 const caKey = "ca.crt"
 
-// resolveTLS sets up the certificates and the client validation of an HTTPS
-// listener. It is served if at least one certificate is good.
+// resolveTLS sets up the certificates and the client validation of a listener
+// that ends TLS. It is served if at least one certificate is good.
 func (t *gatewayTranslation) resolveTLS(l *listener) {
 	l.tls = &ir.ServerTLS{}
 	if l.spec.TLS == nil || len(l.spec.TLS.CertificateRefs) == 0 {
-		l.unresolved(gatewayv1.ListenerReasonInvalidCertificateRef, "tls.certificateRefs: protocol HTTPS needs at least one Secret of type kubernetes.io/tls")
+		l.unresolved(gatewayv1.ListenerReasonInvalidCertificateRef, fmt.Sprintf("tls.certificateRefs: protocol %s needs at least one Secret of type kubernetes.io/tls", l.spec.Protocol))
 	} else {
 		for i, ref := range l.spec.TLS.CertificateRefs {
 			name, p := resolveCertificate(t.reader, l.owner, ref, fmt.Sprintf("tls.certificateRefs[%d]", i))
@@ -34,7 +34,9 @@ func (t *gatewayTranslation) resolveTLS(l *listener) {
 	if len(l.tls.Certificates) == 0 {
 		l.stop(gatewayv1.ListenerReasonInvalid, "the listener has no usable certificate; see condition ResolvedRefs")
 	}
-	t.resolveClientValidation(l)
+	if l.spec.Protocol == gatewayv1.HTTPSProtocolType { // what spec.tls.frontend is for
+		t.resolveClientValidation(l)
+	}
 }
 
 // resolveCertificate resolves a reference to a Secret that holds a certificate

@@ -1,5 +1,11 @@
 package exchange
 
+import "errors"
+
+// ErrClientGone is why an attempt, or the reading of its response, ended before
+// its time: nobody waits for it any more.
+var ErrClientGone = errors.New("the client left")
+
 // Stage is how far an attempt had come when it failed: it decides status and
 // whether the request may be tried again.
 type Stage uint8

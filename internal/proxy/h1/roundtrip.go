@@ -119,7 +119,7 @@ func (a *attempt) failure(err error) *exchange.Failure {
 	_, byClient := errors.AsType[*clientError](err)
 	_, sending := errors.AsType[*writeError](err)
 	switch {
-	case byClient || errors.Is(err, errCancelled):
+	case byClient || errors.Is(err, exchange.ErrClientGone):
 		f.Stage = exchange.StageClient
 	case isDeadline(err) && !sending:
 		f.Stage = exchange.StageTimeout

@@ -15,9 +15,8 @@ import (
 )
 
 var (
-	errCancelled = errors.New("the client left")
-	errTimeout   = errors.New("no response in time")
-	errProtocol  = errors.New("the backend chose a protocol that is not HTTP/1.1")
+	errTimeout  = errors.New("no response in time")
+	errProtocol = errors.New("the backend chose a protocol that is not HTTP/1.1")
 )
 
 // upstream is one connection to a backend.
@@ -131,7 +130,7 @@ func (u *upstream) receiveSlowly(p []byte, limit instant) (int, error) {
 	}
 	u.watch()
 	if u.cancelled.Load() {
-		return 0, errCancelled
+		return 0, exchange.ErrClientGone
 	}
 	n, err := u.link.read(p)
 	if timedOut(err) && !u.cancelled.Load() {
@@ -157,7 +156,7 @@ func (u *upstream) verdict(err error) error {
 	case err == nil || err == io.EOF:
 		return err
 	case u.cancelled.Load():
-		return errCancelled
+		return exchange.ErrClientGone
 	}
 	if up := u.upload; up != nil {
 		if cause := up.clientError(); cause != nil {

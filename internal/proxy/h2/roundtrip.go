@@ -16,11 +16,9 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
-// Causes of a request's end that is not the backend's doing.
-var (
-	errDeadline = errors.New("no response head before the deadline")
-	errClient   = errors.New("the client went away")
-)
+// errDeadline is the cause of a request's end that is not the backend's doing;
+// the other one is exchange.ErrClientGone.
+var errDeadline = errors.New("no response head before the deadline")
 
 // attempt is one request to a backend, until its response body is closed.
 type attempt struct {
@@ -29,7 +27,7 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 	stop   func() // ends the watch over the client
 
-	sent, answered atomic.Bool
+	sent, answered, abandoned atomic.Bool
 }
 
 // RoundTrip implements exchange.Transport.
@@ -37,7 +35,10 @@ func (t *Transport) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error 
 	p := t.pool(to)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	a := &attempt{ex: ex, cancel: cancel}
-	a.stop = ex.Client.OnCancel(func() { cancel(errClient) })
+	a.stop = ex.Client.OnCancel(func() {
+		a.abandoned.Store(true)
+		cancel(exchange.ErrClientGone)
+	})
 	var timer *time.Timer
 	if !to.Deadline.IsZero() {
 		timer = time.AfterFunc(time.Until(to.Deadline), func() { cancel(errDeadline) })
@@ -74,7 +75,7 @@ func (a *attempt) failure(ctx context.Context, stage exchange.Stage, reused bool
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errDeadline):
 		stage, err = exchange.StageTimeout, cause
-	case errors.Is(cause, errClient):
+	case errors.Is(cause, exchange.ErrClientGone):
 		stage, err = exchange.StageClient, cause
 	}
 	return &exchange.Failure{Stage: stage, Reused: reused, Err: err}
@@ -242,6 +243,9 @@ func (b *responseBody) Read(p []byte) (int, error) {
 				b.attempt.ex.Response.Trailer.Add(name, v)
 			}
 		}
+	}
+	if err != nil && !b.ended && b.attempt.abandoned.Load() {
+		err = exchange.ErrClientGone
 	}
 	return n, err
 }

@@ -53,10 +53,10 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 		return err
 	}
 	out, err := a.Response(body, now.Unix())
+	a.usage, a.counted = out.Usage, out.Counted // also of what is no use to the client
 	if err != nil {
 		return err
 	}
-	a.usage, a.counted = out.Usage, out.Counted
 	setBody(resp, out.Body)
 	return nil
 }
@@ -158,6 +158,8 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 	out.Grow(int(min(max(length, minAnswer), maxError)) + bytes.MinRead)
 	_, err := out.ReadFrom(io.LimitReader(body, int64(limit)+1))
 	switch {
+	case errors.Is(err, exchange.ErrClientGone):
+		return nil, gone(err)
 	case err != nil:
 		return nil, chat.BadUpstream("the provider's answer broke off")
 	case out.Len() > limit:
@@ -165,6 +167,9 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 	}
 	return out.Bytes(), nil
 }
+
+// gone is the failure of an answer that nobody waits for any more.
+func gone(err error) error { return &exchange.Failure{Stage: exchange.StageClient, Err: err} }
 
 func (a *Attempt) streamed(resp *exchange.Response, now time.Time) error {
 	if resp.Body == nil {
@@ -206,7 +211,8 @@ func (b *streamBody) begin() error {
 }
 
 // more reads once from the provider. The error is a *chat.Error, and only
-// returned where nothing has gone to the client; later ones are events.
+// returned where nothing has gone to the client; later ones are events. Where
+// the client has left it is an *exchange.Failure.
 func (b *streamBody) more() error {
 	b.out, b.pos = b.out[:0], 0
 	n, readErr := b.src.Read(b.in[:])
@@ -215,6 +221,9 @@ func (b *streamBody) more() error {
 	case err != nil || readErr == nil:
 	case errors.Is(readErr, io.EOF):
 		out, err = b.stream.Close(out)
+	case errors.Is(readErr, exchange.ErrClientGone): // nobody to tell
+		b.attempt.err, b.ended = gone(readErr), true
+		return b.attempt.err
 	case b.stream.Started():
 		b.attempt.err = chat.Truncated()
 		out = b.stream.Abort(out, chat.Truncated())

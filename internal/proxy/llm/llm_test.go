@@ -196,3 +196,43 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func (broken) Buffered() int            { return 0 }
 func (broken) Close() error             { return nil }
+
+// left is the stream of a provider whose client has gone after what it holds.
+type left struct{ io.Reader }
+
+func (l left) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	if err != nil {
+		err = exchange.ErrClientGone
+	}
+	return n, err
+}
+func (left) Buffered() int { return 0 }
+func (left) Close() error  { return nil }
+
+func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
+	call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: "anthropic", Host: "h"}}}
+	a, err := call.Prepare(&exchange.Request{Method: "POST"}, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := answer(200, "text/event-stream", "")
+	resp.Body = left{strings.NewReader("data: " + `{"type":"message_start","message":{"id":"1","usage":{"input_tokens":7,"output_tokens":1}}}` + "\n\n" +
+		"data: " + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}` + "\n\n")}
+	if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(resp.Body); !errors.Is(err, exchange.ErrClientGone) || strings.Contains(string(b), "error") {
+		t.Errorf("%v\n%s", err, b)
+	}
+	if u, ok := a.Usage(); !ok || u.Prompt != 7 || u.Completion != 1 {
+		t.Errorf("%+v, counted: %v", u, ok)
+	}
+	if failed, ok := errors.AsType[*exchange.Failure](a.Err()); !ok || failed.Stage != exchange.StageClient {
+		t.Errorf("%v", a.Err())
+	}
+}

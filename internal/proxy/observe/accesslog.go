@@ -107,6 +107,9 @@ func appendLine(b []byte, rec *runtime.Record) []byte {
 	if rec.Attempts > 1 {
 		b = appendInt(b, "attempts", int64(rec.Attempts))
 	}
+	if rec.LLM != nil {
+		b = appendLLM(appendName(b, "llm"), rec)
+	}
 	b = appendText(b, "userAgent", rec.UserAgent)
 	b = appendText(b, "requestID", rec.RequestID)
 	if rec.Err != nil {

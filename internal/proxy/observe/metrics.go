@@ -23,8 +23,7 @@ type metrics struct {
 	applies     *prometheus.CounterVec
 	applied     prometheus.Gauge
 	build       *prometheus.GaugeVec
-	llmRequests *prometheus.CounterVec
-	llmTokens   *prometheus.CounterVec
+	llm         llmMetrics
 }
 
 func newMetrics(r prometheus.Registerer) metrics {
@@ -54,11 +53,10 @@ func newMetrics(r prometheus.Registerer) metrics {
 		malformed: counter("http_malformed_requests_total", "HTTP requests refused before routing.", "code"),
 		dropped: counter("access_log_dropped_total", "Access log lines lost because the log could not keep up.").
 			WithLabelValues(),
-		applies:     counter("config_updates_total", "Configuration updates by outcome.", "result"),
-		applied:     gauge("config_last_applied_timestamp_seconds", "When the configuration last changed.").WithLabelValues(),
-		build:       gauge("build_info", "1, labelled with the version.", "version"),
-		llmRequests: counter("llm_requests_total", "LLM requests by provider and outcome.", "route", "backend", "provider", "model", "code_class"),
-		llmTokens:   counter("llm_tokens_total", "LLM tokens as counted by the provider.", "route", "backend", "provider", "model", "type"),
+		applies: counter("config_updates_total", "Configuration updates by outcome.", "result"),
+		applied: gauge("config_last_applied_timestamp_seconds", "When the configuration last changed.").WithLabelValues(),
+		build:   gauge("build_info", "1, labelled with the version.", "version"),
+		llm:     newLLMMetrics(r),
 	}
 	r.MustRegister(m.duration)
 	return m
@@ -69,13 +67,15 @@ type routeMetrics struct {
 	listener, label string
 	duration        prometheus.Observer
 	backends        map[string]*series
+	llm             map[llmKey]*llmSeries // guarded by Observer.llmMu, like gone
+	gone            bool
 }
 
 // newRoute returns the series of a route. o.mu is held.
 func (o *Observer) newRoute(route *ir.Route) *routeMetrics {
 	src := route.Source
 	src.Section = ""
-	r := &routeMetrics{listener: route.Listener, label: src.String(), backends: make(map[string]*series)}
+	r := &routeMetrics{listener: route.Listener, label: src.String(), backends: make(map[string]*series), llm: make(map[llmKey]*llmSeries)}
 	histogram := r.label
 	if len(o.routes) >= maxRoutes {
 		histogram = ""
@@ -94,6 +94,10 @@ func (o *Observer) forget(name string) {
 	gone := prometheus.Labels{"listener": r.listener, "route": r.label}
 	o.metrics.requests.DeletePartialMatch(gone)
 	o.metrics.duration.Delete(gone)
+	o.llmMu.Lock()
+	defer o.llmMu.Unlock()
+	r.gone, r.llm = true, nil
+	o.metrics.llm.forget(gone)
 }
 
 // series are the counters of one route and backend. A counter comes into
@@ -102,6 +106,7 @@ func (o *Observer) forget(name string) {
 type series struct {
 	vec                      *prometheus.CounterVec
 	listener, route, backend string
+	of                       *routeMetrics // nil for exchanges of no route
 	classes                  [6]atomic.Pointer[prometheus.Counter]
 	duration                 prometheus.Observer
 }

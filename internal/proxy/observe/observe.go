@@ -31,6 +31,8 @@ type Observer struct {
 	unrouted *series    // exchanges that no route has taken
 	now      func() time.Time
 
+	llmMu sync.Mutex // guards metrics.llm and the LLM series of routes
+
 	mu     sync.Mutex
 	routes map[string]*routeMetrics // by ir.Route.Name
 }
@@ -78,7 +80,7 @@ func (o *Observer) Series(route *ir.Route, _ *ir.Rule, backend string) any {
 	}
 	s := r.backends[backend]
 	if s == nil {
-		s = &series{vec: o.metrics.requests, listener: route.Listener, route: r.label, backend: backend, duration: r.duration}
+		s = &series{vec: o.metrics.requests, listener: route.Listener, route: r.label, backend: backend, of: r, duration: r.duration}
 		r.backends[backend] = s
 	}
 	return s
@@ -92,6 +94,9 @@ func (o *Observer) Done(rec *runtime.Record) {
 	}
 	s.count(rec.Status)
 	s.duration.Observe(rec.Duration.Seconds())
+	if rec.Rule != nil && rec.Rule.LLM != nil {
+		o.countLLM(rec, s)
+	}
 	if o.log != nil {
 		o.log.write(rec)
 	}

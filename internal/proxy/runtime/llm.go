@@ -42,7 +42,8 @@ func (st *state) attemptLLM(ex *exchange.Exchange, call *llm.Call, t *target, co
 	}
 	st.attempted = attempt
 	st.LLM.Attempts = append(st.LLM.Attempts, LLMAttempt{
-		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model, Start: now,
+		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model,
+		Configured: config.Backend.LLM.Model != "", Host: config.Backend.LLM.Host, Start: now,
 	})
 	note := &st.LLM.Attempts[len(st.LLM.Attempts)-1]
 	defer func() { note.Err = err }()

@@ -41,6 +41,10 @@ type LLMAttempt struct {
 	// Backend is the name of the backend resource, Provider one of openai,
 	// anthropic and bedrock, Model the model that it was asked for.
 	Backend, Provider, Model string
+	// Configured says that the model is the configuration's choice and not the
+	// client's. Host is the provider's, with its port where that is not 443.
+	Configured bool
+	Host       string
 	// Start is when the attempt began. FirstContent spans from there to the
 	// first content of a stream, zero where there was none; Duration to the end
 	// of the answer.
