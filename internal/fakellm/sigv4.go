@@ -133,15 +133,21 @@ func canonicalPath(r *http.Request) string {
 	return strings.Join(segments, "/")
 }
 
+// canonicalQuery orders by the encoded name and then by the encoded value, not
+// by both as one text: "a" comes before "a-b", though "-" comes before "=".
 func canonicalQuery(q url.Values) string {
-	var pairs []string
+	var pairs [][2]string
 	for name, values := range q {
 		for _, v := range values {
-			pairs = append(pairs, awsEscape(name)+"="+awsEscape(v))
+			pairs = append(pairs, [2]string{awsEscape(name), awsEscape(v)})
 		}
 	}
-	slices.Sort(pairs)
-	return strings.Join(pairs, "&")
+	slices.SortFunc(pairs, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	out := make([]string, len(pairs))
+	for i, p := range pairs {
+		out[i] = p[0] + "=" + p[1]
+	}
+	return strings.Join(out, "&")
 }
 
 func canonicalField(r *http.Request, name string) string {
