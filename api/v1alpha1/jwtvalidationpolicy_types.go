@@ -6,8 +6,10 @@ import (
 )
 
 // JWTValidationPolicy demands a valid JSON Web Token (RFC 7519) of every
-// request to the Gateways or listeners that it targets. It is a direct policy
-// as GEP-713 describes.
+// request to the Gateways, listeners or routes that it targets. It is a direct
+// policy as GEP-713 describes: one for a listener replaces the one for its
+// Gateway, and one for a route is demanded on top of them; of two for the same
+// target the older is in force.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -43,14 +45,16 @@ type JWTValidationPolicyList struct {
 
 // JWTValidationPolicySpec says what is protected and whose tokens are valid.
 type JWTValidationPolicySpec struct {
-	// TargetRefs are the Gateways of the policy's namespace that it protects,
-	// with sectionName only that listener. A kind that is not supported is
-	// refused, because a policy that is not in force would leave it open.
+	// TargetRefs are what the policy protects, in its own namespace: Gateways,
+	// with sectionName only that listener, and HTTPRoutes, GRPCRoutes and
+	// LLMRoutes. A kind that is not supported is refused, because a policy that
+	// is not in force would leave it open.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:XValidation:rule="self.all(t, t.group == 'gateway.networking.k8s.io' && t.kind == 'Gateway')",message="spec.targetRefs must name a Gateway of the group gateway.networking.k8s.io: other kinds are not protected by this policy"
+	// +kubebuilder:validation:XValidation:rule="self.all(t, t.group == 'gateway.networking.k8s.io' ? t.kind in ['Gateway', 'HTTPRoute', 'GRPCRoute'] : t.group == 'citoroute.io' && t.kind == 'LLMRoute')",message="spec.targetRefs must name a Gateway, HTTPRoute or GRPCRoute of the group gateway.networking.k8s.io or an LLMRoute of the group citoroute.io: other kinds are not protected by this policy"
+	// +kubebuilder:validation:XValidation:rule="self.all(t, !has(t.sectionName) || t.kind == 'Gateway')",message="spec.targetRefs[].sectionName names a listener of a Gateway: leave it out for routes"
 	// +kubebuilder:validation:XValidation:rule="self.all(t, self.exists_one(u, t == u))",message="spec.targetRefs names the same target twice: remove one"
 	TargetRefs []gatewayv1.LocalPolicyTargetReferenceWithSectionName `json:"targetRefs"`
 

@@ -30,6 +30,7 @@ func Route(r Reader, key Key, options Options) Output {
 	default:
 		return Output{}
 	}
+	t.protect(r)
 	return t.attach(r, options)
 }
 

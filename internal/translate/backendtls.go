@@ -86,8 +86,7 @@ func targetedSections(policy *gatewayv1.BackendTLSPolicy, service string) []stri
 
 // ancestor returns the reference to a Gateway that policies report on.
 func ancestor(gateway Key) gatewayv1.ParentReference {
-	group, kind, namespace := gatewayv1.Group(gatewayv1.GroupName), gatewayv1.Kind(KindGateway), gatewayv1.Namespace(gateway.Namespace)
-	return gatewayv1.ParentReference{Group: &group, Kind: &kind, Namespace: &namespace, Name: gatewayv1.ObjectName(gateway.Name)}
+	return asAncestor(gatewayv1.GroupName, gateway)
 }
 
 // checkPolicy resolves what a policy refers to.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,96 +28,6 @@ func Policy(r Reader, key Key, options Options) Output {
 		return Output{}
 	}
 	return Output{Reports: []ObjectReport{{key, report}}}
-}
-
-// applyPolicies gives every listener its JWTValidationPolicy: the one for the
-// listener itself, else the one for the whole Gateway. Of two for the same the
-// older is in force.
-func (t *gatewayTranslation) applyPolicies() {
-	winners := jwtWinners(jwtPolicies(t.reader, t.key), t.key.Name)
-	for _, l := range t.listeners {
-		policy := winners[""]
-		if own := winners[string(l.spec.Name)]; own != nil && l.owner == t.key {
-			policy = own
-		}
-		if policy != nil {
-			l.policies = []string{objectName(prefixJWT, Key{KindJWTPolicy, policy.Namespace, policy.Name})}
-		}
-	}
-}
-
-// jwtPolicies returns the policies that target a Gateway, the oldest first.
-func jwtPolicies(r Reader, gateway Key) []*v1alpha1.JWTValidationPolicy {
-	var out []*v1alpha1.JWTValidationPolicy
-	for _, o := range r.List(Bucket{Relation: JWTPoliciesFor, Namespace: gateway.Namespace, Name: gateway.Name}) {
-		if policy, ok := o.(*v1alpha1.JWTValidationPolicy); ok {
-			out = append(out, policy)
-		}
-	}
-	slices.SortStableFunc(out, func(a, b *v1alpha1.JWTValidationPolicy) int { return older(a, b) })
-	return out
-}
-
-// jwtWinners returns the policy in force per listener name; "" is the Gateway.
-func jwtWinners(policies []*v1alpha1.JWTValidationPolicy, gateway string) map[string]*v1alpha1.JWTValidationPolicy {
-	winners := map[string]*v1alpha1.JWTValidationPolicy{}
-	for _, policy := range policies {
-		for _, ref := range policy.Spec.TargetRefs {
-			section := string(deref(ref.SectionName, ""))
-			if targetsGateway(ref) && string(ref.Name) == gateway && winners[section] == nil {
-				winners[section] = policy
-			}
-		}
-	}
-	return winners
-}
-
-func targetsGateway(ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) bool {
-	return ref.Group == gatewayv1.GroupName && ref.Kind == gatewayv1.Kind(KindGateway)
-}
-
-// reportJWT reports on a policy for each Gateway of ours that it targets.
-func reportJWT(r Reader, key Key, policy *v1alpha1.JWTValidationPolicy, report *Report) {
-	_, findings := jwtProviders(r, key, policy)
-	seen := map[Key]int{}
-	for i, ref := range policy.Spec.TargetRefs {
-		gateway := Key{KindGateway, key.Namespace, string(ref.Name)}
-		parent := r.Parent(gateway)
-		if !targetsGateway(ref) || parent == nil {
-			continue
-		}
-		index, again := seen[gateway]
-		if !again {
-			index = len(report.Parents)
-			seen[gateway] = index
-			report.Parents = append(report.Parents, ancestor(gateway))
-		}
-		at := report.Parents[index]
-		if !again {
-			for _, f := range findings {
-				f.Parent = &at
-				report.add(f)
-			}
-		}
-		reason, message := jwtTarget(r, policy, i, parent)
-		if reason != "" {
-			report.add(Finding{Parent: &at, Condition: string(gatewayv1.PolicyConditionAccepted), Status: metav1.ConditionFalse, Reason: string(reason), Message: message})
-		}
-	}
-}
-
-// jwtTarget says why a policy is not in force for one of its targets.
-func jwtTarget(r Reader, policy *v1alpha1.JWTValidationPolicy, index int, parent *Parent) (gatewayv1.PolicyConditionReason, string) {
-	field := fmt.Sprintf("spec.targetRefs[%d]", index)
-	section := string(deref(policy.Spec.TargetRefs[index].SectionName, ""))
-	if section != "" && !slices.ContainsFunc(parent.Listeners, func(l ParentListener) bool { return l.Section == section }) {
-		return gatewayv1.PolicyReasonTargetNotFound, fmt.Sprintf("%s: %s has no listener named %q", field, parent.Key, short(section))
-	}
-	winner := jwtWinners(jwtPolicies(r, parent.Key), parent.Key.Name)[section]
-	if winner != nil && winner.Name != policy.Name {
-		return gatewayv1.PolicyReasonConflicted, fmt.Sprintf("%s: JWTValidationPolicy %s/%s is older and targets the same; delete one", field, winner.Namespace, winner.Name)
-	}
-	return "", ""
 }
 
 // noKeys is a key set that makes no token valid. It takes the place of one that

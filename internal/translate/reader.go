@@ -42,7 +42,7 @@ const (
 	ListenerSetsOf        Relation = "ListenerSetsOf"        // a Gateway
 	EndpointSlicesOf      Relation = "EndpointSlicesOf"      // a Service
 	BackendTLSPoliciesFor Relation = "BackendTLSPoliciesFor" // a Service
-	JWTPoliciesFor        Relation = "JWTPoliciesFor"        // a Gateway
+	JWTPoliciesFor        Relation = "JWTPoliciesFor"        // a Gateway or route
 )
 
 // Bucket is a set of objects: those in Relation to the object Namespace/Name.
@@ -74,8 +74,8 @@ func Buckets(o Object) []Bucket {
 	case *v1alpha1.JWTValidationPolicy:
 		var out []Bucket
 		for _, ref := range o.Spec.TargetRefs {
-			if ref.Group == gatewayv1.GroupName && ref.Kind == gatewayv1.Kind(KindGateway) {
-				out = append(out, Bucket{Relation: JWTPoliciesFor, Namespace: ns, Name: string(ref.Name)})
+			if target, ok := jwtTarget(ns, ref); ok {
+				out = append(out, Bucket{Relation: JWTPoliciesFor, Namespace: ns, Name: target.Name})
 			}
 		}
 		return out
