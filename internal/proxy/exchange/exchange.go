@@ -46,6 +46,13 @@ type Body interface {
 	Close() error
 }
 
+// ReadLimiter is implemented by a Response.Body of a Transport.
+type ReadLimiter interface {
+	// LimitReads has every later Read fail with ErrReadTimeout that waits for
+	// longer than idle, or beyond until. Zero is no limit.
+	LimitReads(idle time.Duration, until time.Time)
+}
+
 // Exchange is one request and its response.
 type Exchange struct {
 	Request  Request

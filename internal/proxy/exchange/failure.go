@@ -6,6 +6,9 @@ import "errors"
 // its time: nobody waits for it any more.
 var ErrClientGone = errors.New("the client left")
 
+// ErrReadTimeout is why the reading of a response ended that did not go on.
+var ErrReadTimeout = errors.New("nothing came in time")
+
 // Stage is how far an attempt had come when it failed: it decides status and
 // whether the request may be tried again.
 type Stage uint8

@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	errTimeout  = errors.New("no response in time")
+	errTimeout  = exchange.ErrReadTimeout
 	errProtocol = errors.New("the backend chose a protocol that is not HTTP/1.1")
 )
 
@@ -34,9 +34,10 @@ type upstream struct {
 	body   responseBody
 	client exchange.Client
 	// limit is when the wait for a head ends; idle limits each wait for body
-	// bytes.
+	// bytes, until all of them.
 	limit     instant
 	idle      time.Duration
+	until     instant
 	unwatch   func()
 	cancelled atomic.Bool
 	upload    *upload
@@ -84,7 +85,7 @@ func serverName(to *exchange.Target) *tls.Config {
 
 // start prepares u for a request.
 func (u *upstream) start(ex *exchange.Exchange, to *exchange.Target) {
-	u.client, u.limit, u.idle = ex.Client, instantOf(to.Deadline), to.IdleTimeout
+	u.client, u.limit, u.idle, u.until = ex.Client, instantOf(to.Deadline), to.IdleTimeout, never
 	u.cancelled.Store(false)
 	u.unwatch, u.upload = nil, nil
 	u.in = window{buf: u.lend(smallBuffer)}
@@ -247,11 +248,16 @@ func (b *responseBody) Close() error {
 }
 
 func (b *responseBody) waitBackend(p []byte) (int, error) {
-	limit := never
+	limit := b.up.until
 	if b.up.idle > 0 {
-		limit = now().after(b.up.idle)
+		limit = min(limit, now().after(b.up.idle))
 	}
 	return b.up.receive(p, limit)
+}
+
+// LimitReads implements exchange.ReadLimiter.
+func (b *responseBody) LimitReads(idle time.Duration, until time.Time) {
+	b.up.idle, b.up.until = idle, instantOf(until)
 }
 
 func (b *responseBody) makeRoom() {

@@ -210,31 +210,48 @@ func (a *attempt) respond(resp *http.Response, idle time.Duration) {
 		out.Body = nil
 		return
 	}
-	if idle > 0 {
-		body.stalled = time.AfterFunc(idle, func() { a.cancel(errStalled) })
-		body.stalled.Stop()
-	}
 	out.Body = body
 }
-
-// errStalled ends a response that stops coming.
-var errStalled = errors.New("the backend sent nothing for too long")
 
 // responseBody is the body of a backend's response.
 type responseBody struct {
 	attempt *attempt
 	resp    *http.Response
 	idle    time.Duration
-	stalled *time.Timer
+	until   time.Time
+	stalled *time.Timer // made when a Read is limited
+	late    atomic.Bool // it has fired
 	ended   bool
+}
+
+// LimitReads implements exchange.ReadLimiter.
+func (b *responseBody) LimitReads(idle time.Duration, until time.Time) { b.idle, b.until = idle, until }
+
+// limit ends the next Read in time, and returns what ends the limit.
+func (b *responseBody) limit() (stop func()) {
+	d := b.idle
+	if !b.until.IsZero() {
+		if left := max(time.Until(b.until), 1); d == 0 || left < d {
+			d = left
+		}
+	}
+	switch {
+	case d == 0:
+		return func() {}
+	case b.stalled == nil:
+		b.stalled = time.AfterFunc(d, func() {
+			b.late.Store(true)
+			b.attempt.cancel(exchange.ErrReadTimeout)
+		})
+	default:
+		b.stalled.Reset(d)
+	}
+	return func() { b.stalled.Stop() }
 }
 
 // Read implements exchange.Body.
 func (b *responseBody) Read(p []byte) (int, error) {
-	if b.stalled != nil {
-		b.stalled.Reset(b.idle)
-		defer b.stalled.Stop()
-	}
+	defer b.limit()()
 	n, err := b.resp.Body.Read(p)
 	if errors.Is(err, io.EOF) && !b.ended {
 		b.ended = true
@@ -244,8 +261,12 @@ func (b *responseBody) Read(p []byte) (int, error) {
 			}
 		}
 	}
-	if err != nil && !b.ended && b.attempt.abandoned.Load() {
+	switch {
+	case err == nil || b.ended:
+	case b.attempt.abandoned.Load():
 		err = exchange.ErrClientGone
+	case b.late.Load():
+		err = exchange.ErrReadTimeout
 	}
 	return n, err
 }
