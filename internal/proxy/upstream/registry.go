@@ -84,6 +84,7 @@ func (r *Registry) Set(b *ir.Backend, e *ir.Endpoints, find SecretSource) {
 	}
 	c.config.Store(r.newConfig(b, old, find))
 	old.release()
+	c.forgive()
 }
 
 // Delete makes the backend unknown. Rules that still point at it answer 500.
@@ -122,6 +123,7 @@ func (r *Registry) Refresh(secret string, find SecretSource) {
 		if config != nil && dependsOn(config.Backend, secret) {
 			c.config.Store(r.newConfig(config.Backend, config, find))
 			config.release()
+			c.forgive()
 		}
 	}
 }

@@ -59,6 +59,7 @@ type Cluster struct {
 	config    atomic.Pointer[Config] // nil: no such backend
 	endpoints atomic.Pointer[balance.Set]
 	ahead     atomic.Int64 // the backend's clock, in nanoseconds
+	standings atomic.Pointer[standings]
 }
 
 // Name returns the name of the backend.

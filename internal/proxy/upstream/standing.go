@@ -1,0 +1,58 @@
+package upstream
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/citoroute/citoroute/internal/proxy/balance"
+)
+
+// maxStandings is how many models of a backend are told apart: clients may name
+// as many as they like.
+const maxStandings = 1024
+
+// standings are those of an LLM backend's models that were in trouble.
+type standings struct {
+	byModel sync.Map // string to *balance.Standing
+	count   atomic.Int32
+	rest    balance.Standing // of the models beyond maxStandings
+}
+
+// Standing is how the backend has done lately with a model; nil: it was never
+// in trouble.
+func (c *Cluster) Standing(model string) *balance.Standing {
+	s := c.standings.Load()
+	if s == nil {
+		return nil
+	}
+	if one, ok := s.byModel.Load(model); ok {
+		return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
+	}
+	if s.count.Load() >= maxStandings {
+		return &s.rest
+	}
+	return nil
+}
+
+// Troubled is Standing, and never nil: for noting that a model is in trouble.
+func (c *Cluster) Troubled(model string) *balance.Standing {
+	s := c.standings.Load()
+	for s == nil {
+		c.standings.CompareAndSwap(nil, &standings{})
+		s = c.standings.Load()
+	}
+	if one, ok := s.byModel.Load(model); ok {
+		return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
+	}
+	if s.count.Load() >= maxStandings {
+		return &s.rest
+	}
+	one, known := s.byModel.LoadOrStore(model, &balance.Standing{})
+	if !known {
+		s.count.Add(1)
+	}
+	return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
+}
+
+// forgive forgets every trouble: the backend is another one now.
+func (c *Cluster) forgive() { c.standings.Store(nil) }
