@@ -92,6 +92,21 @@ type WeightedBackend struct {
 	Weight  uint32   `json:"weight"`
 	Status  int      `json:"status,omitempty"`
 	Filters []Filter `json:"filters,omitempty"`
+	// LLM is for the backends of a rule with an LLM action; nil: all is default.
+	LLM *LLMTarget `json:"llm,omitempty"`
+}
+
+// LLMTarget says what one backend of an LLM rule is asked for, and when.
+type LLMTarget struct {
+	// Priority orders groups of backends: the lowest number is asked first.
+	Priority int `json:"priority,omitempty"`
+	// Models are the models that the backend serves by the names that clients
+	// use. One "*" in a name stands for anything. Empty: every model.
+	Models []string `json:"models,omitempty"`
+	// Model is what the provider is asked for, before LLMProvider.Model; "*" in
+	// it stands for what that of the matching entry of Models stood for, and for
+	// the whole name where there is none. Empty: no rewrite.
+	Model string `json:"model,omitempty"`
 }
 
 // Timeouts of a rule; zero is no limit.
@@ -114,5 +129,37 @@ type LLMAction struct {
 	// Consumers names those who may call; empty means everyone.
 	Consumers []string `json:"consumers,omitempty"`
 	// MaxBody is the size of the largest request body, in bytes; 0: 32 MiB.
-	MaxBody int64 `json:"maxBody,omitempty"`
+	MaxBody  int64       `json:"maxBody,omitempty"`
+	Failover LLMFailover `json:"failover,omitzero"`
+	// HideBackend leaves the name of the backend out of responses.
+	HideBackend bool `json:"hideBackend,omitempty"`
 }
+
+// LLMFailover says when another backend of an LLM rule is asked.
+type LLMFailover struct {
+	// Attempts is how many backends are asked at most; 0: 3.
+	Attempts int `json:"attempts,omitempty"`
+	// On are the failures after which another one is asked; empty: all of them.
+	On []LLMFault `json:"on,omitempty"`
+	// FirstToken limits the time until the first content of a stream, Idle the
+	// silence between two parts of an answer; 0: LLMProvider.Timeout.
+	FirstToken time.Duration `json:"firstToken,omitempty"`
+	Idle       time.Duration `json:"idle,omitempty"`
+}
+
+// LLMFault is a class of failures of a provider.
+type LLMFault string
+
+// The classes of failures. All of them happen before the client has got any
+// content.
+const (
+	// LLMFaultConnect: the provider could not be reached.
+	LLMFaultConnect LLMFault = "connect"
+	// LLMFaultThrottled: it answered 429.
+	LLMFaultThrottled LLMFault = "throttled"
+	// LLMFaultServer: it answered 5xx, refused the gateway's credential, or gave
+	// no valid answer.
+	LLMFaultServer LLMFault = "server"
+	// LLMFaultTimeout: it was silent for too long.
+	LLMFaultTimeout LLMFault = "timeout"
+)

@@ -20,6 +20,8 @@ const (
 	CodeTruncated    = "stream_truncated"  // the provider's stream broke off
 	CodeUpstreamAuth = "upstream_auth"     // the provider refused the gateway's credential
 	CodeUpstream     = "upstream_invalid"  // the provider's answer could not be read
+	CodeTimeout      = "upstream_timeout"  // the provider was silent for too long
+	CodeNoModel      = "model_not_found"   // no backend serves the model
 	CodeUnsupported  = "unsupported_value" // the provider has no way to express a parameter
 )
 
@@ -65,6 +67,17 @@ func BadUpstream(format string, args ...any) *Error {
 // Truncated returns the error for a stream that broke off.
 func Truncated() *Error {
 	return &Error{Status: 502, Type: TypeServer, Code: CodeTruncated, Message: "the provider's stream broke off before its end"}
+}
+
+// TimedOut returns the error for a provider that was silent for too long.
+func TimedOut() *Error {
+	return &Error{Status: 504, Type: TypeServer, Code: CodeTimeout, Message: "the provider did not answer in time"}
+}
+
+// RefusedCredential returns the error for a provider that refuses the
+// gateway's own credential: nothing that the client could mend.
+func RefusedCredential() *Error {
+	return &Error{Status: 502, Type: TypeServer, Code: CodeUpstreamAuth, Message: "the provider refused the gateway's credentials"}
 }
 
 // TypeOf returns the type that belongs to a status.

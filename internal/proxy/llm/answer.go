@@ -25,8 +25,9 @@ const (
 )
 
 // Answer turns the provider's response in resp into the client's. For a stream
-// it waits for the first content: a failure until then is returned, as a
-// *chat.Error, instead of being hidden in a stream that began well.
+// it waits for the first content: a failure until then is returned instead of
+// being hidden in a stream that began well. The error is a *chat.Error, or an
+// *exchange.Failure where the client left.
 func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	kind, _ := resp.Header.Get("Content-Type")
 	a.Wire.ResponseID, _ = resp.Header.Get("X-Amzn-Requestid")
@@ -42,7 +43,7 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	streams := strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/vnd.amazon.eventstream")
 	switch {
 	case resp.Status < 200 || resp.Status > 299:
-		return a.failed(resp)
+		return a.failed(resp, now)
 	case streams != a.call.Stream:
 		return a.unexpected(resp)
 	case streams:
@@ -52,11 +53,15 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if b := bytes.TrimLeft(body, " \t\r\n"); len(b) == 0 || b[0] != '{' {
+		return chat.BadUpstream("the provider's answer is not JSON") // also where it would be relayed
+	}
 	out, err := a.Response(body, now.Unix())
 	a.usage, a.counted = out.Usage, out.Counted // also of what is no use to the client
 	if err != nil {
 		return err
 	}
+	a.whole = true
 	setBody(resp, out.Body)
 	return nil
 }
@@ -85,10 +90,16 @@ func keepFields(h *exchange.Header) {
 }
 
 // failed answers with the provider's error in the client's protocol.
-func (a *Attempt) failed(resp *exchange.Response) error {
+func (a *Attempt) failed(resp *exchange.Response, now time.Time) error {
 	status := resp.Status
 	if kind, _ := resp.Header.Get("X-Amzn-Errortype"); a.backend.Identity != nil && bedrock.ExpiredCredentials(kind) {
 		a.backend.Identity.Refused()
+	}
+	after, _ := resp.Header.Get("Retry-After")
+	if a.retryAfter = parseRetryAfter(after, now); a.retryAfter == 0 {
+		resp.Header.Del("Retry-After")
+	} else {
+		resp.Header.Set("Retry-After", strconv.Itoa(int((a.retryAfter+time.Second-1)/time.Second)))
 	}
 	body, err := readAll(resp, maxError)
 	if err != nil {
@@ -98,7 +109,7 @@ func (a *Attempt) failed(resp *exchange.Response) error {
 		v, _ := resp.Header.Get(name)
 		return v
 	}, body)
-	a.conceal(e)
+	e = a.tellable(e)
 	a.err = e
 	resp.Status = e.Status
 	setBody(resp, ai.EncodeError(a.call.protocol, e))
@@ -127,6 +138,16 @@ func (a *Attempt) unexpected(resp *exchange.Response) error {
 		return chat.BadUpstream("the provider's answer is not the stream that was asked for")
 	}
 	return chat.BadUpstream("the provider's answer is a stream, which was not asked for")
+}
+
+// tellable is a provider's error as a client may have it. A credential that was
+// refused is the gateway's.
+func (a *Attempt) tellable(e *chat.Error) *chat.Error {
+	if e.Status == 401 {
+		return chat.RefusedCredential()
+	}
+	a.conceal(e)
+	return e
 }
 
 // Skew is by how much the provider's clock differs from that by which the
@@ -161,7 +182,7 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 	case errors.Is(err, exchange.ErrClientGone):
 		return nil, gone(err)
 	case err != nil:
-		return nil, chat.BadUpstream("the provider's answer broke off")
+		return nil, brokeOff(err, chat.BadUpstream("the provider's answer broke off"))
 	case out.Len() > limit:
 		return nil, chat.BadUpstream("the provider's answer is too long")
 	}
@@ -170,6 +191,14 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 
 // gone is the failure of an answer that nobody waits for any more.
 func gone(err error) error { return &exchange.Failure{Stage: exchange.StageClient, Err: err} }
+
+// brokeOff is the error for an answer that could not be read to its end.
+func brokeOff(err error, otherwise *chat.Error) *chat.Error {
+	if errors.Is(err, exchange.ErrReadTimeout) {
+		return chat.TimedOut()
+	}
+	return otherwise
+}
 
 func (a *Attempt) streamed(resp *exchange.Response, now time.Time) error {
 	if resp.Body == nil {
@@ -221,30 +250,22 @@ func (b *streamBody) more() error {
 	case err != nil || readErr == nil:
 	case errors.Is(readErr, io.EOF):
 		out, err = b.stream.Close(out)
+		b.attempt.whole = err == nil
 	case errors.Is(readErr, exchange.ErrClientGone): // nobody to tell
 		b.attempt.err, b.ended = gone(readErr), true
 		return b.attempt.err
-	case b.stream.Started():
-		b.attempt.err = chat.Truncated()
-		out = b.stream.Abort(out, chat.Truncated())
 	default:
-		err = chat.Truncated()
+		err = brokeOff(readErr, chat.Truncated())
 	}
-	if err != nil {
-		out = b.attempt.concealBytes(out)
+	if e, ok := errors.AsType[*chat.Error](err); ok {
+		out = b.attempt.concealBytes(b.stream.Abort(out, e))
+		b.attempt.err = b.attempt.tellable(e)
 	}
-	b.out = out
-	b.ended = err != nil || readErr != nil
-	if err != nil {
-		b.attempt.err = err
-	}
+	b.out, b.ended = out, err != nil || readErr != nil
 	if err == nil || b.stream.Started() {
 		return nil
 	}
-	if e, ok := errors.AsType[*chat.Error](err); ok {
-		b.attempt.conceal(e)
-	}
-	return err
+	return b.attempt.err
 }
 
 // Read implements io.Reader.

@@ -88,6 +88,14 @@ func TooLarge(limit int64) error {
 	return refuse(413, fmt.Sprintf("the request body is larger than the limit of %d bytes", limit))
 }
 
+// NoModel is the error for a model that no backend serves.
+func NoModel() error {
+	return &chat.Error{
+		Status: 404, Type: chat.TypeInvalidRequest, Code: chat.CodeNoModel,
+		Message: "the model is not offered here: GET /v1/models lists those that are",
+	}
+}
+
 func refuse(status int, message string) error {
 	return &chat.Error{Status: status, Type: chat.TypeOf(status), Message: message}
 }
@@ -111,7 +119,10 @@ type Attempt struct {
 	stream  *ai.Stream // nil: the answer is whole
 	usage   chat.Usage
 	counted bool
-	err     error // why the answer failed; nil where it did not
+	whole   bool // the answer came to its end
+	// retryAfter is the pause that the provider asked for; 0: none.
+	retryAfter time.Duration
+	err        error // why the answer failed; nil where it did not
 }
 
 // Streams says that the client is answered with a stream.
@@ -120,6 +131,13 @@ func (a *Attempt) Streams() bool { return a.stream != nil }
 // Err is why the provider's answer was an error or broke off, as far as is
 // known by now; nil where it did not. It is a *chat.Error.
 func (a *Attempt) Err() error { return a.err }
+
+// RetryAfter is the pause that the provider asked for with an error, held to 1 s
+// to 10 min; 0: it did not say.
+func (a *Attempt) RetryAfter() time.Duration { return a.retryAfter }
+
+// Whole says that the answer came to its proper end.
+func (a *Attempt) Whole() bool { return a.whole }
 
 // Usage is what the provider has said so far of what the answer cost; ok is
 // false where it has said nothing.
@@ -130,14 +148,15 @@ func (a *Attempt) Usage() (u chat.Usage, ok bool) {
 	return a.usage, a.counted
 }
 
-// Prepare makes req what the provider of backend gets, but for its credential:
-// see Authenticate. The error is a *chat.Error.
-func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config) (*Attempt, error) {
+// Prepare makes req what the provider of backend gets when it is asked for
+// model ("": as the client says), but for its credential: see Authenticate.
+// Nothing of an attempt before is left in req. The error is a *chat.Error.
+func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model string) (*Attempt, error) {
 	p := backend.Backend.LLM
 	if p == nil {
 		return nil, refuse(500, "the backend is no LLM provider")
 	}
-	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: p.Model})
+	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: model})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exch
 		req.Header.Add(name, "mine")
 	}
 	req.Header.Add("Traceparent", "00-1")
-	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret})
+	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret}, p.Model)
 	if err == nil {
 		err = a.Authenticate(req, time.Unix(1_800_000_000, 0))
 	}
@@ -216,7 +216,7 @@ func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	config := &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: "anthropic", Host: "h"}}}
-	a, err := call.Prepare(&exchange.Request{Method: "POST"}, config)
+	a, err := call.Prepare(&exchange.Request{Method: "POST"}, config, "")
 	if err != nil {
 		t.Fatal(err)
 	}

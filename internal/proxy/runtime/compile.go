@@ -20,6 +20,7 @@ type rule struct {
 	chain     chain
 	targets   []target
 	weights   *balance.Weighted
+	plan      *plan  // of an LLM rule, instead of weights
 	retry     *retry // nil: only failures to connect are tried again
 	series    any    // of exchanges that reach no backend
 }
@@ -111,6 +112,9 @@ func (c *compiler) rule(r *ir.Route, in *ir.Rule) *rule {
 		out.targets, weights = append(out.targets, t), append(weights, b.Weight)
 	}
 	out.weights = balance.NewWeighted(weights, c.rt.opts.Rand())
+	if in.LLM != nil {
+		out.plan = newPlan(in, out.targets, c.rt.opts.Rand())
+	}
 	return out
 }
 

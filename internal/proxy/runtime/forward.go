@@ -117,6 +117,9 @@ func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
 	if !st.deadline.IsZero() {
 		st.to.IdleTimeout = st.deadline.Sub(now) // a stalled body ends, too
 	}
+	if st.attempted != nil {
+		st.to.IdleTimeout = st.idle
+	}
 	if d := st.rule.ir.Timeouts.Backend; d > 0 {
 		if limit := now.Add(d); st.deadline.IsZero() || limit.Before(st.deadline) {
 			st.to.Deadline = limit

@@ -48,24 +48,16 @@ func (st *state) await(ex *exchange.Exchange, ready <-chan struct{}) {
 	}
 }
 
-// attemptsSigned is attempts, once more where the provider refused the
-// signature because its clock is another. What was found is kept, so that the
-// next request is right at once.
-func (st *state) attemptsSigned(ex *exchange.Exchange, c *upstream.Cluster) error {
-	used := c.ClockAhead()
-	err := st.attempts(ex, c)
-	if err != nil || st.replay == nil {
-		return err
-	}
+// resign says that the provider refused the signature because its clock is
+// another, so that the request is to be sent once more. What was found is kept:
+// the next request is right at once. used is how far the clock was thought to be
+// ahead.
+func (st *state) resign(ex *exchange.Exchange, c *upstream.Cluster, used time.Duration) bool {
 	more, ok := st.attempted.Skew(&ex.Response)
-	if !ok {
-		return nil
+	if ok {
+		c.AdjustClock(used, more)
 	}
-	c.AdjustClock(used, more)
-	st.lease.Done()
-	discard(&ex.Response)
-	st.replay.Rewind()
-	return st.attempts(ex, c)
+	return ok
 }
 
 // noIdentities is the credential store of a Runtime that was given none.

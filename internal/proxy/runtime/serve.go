@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"strconv"
+
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/router"
@@ -113,6 +115,9 @@ func (st *state) respond(ex *exchange.Exchange) {
 	if st.rule != nil {
 		st.rule.chain.onResponse(st, ex)
 	}
+	if st.LLM != nil && len(st.LLM.Attempts) > 0 {
+		ex.Response.Header.Set("X-Llm-Attempts", strconv.Itoa(len(st.LLM.Attempts)))
+	}
 	st.Status = ex.Response.Status
 	st.Head = st.rt.opts.Now().Sub(st.Start)
 }
@@ -124,9 +129,11 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 		return
 	}
 	ex.State = nil
+	if st.LLM != nil {
+		st.settle()
+	}
 	if h.rt.opts.Observer != nil {
 		st.End = end
-		st.finishLLM()
 		st.Duration = h.rt.opts.Now().Sub(st.Start)
 		h.rt.opts.Observer.Done(&st.Record)
 	}

@@ -25,8 +25,10 @@ type state struct {
 	deadline  time.Time
 	keys      *auth.Keys
 	callers   []auth.Caller
-	attempted *llm.Attempt // of an LLM rule
-	protocol  ai.Protocol  // what the client of an LLM rule speaks
+	attempted *llm.Attempt // of an LLM rule; nil once it is settled
+	asked     asked        // what attempted is about
+	idle      time.Duration
+	protocol  ai.Protocol // what the client of an LLM rule speaks
 	scratch   scratch.Buffer
 	body      textBody
 	limited   limitedBody

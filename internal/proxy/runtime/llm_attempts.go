@@ -1,0 +1,344 @@
+package runtime
+
+import (
+	"errors"
+	"math/bits"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/balance"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/llm"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// conversation is one request put to the backends of its rule, one after the
+// other, until one answers.
+type conversation struct {
+	*state
+	ex   *exchange.Exchange
+	call *llm.Call
+	wild string // what the "*" in a model's name stands for
+	left set    // targets that were not asked
+	kept verdict
+}
+
+// converse puts a call to the targets in serving.
+func (st *state) converse(ex *exchange.Exchange, call *llm.Call, serving set, wild string) error {
+	c := &conversation{state: st, ex: ex, call: call, wild: wild, left: serving}
+	st.rule.plan.budget.Earn()
+	i, err := c.first()
+	if err != nil {
+		return err
+	}
+	for {
+		c.left &^= 1 << i
+		v := c.ask(i)
+		if v.fault == "" && !v.passed {
+			return v.err
+		}
+		c.keep(v)
+		var more bool
+		if i, more = c.another(&v); !more {
+			return c.end()
+		}
+	}
+}
+
+// first chooses the target that is asked first. Where none is open it is the
+// one that will be first: what its provider says is better than a guess.
+func (c *conversation) first() (int, error) {
+	for rest := c.left; rest != 0; rest &= rest - 1 {
+		if i := bits.TrailingZeros64(uint64(rest)); c.usable(i) == nil {
+			c.left &^= 1 << i
+		}
+	}
+	if c.left == 0 {
+		return 0, c.rt.refuse.noAction
+	}
+	if i, ok := c.next(); ok {
+		return i, nil
+	}
+	return soonest(c.left, func(i int) time.Time { return c.standing(i).FreeAt() }), nil
+}
+
+// next chooses among the targets that are left and open.
+func (c *conversation) next() (int, bool) {
+	now := c.rt.opts.Now()
+	return c.rule.plan.choose(c.left,
+		func(i int) bool { return c.standing(i).Open(now) },
+		func(i int) bool { return c.standing(i).Enter(now) })
+}
+
+// usable is the configuration of a target that can be asked, else nil.
+func (c *conversation) usable(i int) *upstream.Config {
+	t := &c.rule.targets[i]
+	if t.cluster == nil {
+		return nil
+	}
+	config := t.cluster.Config()
+	if config == nil || config.Err != nil || config.Backend.LLM == nil {
+		return nil
+	}
+	return config
+}
+
+// standing is how a target has done lately with the model that it would be
+// asked for; nil: well.
+func (c *conversation) standing(i int) *balance.Standing {
+	config := c.usable(i)
+	if config == nil {
+		return nil
+	}
+	return c.rule.targets[i].cluster.Standing(c.modelKey(i, config))
+}
+
+// model is what the provider of a target is asked for; "": what the client
+// asked for.
+func (c *conversation) model(i int, config *upstream.Config) string {
+	if of := c.rule.ir.Backends[i].LLM; of != nil && of.Model != "" {
+		return strings.Replace(of.Model, "*", c.wild, 1)
+	}
+	return config.Backend.LLM.Model
+}
+
+// wildcard says that the model that a target is asked for is in part the client's.
+func (c *conversation) wildcard(i int) bool {
+	of := c.rule.ir.Backends[i].LLM
+	return of != nil && strings.Contains(of.Model, "*")
+}
+
+func (c *conversation) modelKey(i int, config *upstream.Config) string {
+	if model := c.model(i, config); model != "" {
+		return model
+	}
+	return c.call.Model
+}
+
+// verdict is how an attempt ended.
+type verdict struct {
+	// err is nil where response is the provider's answer, or its error.
+	err      error
+	response exchange.Response // set by keep
+	// fault is the class of the failure; "": it was none, or none that another
+	// backend could mend.
+	fault ir.LLMFault
+	// passed says that this target can not be asked this; nothing was sent.
+	passed bool
+	// sent says that the provider may have got the request.
+	sent       bool
+	retryAfter time.Duration
+}
+
+// ask puts the call to a target and notes how it went.
+func (c *conversation) ask(i int) verdict {
+	t, config := &c.rule.targets[i], c.usable(i)
+	if config == nil {
+		return verdict{err: c.rt.refuse.noAction, passed: true}
+	}
+	now := c.rt.opts.Now()
+	attempt, err := c.call.Prepare(&c.ex.Request, config, c.model(i, config))
+	if err != nil {
+		e, ok := errors.AsType[*chat.Error](err)
+		return verdict{err: err, passed: ok && (e.Code == chat.CodeUnsupported || e.Status >= 500)}
+	}
+	c.target, c.Series, c.Backend = t, t.series, t.cluster.Name()
+	c.attempted, c.asked, c.triedTo = attempt, asked{t.cluster, c.modelKey(i, config), now}, 0
+	c.LLM.Attempts = append(c.LLM.Attempts, LLMAttempt{
+		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model,
+		Configured: c.model(i, config) != "" && !c.wildcard(i), Host: config.Backend.LLM.Host, Start: now,
+	})
+	return c.judge(c.exchange(config))
+}
+
+// exchange sends the prepared request and reads the answer up to its first content.
+func (c *conversation) exchange(config *upstream.Config) error {
+	f := &c.rule.ir.LLM.Failover
+	head := config.Backend.LLM.Timeout
+	c.idle = head
+	if f.Idle > 0 {
+		c.idle = f.Idle
+	}
+	var firstContent time.Time
+	if c.call.Stream && f.FirstToken > 0 {
+		firstContent = c.asked.at.Add(f.FirstToken)
+		if head == 0 || f.FirstToken < head {
+			head = f.FirstToken
+		}
+	}
+	c.deadline = time.Time{}
+	if head > 0 {
+		c.deadline = c.asked.at.Add(head)
+	}
+	if err := c.send(); err != nil {
+		return err
+	}
+	c.note().Status = c.ex.Response.Status
+	limiter, limited := c.ex.Response.Body.(exchange.ReadLimiter)
+	if limited {
+		limiter.LimitReads(c.idle, firstContent)
+	}
+	if err := c.attempted.Answer(&c.ex.Response, c.rt.opts.Now()); err != nil {
+		return err
+	}
+	if !c.rule.ir.LLM.HideBackend {
+		c.ex.Response.Header.Set("X-Llm-Backend", path.Base(c.Backend))
+	}
+	if c.attempted.Streams() {
+		c.note().FirstContent = c.rt.opts.Now().Sub(c.asked.at)
+		if limited {
+			limiter.LimitReads(c.idle, time.Time{})
+		}
+	}
+	return nil
+}
+
+// send sends the prepared request. Another endpoint of the backend is tried
+// where one can not be reached, and the same once more where the failure says
+// nothing about the provider: the connection came from the pool and was closed
+// by then, or it has another clock.
+func (c *conversation) send() error {
+	cluster, again := c.target.cluster, true
+	for tries := 1; ; tries++ {
+		c.lease.Done()
+		used := cluster.ClockAhead()
+		err := c.attempt(c.ex, cluster)
+		failed, ok := errors.AsType[*exchange.Failure](err)
+		switch {
+		case ok && failed.Stage == exchange.StageConnect:
+			if tries == connectTries || c.triedTo >= cluster.Endpoints().Len() {
+				return err
+			}
+		case !again:
+			return err
+		case ok && failed.Reused && (failed.Stage == exchange.StageSend || failed.Stage == exchange.StageAwait),
+			err == nil && c.resign(c.ex, cluster, used):
+			again = false
+		default:
+			return err
+		}
+		discard(&c.ex.Response)
+		c.ex.Request.Body.(*upstream.Replay).Rewind() //nolint:forcetypeassert // Prepare has made it.
+	}
+}
+
+// judge finds what an attempt's end says about the provider.
+func (c *conversation) judge(err error) verdict {
+	cause := err
+	if cause == nil {
+		cause = c.attempted.Err()
+	}
+	c.note().Err = cause
+	v := verdict{err: err, fault: faultOf(cause), retryAfter: c.attempted.RetryAfter()}
+	v.sent = v.fault != ir.LLMFaultConnect
+	c.asked.failed(v.fault, v.retryAfter, c.rt.opts.Now())
+	if v.fault == "" && c.note().Status != 0 {
+		c.asked.cluster.Standing(c.asked.model).Admitted(c.asked.at)
+	}
+	return v
+}
+
+// faultOf returns the class of the failure err of a provider; "": it is none,
+// or it is the client's.
+func faultOf(err error) ir.LLMFault {
+	if failed, ok := errors.AsType[*exchange.Failure](err); ok {
+		switch failed.Stage {
+		case exchange.StageClient:
+			return ""
+		case exchange.StageConnect:
+			return ir.LLMFaultConnect
+		case exchange.StageTimeout:
+			return ir.LLMFaultTimeout
+		default:
+			return ir.LLMFaultServer
+		}
+	}
+	if e, ok := errors.AsType[*chat.Error](err); ok {
+		switch {
+		case e.Status == 429:
+			return ir.LLMFaultThrottled
+		case e.Status == 504:
+			return ir.LLMFaultTimeout
+		case e.Status >= 500:
+			return ir.LLMFaultServer
+		}
+		return ""
+	}
+	if err != nil { // no endpoint
+		return ir.LLMFaultConnect
+	}
+	return ""
+}
+
+// asked is what an attempt is about.
+type asked struct {
+	cluster *upstream.Cluster
+	model   string
+	at      time.Time
+}
+
+// failed notes a failure in the standing of the backend.
+func (a *asked) failed(fault ir.LLMFault, retryAfter time.Duration, now time.Time) {
+	switch fault {
+	case "":
+	case ir.LLMFaultThrottled:
+		a.cluster.Troubled(a.model).Throttled(a.at, now, retryAfter)
+	default:
+		a.cluster.Troubled(a.model).Failed(a.at, now)
+	}
+}
+
+// another chooses the target that is asked after one that ended so.
+func (c *conversation) another(v *verdict) (int, bool) {
+	p := c.rule.plan
+	if !v.passed && (!p.failsOver(v.fault) || len(c.LLM.Attempts) >= p.attempts) {
+		return 0, false
+	}
+	i, ok := c.next()
+	return i, ok && (!v.sent || p.budget.Spend())
+}
+
+// keep keeps a failure, to be the answer where no other target does better: the
+// last one, but of refusals for the rate the one that asks for the shortest
+// pause, and nothing that was not even sent for something that was.
+func (c *conversation) keep(v verdict) {
+	c.settle()
+	c.lease.Done()
+	v.response, c.ex.Response = c.ex.Response, exchange.Response{}
+	old := &c.kept
+	sooner := v.fault != ir.LLMFaultThrottled || old.fault != v.fault || v.retryAfter < old.retryAfter
+	if old.fault == "" || !v.passed && sooner {
+		v, *old = *old, v
+	}
+	discard(&v.response)
+}
+
+// end makes the kept failure the answer.
+func (c *conversation) end() error {
+	c.ex.Response = c.kept.response
+	return c.kept.err
+}
+
+// note is that of the attempt that is under way.
+func (st *state) note() *LLMAttempt { return &st.LLM.Attempts[len(st.LLM.Attempts)-1] }
+
+// settle completes the note of the last attempt.
+func (st *state) settle() {
+	if len(st.LLM.Attempts) == 0 || st.attempted == nil {
+		return
+	}
+	attempted, note := st.attempted, st.note()
+	st.attempted = nil
+	note.Usage, note.Counted = attempted.Usage()
+	if note.Duration = st.rt.opts.Now().Sub(note.Start); note.Err != nil {
+		return
+	}
+	if note.Err = attempted.Err(); note.Err != nil {
+		st.asked.failed(faultOf(note.Err), 0, st.rt.opts.Now())
+	} else if attempted.Whole() {
+		st.asked.cluster.Standing(st.asked.model).Succeeded(st.asked.at)
+	}
+}

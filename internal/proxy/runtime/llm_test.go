@@ -1,0 +1,157 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// models is a runtime with LLM backends a, b, c at 10.0.0.1, .2, .3, each with
+// a credential of its own, whose answers are said by name.
+type models struct {
+	*fixture
+	answers map[string]string
+	// asked are the backends in order, keys the credentials that they got.
+	asked []string
+	keys  []string
+}
+
+const fine = `200 {"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}`
+
+func newModels(t *testing.T, rule ir.Rule) *models {
+	t.Helper()
+	var resources []ir.Resource
+	for i, name := range []string{"a", "b", "c"} {
+		resources = append(resources,
+			&ir.Secret{Name: "key-" + name, Values: map[string]ir.Bytes{"apiKey": ir.Bytes("sk-" + name)}},
+			&ir.Endpoints{Name: name, Addresses: []ir.Endpoint{{Host: fmt.Sprintf("10.0.0.%d", i+1), Port: 80}}},
+			&ir.Backend{Name: name, Protocol: ir.ProtocolHTTP, Endpoints: name, LLM: &ir.LLMProvider{
+				Provider: map[string]string{"a": "openai", "b": "anthropic", "c": "openai"}[name], Host: name, Credentials: "key-" + name,
+			}})
+	}
+	if rule.LLM == nil {
+		rule.LLM = &ir.LLMAction{}
+	}
+	m := &models{answers: map[string]string{}}
+	m.fixture = newFixture(t, append(resources, routeOf("r", rule))...)
+	m.to.answer = m.answer
+	return m
+}
+
+// answer plays "STATUS BODY", with fields before it, each followed by "|", or
+// one of the words connect, reset and timeout.
+func (m *models) answer(ex *exchange.Exchange, to *exchange.Target) error {
+	name := map[string]string{"10.0.0.1:80": "a", "10.0.0.2:80": "b", "10.0.0.3:80": "c"}[to.Addr]
+	m.asked = append(m.asked, name)
+	for _, field := range []string{"Authorization", "X-Api-Key"} {
+		for v := range ex.Request.Header.Values(field) {
+			m.keys = append(m.keys, strings.Clone(v))
+		}
+	}
+	said := m.answers[name]
+	if said == "" {
+		said = fine
+	}
+	if stage, ok := map[string]exchange.Stage{
+		"connect": exchange.StageConnect, "reset": exchange.StageAwait, "timeout": exchange.StageTimeout, "client": exchange.StageClient,
+	}[said]; ok {
+		return &exchange.Failure{Stage: stage, Err: fmt.Errorf("said %s", said)}
+	}
+	fields := strings.Split(said, "|")
+	for _, field := range fields[:len(fields)-1] {
+		k, v, _ := strings.Cut(field, ": ")
+		ex.Response.Header.Add(k, v)
+	}
+	status, body, _ := strings.Cut(fields[len(fields)-1], " ")
+	if _, err := fmt.Sscan(status, &ex.Response.Status); err != nil {
+		m.t.Fatal(err)
+	}
+	if !ex.Response.Header.Has("Content-Type") {
+		ex.Response.Header.Add("Content-Type", "application/json")
+	}
+	ex.Response.Body, ex.Response.ContentLength = upstream.NewBody([]byte(body)), int64(len(body))
+	return nil
+}
+
+// ask asks for a model and returns status, body and who was asked.
+func (m *models) ask(model string) (*exchange.Exchange, string, string) {
+	m.asked, m.keys = nil, nil
+	ex := withBody(request80("POST /v1/chat/completions"), `{"model":"`+model+`","messages":[{"role":"user","content":"hello"}]}`)
+	h := m.Handler(80, "")
+	h.Serve(ex)
+	body := text(ex)
+	h.Finish(ex, exchange.End{})
+	return ex, body, strings.Join(m.asked, "")
+}
+
+func priority(n int, backend string, models ...string) ir.WeightedBackend {
+	return ir.WeightedBackend{Backend: backend, Weight: 1, LLM: &ir.LLMTarget{Priority: n, Models: models}}
+}
+
+func TestLLM_FailsOverByTheClassOfTheFailure(t *testing.T) {
+	for name, test := range map[string]struct {
+		a, b   string
+		asked  string
+		status int
+		body   string
+	}{
+		"Fine":              {fine, "", "a", 200, "hi"},
+		"Unreachable":       {"connect", "", "ab", 502, ""},
+		"Reset":             {"reset", `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
+		"Timeout":           {"timeout", `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
+		"Throttled":         {`429 {}`, `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
+		"Overloaded":        {`529 {}`, `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
+		"RefusedCredential": {`401 {}`, `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
+		"NotJSON":           {`200 <html>`, `503 {}`, "ab", 503, ""},
+		"BadRequest":        {`400 {"error":{"message":"no such thing"}}`, "", "a", 400, "no such thing"},
+		"Forbidden":         {`403 {}`, "", "a", 403, ""},
+		"NotFound":          {`404 {}`, "", "a", 404, ""},
+		"TooLarge":          {`413 {}`, "", "a", 413, ""},
+		"Unprocessable":     {`422 {}`, "", "a", 422, ""},
+		"ClientLeft":        {"client", "", "a", 400, ""},
+		"BothThrottled":     {`Retry-After: 3|429 {"error":{"message":"first"}}`, `Retry-After: 9|429 {}`, "ab", 429, "first"},
+		"BothThrottledLess": {`Retry-After: 9|429 {}`, `Retry-After: 3|429 {"error":{"message":"second"}}`, "ab", 429, "second"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(1, "b"), priority(0, "a")}})
+			m.answers["a"], m.answers["b"] = test.a, test.b
+			if test.b == "" {
+				m.answers["b"] = "200 nonsense"
+			}
+			ex, body, asked := m.ask("m")
+			if asked != test.asked || ex.Response.Status != test.status || !strings.Contains(body, test.body) {
+				t.Errorf("asked %s, want %s; %d, want %d: %s", asked, test.asked, ex.Response.Status, test.status, body)
+			}
+			if n, _ := ex.Response.Header.Get("X-Llm-Attempts"); n != fmt.Sprint(len(asked)) {
+				t.Errorf("attempts: %q", n)
+			}
+			if strings.HasPrefix(name, "BothThrottled") {
+				if v, _ := ex.Response.Header.Get("Retry-After"); v != "3" {
+					t.Errorf("Retry-After: %q", v)
+				}
+			}
+			rec := m.done[0].LLM
+			if len(rec.Attempts) != len(asked) || asked == "ab" && rec.Attempts[0].Err == nil {
+				t.Errorf("attempts noted: %+v", rec.Attempts)
+			}
+		})
+	}
+}
+
+func TestLM002_TheNextProviderGetsItsOwnCredentialOnly(t *testing.T) {
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "b"), priority(2, "c")}})
+	m.answers["a"], m.answers["b"] = `500 {}`, `500 {}`
+	ex, _, asked := m.ask("m")
+	m.wantStatus(ex, 200)
+	if want := []string{"Bearer sk-a", "sk-b", "Bearer sk-c"}; asked != "abc" || !slices.Equal(m.keys, want) {
+		t.Errorf("%s got %q, want %q", asked, m.keys, want)
+	}
+	if v, _ := ex.Response.Header.Get("X-Llm-Backend"); v != "c" {
+		t.Errorf("served by %q", v)
+	}
+}
