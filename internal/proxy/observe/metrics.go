@@ -18,6 +18,7 @@ type metrics struct {
 	duration    *prometheus.HistogramVec
 	connections *prometheus.GaugeVec
 	handshakes  prometheus.Counter
+	datagrams   prometheus.Counter
 	malformed   *prometheus.CounterVec
 	dropped     prometheus.Counter
 	applies     *prometheus.CounterVec
@@ -49,6 +50,8 @@ func newMetrics(r prometheus.Registerer) metrics {
 		}, []string{"listener", "route"}),
 		connections: gauge("client_connections", "Open client connections by listener port.", "port"),
 		handshakes: counter("tls_handshake_failures_total", "TLS handshakes with clients that did not complete.").
+			WithLabelValues(),
+		datagrams: counter("udp_dropped_datagrams_total", "UDP datagrams of clients that reached no backend.").
 			WithLabelValues(),
 		malformed: counter("http_malformed_requests_total", "HTTP requests refused before routing.", "code"),
 		dropped: counter("access_log_dropped_total", "Access log lines lost because the log could not keep up.").

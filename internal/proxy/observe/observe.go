@@ -130,6 +130,9 @@ func (o *Observer) Connections(port uint16) *Gauge {
 	return &Gauge{o.metrics.connections.WithLabelValues(strconv.Itoa(int(port)))}
 }
 
+// DatagramDropped counts a UDP datagram of a client that reached no backend.
+func (o *Observer) DatagramDropped() { o.metrics.datagrams.Inc() }
+
 // HandshakeFailed counts a TLS handshake that a client or the proxy broke off.
 func (o *Observer) HandshakeFailed() { o.metrics.handshakes.Inc() }
 

@@ -50,12 +50,13 @@ const rebindInterval = time.Second
 type Server struct {
 	opts Options
 
-	mu       sync.Mutex // guards what follows and makes Apply one at a time
-	sockets  map[uint16]*socket
-	identity identities
-	retry    *time.Timer
-	closed   bool
-	draining sync.WaitGroup // generations on their way out
+	mu        sync.Mutex // guards what follows and makes Apply one at a time
+	sockets   map[uint16]*socket
+	datagrams map[uint16]*datagramSocket // UDP ports
+	identity  identities
+	retry     *time.Timer
+	closed    bool
+	draining  sync.WaitGroup // generations on their way out
 
 	complete atomic.Bool // a configuration was applied and every socket bound
 	stopping atomic.Bool
@@ -74,7 +75,7 @@ func New(opts Options) *Server {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{opts: opts, sockets: make(map[uint16]*socket), identity: make(identities)}
+	return &Server{opts: opts, sockets: make(map[uint16]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities)}
 }
 
 // Apply makes u live: routes first, then certificates and sockets. No open
@@ -129,6 +130,10 @@ func (s *Server) Run(ctx context.Context) {
 	for port, sock := range s.sockets {
 		s.remove(port, sock)
 	}
+	for port, k := range s.datagrams {
+		delete(s.datagrams, port)
+		s.draining.Go(k.stop)
+	}
 	s.mu.Unlock()
 	s.draining.Wait()
 }
@@ -137,15 +142,17 @@ func (s *Server) Run(ctx context.Context) {
 // and that the server is not about to stop.
 func (s *Server) Ready() bool { return s.complete.Load() && !s.stopping.Load() }
 
-// Addr returns where the listeners on port are bound.
+// Addr returns where the listeners on port are bound: on TCP, else on UDP.
 func (s *Server) Addr(port uint16) (addr netip.AddrPort, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sock := s.sockets[port]
-	if sock == nil {
-		return netip.AddrPort{}, false
+	if sock := s.sockets[port]; sock != nil {
+		return sock.addr(), true
 	}
-	return sock.addr(), true
+	if k := s.datagrams[port]; k != nil {
+		return k.addr(), true
+	}
+	return netip.AddrPort{}, false
 }
 
 // reconcile makes sockets and certificates what the runtime's listeners say.
@@ -161,7 +168,9 @@ func (s *Server) reconcile() error {
 			s.remove(port, sock)
 		}
 	}
-	failed := false
+	unbound := s.reconcileUDP()
+	errs = append(errs, unbound...)
+	failed := len(unbound) > 0
 	for port, p := range wanted {
 		if err := s.serve(port, p); err != nil {
 			failed = true
@@ -225,7 +234,8 @@ const (
 	familyTCP  family = "TCP"
 )
 
-// familyOf returns the family of a listener's protocol; UDP has no socket here.
+// familyOf returns the family of a listener's protocol; UDP has none, for it
+// has no connections.
 func familyOf(p ir.Protocol) (f family, ok bool) {
 	switch p {
 	case ir.ProtocolHTTP:

@@ -39,21 +39,14 @@ type socket struct {
 
 // listen binds a port and begins to accept. s.mu is held.
 func (s *Server) listen(port uint16, p *plan) (*socket, error) {
-	bound := port
-	if s.opts.Port != nil {
-		bound = s.opts.Port(port)
-	}
-	host := ""
-	if s.opts.Bind.IsValid() {
-		host = s.opts.Bind.String()
-	}
-	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(bound))))
+	address := s.bindAddress(port)
+	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("bind port %d: %w", bound, err)
+		return nil, fmt.Errorf("bind %s: %w", address, err)
 	}
 	tcp, ok := ln.(*net.TCPListener)
 	if !ok {
-		return nil, fmt.Errorf("bind port %d: got a %T", bound, ln)
+		return nil, fmt.Errorf("bind %s: got a %T", address, ln)
 	}
 	sock := &socket{
 		server: s, port: port, ln: tcp, done: make(chan struct{}),
@@ -62,6 +55,18 @@ func (s *Server) listen(port uint16, p *plan) (*socket, error) {
 	sock.serving.Store(s.newGeneration(sock, p))
 	go sock.accept()
 	return sock, nil
+}
+
+// bindAddress is the local address of a listener's port.
+func (s *Server) bindAddress(port uint16) string {
+	if s.opts.Port != nil {
+		port = s.opts.Port(port)
+	}
+	host := ""
+	if s.opts.Bind.IsValid() {
+		host = s.opts.Bind.String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 // addr is where the socket is bound.

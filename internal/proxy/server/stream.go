@@ -25,18 +25,22 @@ func (g *generation) serveStream(conn *net.TCPConn, client net.Conn, listener, s
 			o.Log.Debug("Closing a connection", "listener", listener, "remote", conn.RemoteAddr(), "reason", err)
 			return
 		}
+		head, passed := client.(*headConn)
+		if passed {
+			stream.Target.TLS = nil // the session is the client's own
+		}
 		backend, err := dialStream(&stream.Target)
 		if err != nil {
 			stream.Done(true)
 			o.Log.Debug("Cannot reach a backend", "listener", listener, "backend", stream.Backend, "error", err)
 			continue
 		}
-		if h, ok := client.(*headConn); ok {
+		if passed {
 			// So that what follows may stay in the kernel.
-			if _, err := backend.Write(h.head); err != nil {
+			if _, err := backend.Write(head.head); err != nil {
 				o.Log.Debug("A backend closed early", "listener", listener, "backend", stream.Backend, "error", err)
 			}
-			client = h.Conn
+			client = head.Conn
 		}
 		l4.Join(client, backend)
 		stream.Done(false)

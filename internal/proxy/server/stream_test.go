@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
 )
@@ -131,5 +132,43 @@ func TestStream_EndsTLSForTCPBackends(t *testing.T) {
 	_ = conn.CloseWrite()
 	if b, err := io.ReadAll(conn); err != nil || string(b) != "echo hello" {
 		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestDatagrams_FollowTheConfiguration(t *testing.T) {
+	backend, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = backend.Close() }()
+	go func() {
+		b := make([]byte, 1500)
+		for {
+			n, from, err := backend.ReadFromUDP(b)
+			if err != nil {
+				return
+			}
+			_, _ = backend.WriteToUDP(append([]byte("echo "), b[:n]...), from)
+		}
+	}()
+	srv, _ := start(t, Options{DrainTimeout: time.Millisecond})
+	l := &ir.Listener{Name: "ns/gw/dns", Port: 53, Protocol: ir.ProtocolUDP}
+	apply(t, srv, append(forward(l, ir.ProtocolUDP, backend.LocalAddr().String()), l)...)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "udp", addr(t, srv, 53))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(timeout))
+	b := make([]byte, 1500)
+	if n, err := conn.Read(b); err != nil || string(b[:n]) != "echo hello" {
+		t.Errorf("got %q, %v", b[:n], err)
+	}
+	apply(t, srv)
+	if _, bound := srv.Addr(53); bound {
+		t.Error("the port is still bound")
 	}
 }

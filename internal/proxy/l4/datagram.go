@@ -1,0 +1,194 @@
+package l4
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// maxDatagram is the largest payload of a UDP datagram, in bytes.
+const maxDatagram = 65507
+
+// Backend is where the datagrams of one client go.
+type Backend struct {
+	// Conn is connected to the backend; the Relay closes it.
+	Conn *net.UDPConn
+	// Done is called once, when the session has ended; failed says that the
+	// backend refused its datagrams.
+	Done func(failed bool)
+}
+
+// Relay passes datagrams between the clients of a socket and backends. What
+// comes from one client address is a session: it stays with one backend until
+// both have been silent for Idle.
+type Relay struct {
+	// Conn is where clients send to.
+	Conn *net.UDPConn
+	// Choose finds the backend of a new session. Its error drops the datagram.
+	Choose func() (Backend, error)
+	// Idle ends sessions; it is positive.
+	Idle time.Duration
+	// MaxSessions bounds the sessions; a new client beyond them is not heard.
+	MaxSessions int
+	// Dropped is called for every datagram that went nowhere.
+	Dropped func()
+
+	buffers  sync.Pool  // of *[maxDatagram]byte, for sessions that have something to read
+	mu       sync.Mutex // guards what follows
+	sessions map[netip.AddrPort]*session
+	draining bool
+	ended    sync.WaitGroup
+}
+
+// session is one client address and its backend.
+type session struct {
+	Backend
+	client netip.AddrPort
+	heard  atomic.Int64 // when the client last sent, in nanoseconds since the epoch
+}
+
+// Serve relays until Conn is closed, and then until every session has ended.
+func (r *Relay) Serve() {
+	buffer := make([]byte, maxDatagram)
+	for {
+		n, from, err := r.Conn.ReadFromUDPAddrPort(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			break
+		}
+		if err != nil {
+			continue // an ICMP error of an earlier answer
+		}
+		s := r.session(from)
+		if s == nil {
+			r.Dropped()
+			continue
+		}
+		s.heard.Store(time.Now().UnixNano())
+		if _, err := s.Conn.Write(buffer[:n]); err != nil {
+			r.Dropped()
+			r.end(s, true)
+		}
+	}
+	r.mu.Lock()
+	for _, s := range r.sessions {
+		_ = s.Conn.Close()
+	}
+	r.mu.Unlock()
+	r.ended.Wait()
+}
+
+// session returns the session of a client, a new one where there is none, and
+// nil where there can be none.
+func (r *Relay) session(client netip.AddrPort) *session {
+	r.mu.Lock()
+	s := r.sessions[client]
+	full := r.draining || len(r.sessions) >= r.MaxSessions
+	r.mu.Unlock()
+	if s != nil || full {
+		return s
+	}
+	// Only Serve makes sessions, so none has come meanwhile.
+	backend, err := r.Choose()
+	if err != nil {
+		return nil
+	}
+	s = &session{Backend: backend, client: client}
+	s.heard.Store(time.Now().UnixNano())
+	r.mu.Lock()
+	if r.sessions == nil {
+		r.sessions = make(map[netip.AddrPort]*session)
+	}
+	r.sessions[client] = s
+	r.mu.Unlock()
+	r.ended.Go(func() { r.answer(s) })
+	return s
+}
+
+// answer passes on what a backend sends, until the session ends.
+func (r *Relay) answer(s *session) {
+	raw, err := s.Conn.SyscallConn()
+	for err == nil {
+		_ = s.Conn.SetReadDeadline(time.Unix(0, s.heard.Load()).Add(r.Idle))
+		err = r.passOn(s, raw)
+		if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(time.Unix(0, s.heard.Load())) < r.Idle {
+			err = nil // the client has spoken meanwhile
+		}
+	}
+	r.end(s, !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded))
+}
+
+// passOn waits for one datagram of the backend. A session holds a buffer only
+// while there is something to read: there are many of them, and most are
+// silent.
+func (r *Relay) passOn(s *session, raw syscall.RawConn) error {
+	var failure error
+	err := raw.Read(func(fd uintptr) bool {
+		buffer, ok := r.buffers.Get().(*[maxDatagram]byte)
+		if !ok {
+			buffer = new([maxDatagram]byte)
+		}
+		defer r.buffers.Put(buffer)
+		n, err := syscall.Read(int(fd), buffer[:])
+		switch {
+		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
+			return false
+		case err != nil:
+			failure = err
+		default:
+			s.heard.Store(time.Now().UnixNano())
+			_, _ = r.Conn.WriteToUDPAddrPort(buffer[:n], s.client) // UDP promises nothing
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return failure
+}
+
+// end forgets a session; the client's next datagram begins a new one.
+func (r *Relay) end(s *session, failed bool) {
+	r.mu.Lock()
+	mine := r.sessions[s.client] == s
+	if mine {
+		delete(r.sessions, s.client)
+	}
+	r.mu.Unlock()
+	if mine {
+		_ = s.Conn.Close()
+		s.Done(failed)
+	}
+}
+
+// Drain begins no new session, and returns when those that there are have been
+// silent for quiet, or after limit.
+func (r *Relay) Drain(quiet, limit time.Duration) {
+	r.mu.Lock()
+	r.draining = true
+	r.mu.Unlock()
+	for end := time.Now().Add(limit); ; {
+		left := min(time.Until(end), quiet-r.silence())
+		if left <= 0 {
+			return
+		}
+		timer := time.NewTimer(left)
+		<-timer.C
+	}
+}
+
+// silence is how long no session has heard anything; very long where there is
+// none.
+func (r *Relay) silence() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := int64(0)
+	for _, s := range r.sessions {
+		last = max(last, s.heard.Load())
+	}
+	return time.Since(time.Unix(0, last))
+}
