@@ -51,6 +51,7 @@ func sources() []source {
 		{gateway.WithKind("GRPCRoute"), &gatewayv1.GRPCRoute{}},
 		{gateway.WithKind("TLSRoute"), &gatewayv1.TLSRoute{}},
 		{gateway.WithKind("TCPRoute"), &gatewayv1.TCPRoute{}},
+		{gateway.WithKind("UDPRoute"), &gatewayv1.UDPRoute{}},
 		{gateway.WithKind("ReferenceGrant"), &gatewayv1.ReferenceGrant{}},
 		{gateway.WithKind("BackendTLSPolicy"), &gatewayv1.BackendTLSPolicy{}},
 		{ours.WithKind("LLMRoute"), &v1alpha1.LLMRoute{}},

@@ -79,7 +79,8 @@ func stageOf(kind translate.Kind) (stage, bool) {
 	switch kind {
 	case translate.KindGatewayClass, translate.KindGateway:
 		return stageGateway, true
-	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindTLSRoute, translate.KindTCPRoute, translate.KindLLMRoute,
+	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindTLSRoute, translate.KindTCPRoute, translate.KindUDPRoute,
+		translate.KindLLMRoute,
 		translate.KindLLMBackend, translate.KindConsumer, translate.KindJWTPolicy:
 		return stageObject, true
 	default:

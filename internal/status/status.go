@@ -47,6 +47,8 @@ func Compute(obj translate.Object, report translate.Report, facts Facts, now met
 		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *gatewayv1.TCPRoute:
 		o.Status.Parents = c.parents(o.Status.Parents, report)
+	case *gatewayv1.UDPRoute:
+		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *v1alpha1.LLMRoute:
 		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *gatewayv1.BackendTLSPolicy:

@@ -25,6 +25,8 @@ func Route(r Reader, key Key, options Options) Output {
 		t = tlsRoute(r, key, o)
 	case *gatewayv1.TCPRoute:
 		t = tcpRoute(r, key, o)
+	case *gatewayv1.UDPRoute:
+		t = udpRoute(r, key, o)
 	case *v1alpha1.LLMRoute:
 		t = llmRoute(r, key, o)
 	default:

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,9 +18,23 @@ const (
 	appProtocolDomain    = "kubernetes.io/"
 )
 
+// transport is how a route speaks to its backends.
+type transport struct {
+	h2c bool // in HTTP/2
+	udp bool // by datagrams
+}
+
+// protocol is that of the Service ports which can be spoken to so.
+func (t transport) protocol() corev1.Protocol {
+	if t.udp {
+		return corev1.ProtocolUDP
+	}
+	return corev1.ProtocolTCP
+}
+
 // resolveBackend resolves a reference to a Service port to the name of a
-// Backend resource. A route that needs HTTP/2 sets h2c.
-func resolveBackend(r Reader, from Key, ref gatewayv1.BackendObjectReference, field string, h2c bool) (string, *problem) {
+// Backend resource.
+func resolveBackend(r Reader, from Key, ref gatewayv1.BackendObjectReference, field string, over transport) (string, *problem) {
 	if deref(ref.Group, corev1.GroupName) != corev1.GroupName || deref(ref.Kind, gatewayv1.Kind(KindService)) != gatewayv1.Kind(KindService) {
 		return "", &problem{string(gatewayv1.RouteReasonInvalidKind), fmt.Sprintf(
 			"%s: %s in group %q is not supported; use a Service", field, short(string(deref(ref.Kind, gatewayv1.Kind(KindService)))), short(string(deref(ref.Group, ""))))}
@@ -38,9 +53,9 @@ func resolveBackend(r Reader, from Key, ref gatewayv1.BackendObjectReference, fi
 	if ref.Port == nil {
 		return "", notFound("port: a reference to a Service needs a port")
 	}
-	port := findPort(service, *ref.Port)
+	port := findPort(service, *ref.Port, over.protocol())
 	if port == nil {
-		return "", notFound("Service %s/%s has no TCP port %d", key.Namespace, key.Name, *ref.Port)
+		return "", notFound("Service %s/%s has no %s port %d", key.Namespace, key.Name, over.protocol(), *ref.Port)
 	}
 	if service.Spec.Type == corev1.ServiceTypeExternalName && !safeExternalName(r, service.Spec.ExternalName) {
 		return "", notFound("Service %s/%s: externalName %q is not a DNS name outside of this cluster and machine", key.Namespace, key.Name, short(service.Spec.ExternalName))
@@ -49,13 +64,13 @@ func resolveBackend(r Reader, from Key, ref gatewayv1.BackendObjectReference, fi
 		return "", &problem{string(gatewayv1.RouteReasonUnsupportedProtocol), fmt.Sprintf(
 			"%s: Service %s/%s port %d has appProtocol %q, which is not supported", field, key.Namespace, key.Name, *ref.Port, short(app))}
 	}
-	return servicePort{service: key, port: *ref.Port, h2c: h2c}.backend(), nil
+	return servicePort{service: key, port: *ref.Port, h2c: over.h2c, udp: over.udp}.backend(), nil
 }
 
-// findPort returns the TCP port of a Service with a number, or nil.
-func findPort(service *corev1.Service, number int32) *corev1.ServicePort {
+// findPort returns the port of a Service with a number and protocol, or nil.
+func findPort(service *corev1.Service, number int32, protocol corev1.Protocol) *corev1.ServicePort {
 	for i, port := range service.Spec.Ports {
-		if port.Port == number && (port.Protocol == "" || port.Protocol == corev1.ProtocolTCP) {
+		if port.Port == number && cmp.Or(port.Protocol, corev1.ProtocolTCP) == protocol {
 			return &service.Spec.Ports[i]
 		}
 	}

@@ -189,7 +189,7 @@ func (b *ruleBuilder) mirror(f *gatewayv1.HTTPRequestMirrorFilter, field string)
 		}
 		out.Numerator, out.Denominator = uint32(max(n, 0)), uint32(max(d, 1))
 	}
-	name, p := resolveBackend(b.reader, b.from, f.BackendRef, b.field+field+".backendRef", b.h2c)
+	name, p := resolveBackend(b.reader, b.from, f.BackendRef, b.field+field+".backendRef", b.over)
 	if p != nil {
 		b.refs = append(b.refs, p)
 		return ir.Filter{}, false

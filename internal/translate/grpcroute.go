@@ -18,7 +18,7 @@ func grpcRoute(r Reader, key Key, object *gatewayv1.GRPCRoute) *route {
 	t.checkHostnames()
 	rules := &ruleSet{route: t}
 	for i, rule := range object.Spec.Rules {
-		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), h2c: true}
+		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: transport{h2c: true}}
 		b.rule.Name = string(deref(rule.Name, gatewayv1.SectionName(strconv.Itoa(i))))
 		b.grpcMatches(rule.Matches)
 		b.rule.Filters = b.filters(httpFilters(rule.Filters), ".filters")

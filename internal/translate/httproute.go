@@ -36,6 +36,7 @@ func httpRoute(r Reader, key Key, object *gatewayv1.HTTPRoute) *route {
 // ruleSet collects the rules of a route and decides whether it can be accepted.
 type ruleSet struct {
 	route   *route
+	reader  Reader // for addStream
 	invalid []*problem
 	valid   int
 }
@@ -83,8 +84,8 @@ type ruleBuilder struct {
 	from   Key
 	field  string // where the rule is, for messages
 	rule   ir.Rule
-	// h2c asks for backends that are spoken to in HTTP/2.
-	h2c bool
+	// over is how the backends are spoken to.
+	over transport
 	// invalid are values that are not supported: the rule answers 500. refs are
 	// references that cannot be used.
 	invalid, refs []*problem
@@ -191,7 +192,7 @@ func (b *ruleBuilder) backends(refs []gatewayv1.HTTPBackendRef) {
 
 func (b *ruleBuilder) backend(ref gatewayv1.BackendRef, field string, filters func() []ir.Filter) {
 	weight := deref(ref.Weight, 1)
-	name, p := resolveBackend(b.reader, b.from, ref.BackendObjectReference, b.field+field, b.h2c)
+	name, p := resolveBackend(b.reader, b.from, ref.BackendObjectReference, b.field+field, b.over)
 	if p != nil {
 		b.refs = append(b.refs, p)
 	}

@@ -90,11 +90,17 @@ func (t *gatewayTranslation) addListeners(owner Key, specs []gatewayv1.Listener,
 		if owner != t.key {
 			l.name = t.key.Namespace + "/" + t.key.Name + "/" + owner.Namespace + "/" + owner.Name + "/" + string(spec.Name)
 		}
-		if spec.Hostname != nil && spec.Protocol != gatewayv1.TCPProtocolType { // a TCP connection names no host
+		if spec.Hostname != nil && namesHost(spec.Protocol) {
 			l.hostname = strings.ToLower(string(*spec.Hostname))
 		}
 		t.listeners = append(t.listeners, l)
 	}
+}
+
+// namesHost says whether clients of a protocol name a host, so that listeners
+// can be told apart by it.
+func namesHost(p gatewayv1.ProtocolType) bool {
+	return p != gatewayv1.TCPProtocolType && p != gatewayv1.UDPProtocolType
 }
 
 // checkConflicts refuses listeners that cannot share a port with one of higher
@@ -151,7 +157,7 @@ func (l *listener) checkSpec() bool {
 	_, hostOK := normalizeHost(l.hostname)
 	switch {
 	case supportedKinds(l.spec.Protocol) == nil:
-		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("protocol: %q is not supported; use HTTP, HTTPS, TLS or TCP", short(string(l.spec.Protocol))))
+		l.refuse(gatewayv1.ListenerReasonUnsupportedProtocol, fmt.Sprintf("protocol: %q is not supported; use HTTP, HTTPS, TLS, TCP or UDP", short(string(l.spec.Protocol))))
 	case port(l.spec.Port) == 0:
 		l.refuse(gatewayv1.ListenerReasonUnsupportedValue, fmt.Sprintf("port: %d is not in the range 1 to 65535", l.spec.Port))
 	case l.hostname != "" && !hostOK:
@@ -202,6 +208,8 @@ func supportedKinds(protocol gatewayv1.ProtocolType) []Kind {
 		return []Kind{KindTLSRoute}
 	case gatewayv1.TCPProtocolType:
 		return []Kind{KindTCPRoute}
+	case gatewayv1.UDPProtocolType:
+		return []Kind{KindUDPRoute}
 	default:
 		return nil
 	}

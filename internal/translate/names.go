@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Prefixes of resource names. A name says all that is needed to translate the
@@ -20,6 +22,9 @@ const (
 	// suffixH2C marks a Service port that is spoken to in HTTP/2 because of the
 	// route that uses it, whatever its appProtocol says.
 	suffixH2C = "+h2c"
+	// suffixUDP marks a UDP port of a Service, which may have a TCP port of the
+	// same number.
+	suffixUDP = "+udp"
 	// noEndpoints names the Endpoints of a backend that must not be reached.
 	noEndpoints = "none"
 )
@@ -29,11 +34,19 @@ type servicePort struct {
 	service Key
 	port    int32
 	h2c     bool
+	udp     bool
 }
+
+// protocol is that of the port.
+func (p servicePort) protocol() corev1.Protocol { return transport{udp: p.udp}.protocol() }
 
 // endpoints returns the name of the port's Endpoints resource.
 func (p servicePort) endpoints() string {
-	return fmt.Sprintf("%s%s/%s:%d", prefixService, p.service.Namespace, p.service.Name, p.port)
+	name := fmt.Sprintf("%s%s/%s:%d", prefixService, p.service.Namespace, p.service.Name, p.port)
+	if p.udp {
+		return name + suffixUDP
+	}
+	return name
 }
 
 // backend returns the name of the port's Backend resource.
@@ -51,13 +64,14 @@ func parseServicePort(name string) (servicePort, bool) {
 		return servicePort{}, false
 	}
 	rest, h2c := strings.CutSuffix(rest, suffixH2C)
+	rest, udp := strings.CutSuffix(rest, suffixUDP)
 	namespace, rest, ok1 := strings.Cut(rest, "/")
 	service, port, ok2 := strings.Cut(rest, ":")
 	n, err := strconv.ParseInt(port, 10, 32)
 	if !ok1 || !ok2 || err != nil {
 		return servicePort{}, false
 	}
-	return servicePort{service: Key{KindService, namespace, service}, port: int32(n), h2c: h2c}, true
+	return servicePort{service: Key{KindService, namespace, service}, port: int32(n), h2c: h2c, udp: udp}, true
 }
 
 // objectName returns the resource name that stands for an object, such as

@@ -32,6 +32,7 @@ const (
 	KindGRPCRoute        Kind = "GRPCRoute"
 	KindTLSRoute         Kind = "TLSRoute"
 	KindTCPRoute         Kind = "TCPRoute"
+	KindUDPRoute         Kind = "UDPRoute"
 	KindReferenceGrant   Kind = "ReferenceGrant"
 	KindBackendTLSPolicy Kind = "BackendTLSPolicy"
 	KindService          Kind = "Service"
@@ -93,6 +94,8 @@ func gatewayKind(o Object) Kind {
 		return KindTLSRoute
 	case *gatewayv1.TCPRoute:
 		return KindTCPRoute
+	case *gatewayv1.UDPRoute:
+		return KindUDPRoute
 	case *gatewayv1.ReferenceGrant:
 		return KindReferenceGrant
 	case *gatewayv1.BackendTLSPolicy:

@@ -27,8 +27,12 @@ func serviceBackend(r Reader, at servicePort, gateway Key, options Options) Outp
 	if service == nil {
 		return out
 	}
-	spec := findPort(service, at.port)
+	spec := findPort(service, at.port, at.protocol())
 	if spec == nil {
+		return out
+	}
+	if at.udp {
+		backend.Protocol = ir.ProtocolUDP
 		return out
 	}
 	if at.h2c || deref(spec.AppProtocol, "") == appProtocolH2C {
@@ -60,7 +64,7 @@ func serviceEndpoints(r Reader, at servicePort) *ir.Endpoints {
 	if service == nil {
 		return out
 	}
-	spec := findPort(service, at.port)
+	spec := findPort(service, at.port, at.protocol())
 	if spec == nil {
 		return out
 	}
@@ -76,7 +80,7 @@ func serviceEndpoints(r Reader, at servicePort) *ir.Endpoints {
 		if !ok || slice.AddressType == discoveryv1.AddressTypeFQDN {
 			continue
 		}
-		number, ok := slicePort(slice, spec.Name)
+		number, ok := slicePort(slice, spec.Name, at.protocol())
 		if !ok {
 			continue
 		}
@@ -98,11 +102,11 @@ func serviceEndpoints(r Reader, at servicePort) *ir.Endpoints {
 	return out
 }
 
-// slicePort returns the port number in a slice of the Service port with a name.
-func slicePort(slice *discoveryv1.EndpointSlice, name string) (uint16, bool) {
+// slicePort returns the port number in a slice of the Service port with a name
+// and protocol.
+func slicePort(slice *discoveryv1.EndpointSlice, name string, protocol corev1.Protocol) (uint16, bool) {
 	for _, port := range slice.Ports {
-		tcp := port.Protocol == nil || *port.Protocol == corev1.ProtocolTCP
-		if tcp && deref(port.Name, "") == name && port.Port != nil && *port.Port > 0 && *port.Port <= 65535 {
+		if deref(port.Protocol, corev1.ProtocolTCP) == protocol && deref(port.Name, "") == name && port.Port != nil && *port.Port > 0 && *port.Port <= 65535 {
 			return uint16(*port.Port), true
 		}
 	}
