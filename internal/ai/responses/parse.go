@@ -110,18 +110,19 @@ func Parse(body []byte) (*chat.Request, error) {
 	if t := in.Temperature; t != nil && (*t < 0 || *t > 2) {
 		return nil, chat.Invalid("temperature", "must be from 0 to 2, not %v", *t)
 	}
-	if in.Reasoning != nil {
-		out.Effort = in.Reasoning.Effort
-	}
-	if err := chat.CheckEffort("reasoning.effort", out.Effort); err != nil {
-		return nil, err
-	}
-	for _, step := range []func(*request, *chat.Request) error{parseFormat, parseTools, parseInput, parseRest} {
+	for _, step := range []func(*request, *chat.Request) error{parseReasoning, parseFormat, parseTools, parseInput, parseRest} {
 		if err := step(&in, out); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
+}
+
+func parseReasoning(in *request, out *chat.Request) error {
+	if in.Reasoning != nil {
+		out.Effort = in.Reasoning.Effort
+	}
+	return chat.CheckEffort("reasoning.effort", out.Effort)
 }
 
 func parseFormat(in *request, out *chat.Request) error {
