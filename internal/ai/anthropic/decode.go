@@ -95,7 +95,7 @@ func refusal(d *stopDetails) string {
 func (t *usage) take(u *usage) {
 	set := func(dst **int64, src *int64) {
 		if src != nil {
-			n := max(*src, 0)
+			n := chat.Count(*src)
 			*dst = &n
 		}
 	}

@@ -202,14 +202,18 @@ func (c *Encoder) delta(dst []byte, index int, head, text string) []byte {
 
 func (c *Encoder) end(dst []byte) []byte {
 	dst = c.closeBlock(dst)
-	reason := stopReason(c.finish)
+	var reason *string // nil where the provider did not say
+	if c.finish != 0 {
+		said := stopReason(c.finish)
+		reason = &said
+	}
 	u := writeUsage(c.usage)
 	b, err := chat.Marshal(struct {
 		Type  string `json:"type"`
 		Delta any    `json:"delta"`
 		Usage usage  `json:"usage"`
 	}{"message_delta", struct {
-		StopReason   string  `json:"stop_reason"`
+		StopReason   *string `json:"stop_reason"`
 		StopSequence *string `json:"stop_sequence"`
 	}{reason, nil}, u})
 	if err != nil {

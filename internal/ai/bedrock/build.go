@@ -13,6 +13,9 @@ import (
 // Bedrock cannot express and must not be dropped.
 func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	model := o.ModelFor(r)
+	if err := checkModel(model); err != nil {
+		return nil, err
+	}
 	w := &chat.Wire{
 		Path:    "/model/" + escapeModel(model) + "/converse",
 		Model:   model,
@@ -34,6 +37,23 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	var err error
 	w.Body, err = requestJSON.Marshal(b.out)
 	return w, err
+}
+
+// maxModel is the longest identifier of a model that Bedrock takes.
+const maxModel = 2048
+
+// checkModel refuses what cannot stand as a segment of a path: whoever is on
+// the way may take dots away.
+func checkModel(model string) error {
+	switch {
+	case model == "":
+		return chat.Invalid("model", "is required")
+	case model == "." || model == "..":
+		return chat.Invalid("model", "%q is no model", model)
+	case len(model) > maxModel:
+		return chat.Invalid("model", "is longer than %d bytes", maxModel)
+	}
+	return nil
 }
 
 // escapeModel makes a model's identifier, which may be an ARN, one path segment.

@@ -92,8 +92,8 @@ func finish(reason string, tools bool) chat.Finish {
 
 // readUsage converts to our counting, in which the prompt includes the cache.
 func readUsage(u *usage) chat.Usage {
-	out := chat.Usage{CacheRead: max(u.CacheReadInputTokens, 0), CacheWrite: max(u.CacheWriteInputTokens, 0), Completion: max(u.OutputTokens, 0)}
-	out.Prompt = max(u.InputTokens, 0) + out.CacheRead + out.CacheWrite
+	out := chat.Usage{CacheRead: chat.Count(u.CacheReadInputTokens), CacheWrite: chat.Count(u.CacheWriteInputTokens), Completion: chat.Count(u.OutputTokens)}
+	out.Prompt = chat.Count(u.InputTokens) + out.CacheRead + out.CacheWrite
 	return out
 }
 

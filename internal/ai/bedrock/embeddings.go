@@ -115,7 +115,7 @@ func DecodeEmbeddings(w *chat.Wire, body []byte) (*embed.Response, error) {
 		err = json.Unmarshal(body, &in)
 		out.Vectors = []jsontext.Value{in.Embedding}
 		if in.Tokens != nil {
-			out.Tokens, out.HasTokens = max(*in.Tokens, 0), true
+			out.Tokens, out.HasTokens = chat.Count(*in.Tokens), true
 		}
 	} else {
 		out.Vectors, err = cohereVectors(body)

@@ -21,6 +21,13 @@ type Usage struct {
 	Reasoning             int64
 }
 
+// maxCount is the greatest number of tokens that is believed.
+const maxCount = 1 << 40
+
+// Count is a number of tokens as a provider tells it, made sensible: neither
+// negative nor so great that sums overflow.
+func Count(n int64) int64 { return min(max(n, 0), maxCount) }
+
 // Total is Prompt + Completion.
 func (u Usage) Total() int64 { return u.Prompt + u.Completion }
 

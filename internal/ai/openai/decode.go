@@ -41,13 +41,13 @@ type errorDetail struct {
 }
 
 func readUsage(u *usage) chat.Usage {
-	out := chat.Usage{Prompt: max(u.PromptTokens, 0), Completion: max(u.CompletionTokens, 0)}
+	out := chat.Usage{Prompt: chat.Count(u.PromptTokens), Completion: chat.Count(u.CompletionTokens)}
 	if d := u.PromptDetails; d != nil {
-		out.CacheRead = min(max(d.CachedTokens, 0), out.Prompt)
-		out.CacheWrite = min(max(d.CacheWriteTokens, 0), out.Prompt-out.CacheRead)
+		out.CacheRead = min(chat.Count(d.CachedTokens), out.Prompt)
+		out.CacheWrite = min(chat.Count(d.CacheWriteTokens), out.Prompt-out.CacheRead)
 	}
 	if d := u.OutputDetails; d != nil {
-		out.Reasoning = min(max(d.ReasoningTokens, 0), out.Completion)
+		out.Reasoning = min(chat.Count(d.ReasoningTokens), out.Completion)
 	}
 	return out
 }

@@ -77,9 +77,9 @@ func (r *Relay) Close() error {
 func (r *Relay) Usage() chat.Usage { return r.usage }
 
 func readUsage(u *usage) chat.Usage {
-	out := chat.Usage{Prompt: max(u.InputTokens, 0), Completion: max(u.OutputTokens, 0)}
-	out.CacheRead = min(max(u.InputDetails.CachedTokens, 0), out.Prompt)
-	out.Reasoning = min(max(u.OutputDetails.ReasoningTokens, 0), out.Completion)
+	out := chat.Usage{Prompt: chat.Count(u.InputTokens), Completion: chat.Count(u.OutputTokens)}
+	out.CacheRead = min(chat.Count(u.InputDetails.CachedTokens), out.Prompt)
+	out.Reasoning = min(chat.Count(u.OutputDetails.ReasoningTokens), out.Completion)
 	return out
 }
 

@@ -49,7 +49,7 @@ func cases() map[string]struct {
 	}
 }
 
-func TestDecoder_AnySplitGivesTheSameEvents(t *testing.T) {
+func TestLM018_AnySplitGivesTheSameEvents(t *testing.T) {
 	for name, c := range cases() {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, decode(t, &Decoder{}, []byte(c.in))); diff != "" {
@@ -83,7 +83,7 @@ func TestDecoder_Pending(t *testing.T) {
 	}
 }
 
-func TestDecoder_LimitsOneEvent(t *testing.T) {
+func TestLM018_LimitsOneEvent(t *testing.T) {
 	for name, in := range map[string]string{
 		"OneLine":   "data: " + strings.Repeat("x", 100),
 		"ManyLines": strings.Repeat("data: xxxxxxxxxx\n", 10),

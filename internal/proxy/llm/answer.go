@@ -34,7 +34,9 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	a.Wire.InputTokens = inputTokens(&resp.Header)
 	if coded(&resp.Header) {
 		drop(resp)
-		return chat.BadUpstream("the provider's answer is compressed, which was not asked for")
+		if resp.Status >= 200 && resp.Status <= 299 {
+			return chat.BadUpstream("the provider's answer is compressed, which was not asked for")
+		}
 	}
 	keepFields(&resp.Header)
 	if len(a.Wire.Dropped) > 0 {
@@ -74,7 +76,7 @@ func inputTokens(h *exchange.Header) int64 {
 	if err != nil {
 		return 0
 	}
-	return max(n, 0)
+	return chat.Count(n)
 }
 
 // keepFields drops what the provider says of its own account and connection.
