@@ -59,6 +59,76 @@ func TestProvidersAcceptWhatWeSend(t *testing.T) {
 	}
 }
 
+// TestT68_TokensAreCountedOnce: whatever way an answer takes, we count what the
+// provider has told, and nothing twice.
+func TestT68_TokensAreCountedOnce(t *testing.T) {
+	now := time.Now()
+	for _, order := range []string{"", "[fake think]", "[fake cached=2]", "[fake tool=a_b]", "[fake error-after=2]", "[fake end-after=2]", "[fake end-after=0]", "[fake status=500]"} {
+		for _, stream := range []string{"true", "false"} {
+			for protocol := range askers {
+				for _, p := range []Provider{OpenAI, Anthropic, Bedrock} {
+					t.Run(order+"/"+stream+"/"+string(protocol)+"/"+string(p), func(t *testing.T) {
+						fake := fakellm.New(fakellm.Options{Now: func() time.Time { return now }})
+						server := httptest.NewServer(fake)
+						t.Cleanup(server.Close)
+						if protocol == Responses && p == OpenAI {
+							t.Skip("the fake knows no responses")
+						}
+						u := counts(t, ask{server.URL, protocol, p}, asking(protocol, stream, order), now)
+						if got := fake.Accounts()[string(p)].Reported; int64(got.Input) != u.Prompt || int64(got.Output) != u.Completion || int64(got.Cached) != u.CacheRead {
+							t.Errorf("we counted %+v, the provider %+v", u, got)
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// asking is a request whose prompt ends in an order for the fake.
+func asking(protocol Protocol, stream, order string) []byte {
+	in := strings.NewReplacer(`"stream":true`, `"stream":`+stream, `"hi"`, `"one two three `+order+`"`, "a.b", "a_b").Replace(askers[protocol])
+	if stream == "false" {
+		in = strings.Replace(in, `"stream_options":{"include_usage":true},`, "", 1)
+	}
+	return []byte(in)
+}
+
+// counts asks a fake and returns what we count of its answer.
+func counts(t *testing.T, to ask, body []byte, now time.Time) chat.Usage {
+	t.Helper()
+	c, err := Parse(to.protocol, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Attempt(to.provider, chat.Options{Model: models[to.provider]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := send(t, to.url, to.provider, a.Wire, now)
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return chat.Usage{}
+	}
+	if !c.Stream {
+		out, err := a.Response(answer, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Usage
+	}
+	s := a.Stream(1)
+	if _, err = s.Write(nil, answer); err == nil {
+		_, _ = s.Close(nil) // broken off or not: what was counted counts
+	}
+	u, _ := s.Usage()
+	return u
+}
+
 // ask is whom a request is put to, in which client protocol.
 type ask struct {
 	url      string

@@ -103,3 +103,22 @@ func translated(t *testing.T, protocol Protocol, p Provider, body []byte) string
 	}
 	return s
 }
+
+// TestT31_LargeBody: a body of 20 MiB, most of it one image.
+func TestT31_LargeBody(t *testing.T) {
+	data := strings.Repeat("iVBORw0KGgoA", 20<<20/12)
+	body := []byte(`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"what?"},{"type":"image_url","image_url":{"url":"data:image/png;base64,` + data + `"}}]}]}`)
+	for _, p := range []Provider{OpenAI, Anthropic, Bedrock} {
+		c, err := Parse(Chat, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := c.Attempt(p, chat.Options{Model: models[p]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(a.Wire.Body); !strings.Contains(got, data) || len(got) > len(body)+500 {
+			t.Errorf("%s: %d bytes of %d", p, len(got), len(body))
+		}
+	}
+}
