@@ -66,7 +66,6 @@ func (p *pool) put(t *target, u *upstream) (kept bool) {
 	if u == nil || t.retired || len(t.idle) >= p.max {
 		return false
 	}
-	u.idleSince = now()
 	t.idle = append(t.idle, u)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(p.timeout, p.expire)
@@ -90,7 +89,7 @@ func (p *pool) expire() {
 	left := false
 	for key, t := range p.targets {
 		n := 0
-		for n < len(t.idle) && t.idle[n].idleSince <= limit {
+		for n < len(t.idle) && t.idle[n].used <= limit {
 			n++
 		}
 		old = append(old, t.idle[:n]...)

@@ -24,7 +24,7 @@ type upstream struct {
 	transport *Transport
 	target    *target
 	link      link
-	idleSince instant
+	used      instant // when the last wait for bytes from it began, or a slow one ended
 	reused    bool
 	http10    bool // the version of the last response
 
@@ -118,7 +118,8 @@ func (u *upstream) receive(p []byte, limit instant) (int, error) {
 // stand that is between one and two times SlowAfter away.
 func (u *upstream) armSlow(limit instant) error {
 	slow := u.transport.opt.SlowAfter
-	return u.link.armRead(min(now().after(2*slow), limit), slow)
+	u.used = now()
+	return u.link.armRead(min(u.used.after(2*slow), limit), slow)
 }
 
 // receiveSlowly is receive after the first wait ran out.
@@ -134,6 +135,7 @@ func (u *upstream) receiveSlowly(p []byte, limit instant) (int, error) {
 		return 0, exchange.ErrClientGone
 	}
 	n, err := u.link.read(p)
+	u.used = now()
 	if timedOut(err) && !u.cancelled.Load() {
 		err = errTimeout
 	}

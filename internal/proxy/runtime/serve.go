@@ -119,7 +119,7 @@ func (st *state) respond(ex *exchange.Exchange) {
 		ex.Response.Header.Set("X-Llm-Attempts", strconv.Itoa(len(st.LLM.Attempts)))
 	}
 	st.Status = ex.Response.Status
-	st.Head = st.rt.opts.Now().Sub(st.Start)
+	st.Head = st.rt.since(st.Start)
 }
 
 // Finish implements exchange.Handler.
@@ -134,7 +134,7 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 	}
 	if h.rt.opts.Observer != nil {
 		st.End = end
-		st.Duration = h.rt.opts.Now().Sub(st.Start)
+		st.Duration = h.rt.since(st.Start)
 		h.rt.opts.Observer.Done(&st.Record)
 	}
 	st.end()
