@@ -7,7 +7,7 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=${TARGETOS:-linux} GOARCH=${TARGETARCH} \
-    go build -trimpath -ldflags '-s -w' -o /out/program ./cmd/${BINARY:?set it with --build-arg}
+    go build -trimpath -ldflags '-s -w' -pgo cmd/proxy/load.pgo -o /out/program ./cmd/${BINARY:?set it with --build-arg}
 
 # Certificates and time zones, no shell, no package manager, not root.
 FROM gcr.io/distroless/static:nonroot

@@ -100,11 +100,17 @@ bench: ## Compare throughput with nginx and httputil.ReverseProxy
 bench-llm: ## Compare chat completions with a plain proxy pass of the same bytes
 	hack/bench/run.sh -suite llm $(ARGS)
 
+.PHONY: profile
+profile: ## Measure anew what the compiler should know about the proxy under load
+	mkdir -p bin/profile
+	hack/bench/run.sh -rounds 3 -duration 20s -profile bin/profile
+	go tool pprof -proto bin/profile/*.pprof >cmd/proxy/load.pgo
+
 ##@ Build
 
 .PHONY: build
-build: ## Build static programs into bin/
-	$(STATIC) -o bin/ $(PROGRAMS:%=./cmd/%)
+build: ## Build static programs into bin/, as they are in the images
+	$(STATIC) -pgo cmd/proxy/load.pgo -o bin/ $(PROGRAMS:%=./cmd/%)
 
 .PHONY: docker-build
 docker-build: ## Build the images
