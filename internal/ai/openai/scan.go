@@ -112,6 +112,8 @@ func (h *Head) member(key []byte, value jsontext.Value, at span) error {
 		}
 		h.IncludeUsage = o.IncludeUsage
 		return nil
+	case "api_base", "base_url", "api_key", "api_version", "endpoint", "organization", "custom_llm_provider":
+		return chat.Invalid(string(key), "a request cannot choose where it goes, or with which key")
 	}
 	if bytes.EqualFold(key, []byte("model")) || bytes.EqualFold(key, []byte("stream")) {
 		return chat.Invalid("", "unknown parameter %q: parameter names are lower case", key)

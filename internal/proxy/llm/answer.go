@@ -38,14 +38,18 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 			return chat.BadUpstream("the provider's answer is compressed, which was not asked for")
 		}
 	}
+	errorType, _ := resp.Header.Get("X-Amzn-Errortype")
 	keepFields(&resp.Header)
 	if len(a.Wire.Dropped) > 0 {
 		resp.Header.Add("X-Llm-Dropped-Params", strings.Join(a.Wire.Dropped, ", "))
 	}
 	streams := strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/vnd.amazon.eventstream")
 	switch {
-	case resp.Status < 200 || resp.Status > 299:
-		return a.failed(resp, now)
+	case resp.Status < 200 || resp.Status > 299 && resp.Status < 400:
+		drop(resp) // above all a redirect, which nobody follows
+		return chat.BadUpstream("the provider's answer has the status %d", resp.Status)
+	case resp.Status > 299:
+		return a.failed(resp, errorType, now)
 	case streams != a.call.Stream:
 		return a.unexpected(resp)
 	case streams:
@@ -54,6 +58,9 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	body, err := readAll(resp, maxAnswer)
 	if err != nil {
 		return err
+	}
+	if len(body) > maxAnswer {
+		return chat.BadUpstream("the provider's answer is too long")
 	}
 	if b := bytes.TrimLeft(body, " \t\r\n"); len(b) == 0 || b[0] != '{' {
 		return chat.BadUpstream("the provider's answer is not JSON") // also where it would be relayed
@@ -82,7 +89,7 @@ func inputTokens(h *exchange.Header) int64 {
 // keepFields drops what the provider says of its own account and connection.
 func keepFields(h *exchange.Header) {
 	h.Filter(func(f exchange.Field) bool {
-		for _, ok := range [...]string{"Content-Type", "Date", "Retry-After", "X-Request-Id", "Request-Id", "X-Amzn-Errortype", "Cache-Control"} {
+		for _, ok := range [...]string{"Content-Type", "Date", "Retry-After", "X-Request-Id", "Request-Id", "Cache-Control"} {
 			if exchange.EqualFold(f.Name, ok) {
 				return true
 			}
@@ -91,10 +98,10 @@ func keepFields(h *exchange.Header) {
 	})
 }
 
-// failed answers with the provider's error in the client's protocol.
-func (a *Attempt) failed(resp *exchange.Response, now time.Time) error {
-	status := resp.Status
-	if kind, _ := resp.Header.Get("X-Amzn-Errortype"); a.backend.Identity != nil && bedrock.ExpiredCredentials(kind) {
+// failed answers with the provider's error in the client's protocol; errorType
+// is how AWS calls it.
+func (a *Attempt) failed(resp *exchange.Response, errorType string, now time.Time) error {
+	if a.backend.Identity != nil && bedrock.ExpiredCredentials(errorType) {
 		a.backend.Identity.Refused()
 	}
 	after, _ := resp.Header.Get("Retry-After")
@@ -107,10 +114,13 @@ func (a *Attempt) failed(resp *exchange.Response, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	e := a.Error(status, func(name string) string {
+	e := a.Error(resp.Status, func(name string) string {
+		if name == "x-amzn-errortype" {
+			return errorType
+		}
 		v, _ := resp.Header.Get(name)
 		return v
-	}, body)
+	}, a.concealBytes(body[:min(len(body), maxError)])) // before it is shortened, which could cut a secret in two
 	e = a.tellable(e)
 	a.err = e
 	resp.Status = e.Status
@@ -169,7 +179,8 @@ func setBody(resp *exchange.Response, b []byte) {
 	resp.Trailer.Reset()
 }
 
-// readAll reads and closes the body of a response.
+// readAll reads and closes the body of a response. More bytes than limit mean
+// that there are more than that.
 func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 	body, length := resp.Body, resp.ContentLength
 	resp.Body, resp.ContentLength = nil, 0
@@ -185,8 +196,6 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 		return nil, gone(err)
 	case err != nil:
 		return nil, brokeOff(err, chat.BadUpstream("the provider's answer broke off"))
-	case out.Len() > limit:
-		return nil, chat.BadUpstream("the provider's answer is too long")
 	}
 	return out.Bytes(), nil
 }

@@ -117,7 +117,9 @@ const redacted = "[redacted]"
 // conceal takes the credential out of what a provider may have echoed.
 func (a *Attempt) conceal(e *chat.Error) {
 	for _, s := range a.secrets {
-		e.Message = strings.ReplaceAll(e.Message, s, redacted)
+		for _, text := range [...]*string{&e.Message, &e.Code, &e.Param} {
+			*text = strings.ReplaceAll(*text, s, redacted)
+		}
 	}
 }
 

@@ -1,0 +1,247 @@
+package llm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
+)
+
+// attempt puts body, in the protocol of OpenAI, to a provider with its key.
+func attempt(t *testing.T, provider, body string) (*Attempt, *exchange.Request, error) {
+	t.Helper()
+	call, err := Parse(ai.Chat, []byte(body))
+	if err != nil {
+		return nil, nil, err
+	}
+	config := &upstream.Config{
+		Backend:     &ir.Backend{LLM: &ir.LLMProvider{Provider: provider, Host: "provider.example", Region: "us-east-1", Model: "claude-sonnet-4-5"}},
+		Credentials: &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("sk-secret"), "accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("aws+secret/key"), "sessionToken": ir.Bytes("aws-token")}},
+	}
+	req := &exchange.Request{Method: "POST", Authority: "gateway.example", Path: "/v1/chat/completions", Query: "key=mine&api_base=http://evil.example", HasQuery: true}
+	for _, name := range []string{
+		"Authorization", "x-api-key", "api-key", "x-goog-api-key", "anthropic-version", "anthropic-beta", "OpenAI-Organization", "OpenAI-Project",
+		"Cookie", "X-Api-Base", "X-Forwarded-Host", "X-Amz-Security-Token", "X-Amz-Date", "X-Amz-Target", "X-Amz-Content-Sha256", "X-Jwt-Claim-Sub", "Proxy-Authorization",
+	} {
+		req.Header.Add(name, "mine")
+	}
+	a, err := call.Prepare(req, config, "")
+	if err == nil {
+		err = a.Authenticate(req, time.Unix(1_800_000_000, 0))
+	}
+	return a, req, err
+}
+
+func TestLM001_ARequestDoesNotChooseTheUpstreamOrTheKey(t *testing.T) {
+	for _, field := range []string{"api_base", "base_url", "api_key", "api_version", "endpoint", "organization", `api\u005fbase`} {
+		body := `{"model":"m","` + field + `":"http://evil.example","messages":[{"role":"user","content":"hello"}]}`
+		for _, provider := range []string{"openai", "anthropic", "bedrock"} {
+			_, _, err := attempt(t, provider, body)
+			if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 400 {
+				t.Errorf("%s to %s: %v", field, provider, err)
+			}
+		}
+	}
+	for _, provider := range []string{"openai", "anthropic", "bedrock"} {
+		_, req, err := attempt(t, provider, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if req.Authority != "provider.example" || req.HasQuery || req.Query != "" || strings.Contains(req.Path, "evil") {
+			t.Errorf("%s: sent to %s %s?%s", provider, req.Authority, req.Path, req.Query)
+		}
+	}
+}
+
+func TestLM002_ExactlyOneCredentialGoesOut(t *testing.T) {
+	for provider, want := range map[string]string{"openai": "Authorization", "anthropic": "X-Api-Key", "bedrock": "Authorization"} {
+		_, req, err := attempt(t, provider, request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		credentials := 0
+		for f := range req.Header.All() {
+			if strings.Contains(f.Value, "mine") {
+				t.Errorf("%s: %s of the client goes out", provider, f.Name)
+			}
+			switch strings.ToLower(f.Name) {
+			case "authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "proxy-authorization":
+				credentials++
+			}
+		}
+		if credentials != 1 || !req.Header.Has(want) {
+			t.Errorf("%s: %d credentials, %s: %v", provider, credentials, want, req.Header.Has(want))
+		}
+	}
+}
+
+// TestLM003_ARedirectIsNotFollowed has the client get neither the redirect nor
+// where it leads; LM-025 asks the same of other statuses that are no answer.
+func TestLM003_ARedirectIsNotFollowed(t *testing.T) {
+	for _, status := range []int{301, 302, 303, 307, 308, 304, 300} {
+		a, _, err := attempt(t, "openai", request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp := answer(status, "text/html", "<a href=\"http://evil.example\">moved</a>")
+		resp.Header.Add("Location", "http://evil.example/v1/chat/completions")
+		err = a.Answer(resp, time.Unix(1, 0))
+		if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 502 || strings.Contains(e.Message, "evil") || resp.Header.Has("Location") {
+			t.Errorf("%d: %v, %v", status, err, resp.Header)
+		}
+	}
+}
+
+func TestLM004_WhatAProviderEchoesHoldsNoSecret(t *testing.T) {
+	echo := "denied: Authorization: Bearer sk-secret, key aws+secret/key, token aws-token"
+	quoted, _ := json.Marshal(echo)
+	for provider, body := range map[string]string{
+		"openai":    `{"error":{"message":` + string(quoted) + `,"type":"invalid_request_error","code":"sk-secret","param":"sk-secret"}}`,
+		"anthropic": `{"type":"error","error":{"type":"permission_error","message":` + string(quoted) + `}}`,
+		"bedrock":   `{"message":` + string(quoted) + `}`,
+	} {
+		for kind, text := range map[string]string{"JSON": body, "Text": echo, "HTML": "<pre>" + echo + "</pre>", "Long": strings.Repeat(echo, 10_000), "Cut": strings.Repeat("x", 4<<10-8) + secretOf(provider)} {
+			t.Run(provider+kind, func(t *testing.T) {
+				a, _, err := attempt(t, provider, request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp := answer(403, "application/json", text)
+				if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+					t.Fatal(err)
+				}
+				b, err := io.ReadAll(resp.Body)
+				out := string(b) + fmt.Sprint(a.Err())
+				for _, s := range a.secrets {
+					if strings.Contains(out, s[:7]) {
+						t.Errorf("%q is in %s", s, out[:min(len(out), 500)])
+					}
+				}
+				if err != nil || len(a.secrets) == 0 || len(b) > 8<<10 {
+					t.Errorf("%v, %d secrets, %d bytes", err, len(a.secrets), len(b))
+				}
+			})
+		}
+	}
+}
+
+// secretOf is a secret that a provider is asked with.
+func secretOf(provider string) string {
+	if provider == "bedrock" {
+		return "aws+secret/key"
+	}
+	return "sk-secret"
+}
+
+func TestLM004_NorInTheMiddleOfAStream(t *testing.T) {
+	begun := `data: {"id":"x","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"hi"}}]}` + "\n\n"
+	failed := `data: {"error":{"message":"key sk-secret was revoked","type":"server_error"}}` + "\n\n"
+	for name, stream := range map[string]string{"First": failed, "Later": begun + failed} {
+		t.Run(name, func(t *testing.T) {
+			a, _, err := attempt(t, "openai", `{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp := answer(200, "text/event-stream", stream)
+			out := ""
+			if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+				out = err.Error()
+			} else {
+				b, _ := io.ReadAll(resp.Body)
+				out = string(b)
+			}
+			out += fmt.Sprint(a.Err())
+			if strings.Contains(out, "sk-secret") || !strings.Contains(out, "was revoked") {
+				t.Error(out)
+			}
+		})
+	}
+}
+
+func TestLM006_TheAccountOfTheGatewayIsNotShown(t *testing.T) {
+	for _, status := range []int{200, 429, 500} {
+		a, _, err := attempt(t, "openai", request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp := answer(status, "application/json", `{"id":"x","object":"chat.completion","model":"m","choices":[]}`)
+		for _, name := range []string{
+			"Set-Cookie", "openai-organization", "openai-project", "openai-version", "x-ratelimit-limit-requests", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+			"anthropic-ratelimit-requests-remaining", "anthropic-organization-id", "X-Amzn-Errortype", "Server", "Via", "Alt-Svc", "Strict-Transport-Security", "CF-Ray",
+			"Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "Upgrade", "Location", "WWW-Authenticate", "Access-Control-Allow-Origin",
+		} {
+			resp.Header.Add(name, "account")
+		}
+		resp.Trailer.Add("openai-organization", "account")
+		if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		for f := range resp.Header.All() {
+			if f.Value == "account" {
+				t.Errorf("%d: %s goes to the client", status, f.Name)
+			}
+		}
+		if resp.Trailer.Len() != 0 || !resp.Header.Has("Retry-After") {
+			t.Errorf("%d: trailer %v, header %v", status, resp.Trailer, resp.Header)
+		}
+	}
+}
+
+// TestLM007_NothingThatAClientNamesIsFetched listens where the URLs lead.
+func TestLM007_NothingThatAClientNamesIsFetched(t *testing.T) {
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	visited := make(chan struct{}, 100)
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				close(visited)
+				return
+			}
+			visited <- struct{}{}
+			_ = c.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(ln.Addr().String())
+	for _, url := range []string{
+		"http://169.254.169.254/latest/meta-data/", "file:///etc/passwd", "gopher://127.0.0.1:" + port + "/", "http://127.0.0.1:" + port + "/x.png",
+		"http://[::ffff:127.0.0.1]:" + port + "/x.png", `http://a\@127.0.0.1:` + port + "/", "http://127.0.0.1:" + port + "/#@ok.example",
+		"http://2130706433:" + port + "/", "http://0177.0.0.1:" + port + "/", "http://localhost:" + port + "/x.pdf", "s3://bucket/x.png", "//127.0.0.1:" + port + "/",
+	} {
+		quoted, _ := json.Marshal(url)
+		for _, part := range []string{
+			`{"type":"image_url","image_url":{"url":` + string(quoted) + `}}`,
+			`{"type":"file","file":{"file_data":` + string(quoted) + `}}`,
+			`{"type":"input_audio","input_audio":{"data":` + string(quoted) + `,"format":"mp3"}}`,
+		} {
+			for _, provider := range []string{"openai", "anthropic", "bedrock"} {
+				body := `{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"see"},` + part + `]}]}`
+				a, _, err := attempt(t, provider, body)
+				if e, ok := errors.AsType[*chat.Error](err); err != nil && (!ok || e.Status != 400) {
+					t.Errorf("%s to %s: %v", part, provider, err)
+				}
+				if provider == "openai" && err == nil && !strings.Contains(string(a.Wire.Body), part) {
+					t.Errorf("%s is changed on the way to a provider of the same protocol", part)
+				}
+			}
+		}
+	}
+	_ = ln.Close()
+	for range visited {
+		t.Error("the gateway went where a client pointed")
+	}
+}
