@@ -128,3 +128,13 @@ func TestExample_Providers(t *testing.T) {
 		})
 	}
 }
+
+func TestExample_Streams(t *testing.T) {
+	r := serve(t, example(t, "streams"))
+	if got := r.get(9300, "http://any.example/", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"backend": "echo-1"`) {
+		t.Errorf("over TCP: %+v", got)
+	}
+	if got := r.get(8443, "https://secure.example/", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"backend": "echo-2"`) {
+		t.Errorf("over TLS: %+v", got)
+	}
+}
