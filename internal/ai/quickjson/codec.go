@@ -4,6 +4,7 @@ import (
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"reflect"
+	"sync"
 )
 
 // Codec reads and writes one type of struct. Make one for each type with
@@ -41,7 +42,21 @@ func (c Codec[T]) UnmarshalList(b []byte, v *[]T) error {
 // Marshal returns the JSON form of v. Raw members keep the order of their
 // keys, their numbers and their strings' escapes, and lose white space between.
 // The error is that of encoding/json/v2.
-func (c Codec[T]) Marshal(v *T) ([]byte, error) { return c.Append(make([]byte, 0, 2048), v) }
+func (c Codec[T]) Marshal(v *T) ([]byte, error) {
+	mem := drafts.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else.
+	defer drafts.Put(mem)
+	b, err := c.Append((*mem)[:0], v)
+	if cap(b) <= maxDraft {
+		*mem = b
+	}
+	return append([]byte(nil), b...), err
+}
+
+// drafts hold what is being written, until its length is known. Longer ones
+// than maxDraft are not kept.
+var drafts = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxDraft = 64 << 10
 
 // Append appends what Marshal returns to dst.
 func (c Codec[T]) Append(dst []byte, v *T) ([]byte, error) {

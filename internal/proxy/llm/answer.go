@@ -16,12 +16,10 @@ import (
 )
 
 // maxAnswer is the largest whole answer of a provider, maxError the most that
-// is read of an error, in bytes. minAnswer is the room made for an answer whose
-// length is not known.
+// is read of an error, in bytes.
 const (
 	maxAnswer = 32 << 20
 	maxError  = 64 << 10
-	minAnswer = 2 << 10
 )
 
 // Answer turns the provider's response in resp into the client's. For a stream
@@ -188,16 +186,14 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 		return nil, nil
 	}
 	defer func() { _ = body.Close() }()
-	var out bytes.Buffer
-	out.Grow(int(min(max(length, minAnswer), maxError)) + bytes.MinRead)
-	_, err := out.ReadFrom(io.LimitReader(body, int64(limit)+1))
+	whole, err := upstream.NewReplay(body, length, limit)
 	switch {
 	case errors.Is(err, exchange.ErrClientGone):
 		return nil, gone(err)
 	case err != nil:
 		return nil, brokeOff(err, chat.BadUpstream("the provider's answer broke off"))
 	}
-	return out.Bytes(), nil
+	return whole.Bytes(), nil
 }
 
 // gone is the failure of an answer that nobody waits for any more.
