@@ -41,13 +41,14 @@ type valueMatch struct {
 	regex       *regexp.Regexp // nil: exact
 }
 
-// Prefix returns the part of the path that a prefix rewrite replaces: without
-// a trailing slash, "" for any path and for matches that are no prefix.
+// Prefix returns the part of the path that the match covers, which a prefix
+// rewrite replaces: without a trailing slash where it is a prefix; "" for any
+// path and for regular expressions.
 func (l *Leaf[V]) Prefix() string {
-	if l.kind == pathPrefix {
-		return l.path
+	if l.kind == pathRegex {
+		return ""
 	}
-	return ""
+	return l.path
 }
 
 // Describe returns the match in words, for people.

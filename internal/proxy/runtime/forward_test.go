@@ -346,6 +346,22 @@ func (e *events) Read(p []byte) (int, error) {
 func (e *events) Buffered() int { return 0 }
 func (e *events) Close() error  { return nil }
 
+func TestLLM_ServesAnExactPathOfAnyName(t *testing.T) {
+	exact := func(path string) []ir.Match { return []ir.Match{{Path: ir.PathMatch{Type: ir.MatchExact, Value: path}}} }
+	f := newFixture(t, &ir.Backend{Name: "llm", Endpoints: "llm", LLM: &ir.LLMProvider{Provider: "openai", BasePath: "/v1", Host: "h"}},
+		&ir.Endpoints{Name: "llm", Addresses: []ir.Endpoint{{Host: "10.0.0.1", Port: 1}}},
+		routeOf("r",
+			ir.Rule{Matches: exact("/ai/chat"), LLM: &ir.LLMAction{}, Backends: to("llm")},
+			ir.Rule{Matches: exact("/ai/responses"), LLM: &ir.LLMAction{}, Backends: to("llm")}))
+	for path, want := range map[string]string{"/ai/chat": "/v1/chat/completions", "/ai/responses": "/v1/responses"} {
+		f.to.last.Path = ""
+		f.serve(f.Handler(80, ""), withBody(request80("POST "+path), `{"model":"m","input":"hi","messages":[{"role":"user","content":"hi"}]}`))
+		if f.to.last.Path != want {
+			t.Errorf("%s asked for %q, want %q", path, f.to.last.Path, want)
+		}
+	}
+}
+
 func TestLLM_StreamsEventByEvent(t *testing.T) {
 	chunk := func(content string) []byte {
 		return []byte(`data: {"id":"x","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"` + content + `"}}]}` + "\n\n")
