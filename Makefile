@@ -99,6 +99,7 @@ bench: ## Compare throughput with nginx and httputil.ReverseProxy
 .PHONY: bench-llm
 bench-llm: ## Compare chat completions with a plain proxy pass of the same bytes
 	hack/bench/run.sh -suite llm $(ARGS)
+	hack/bench/run.sh -suite streams $(ARGS)
 
 .PHONY: profile
 profile: ## Measure anew what the compiler should know about the proxy under load

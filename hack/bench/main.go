@@ -81,6 +81,8 @@ func dispatch(args []string) error {
 		return measure(ctx, o, httpSuite)
 	case "llm":
 		return measure(ctx, o, llmSuite)
+	case "streams":
+		return measureStreams(ctx, o)
 	}
 	return fmt.Errorf("-suite: there is no %q", o.suite)
 }

@@ -84,6 +84,15 @@ func (p *process) cpu() time.Duration {
 	return total
 }
 
+// memory is what the process holds in memory (proc(5), VmRSS), in bytes.
+func (p *process) memory() int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.command.Process.Pid))
+	_, after, _ := strings.Cut(string(status), "VmRSS:")
+	kilobytes, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	n, _ := strconv.ParseInt(kilobytes, 10, 64)
+	return n << 10
+}
+
 // cpuOf adds up the time on a processor of each thread (proc(5), schedstat).
 func cpuOf(pid int) time.Duration {
 	var total time.Duration
