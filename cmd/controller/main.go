@@ -8,7 +8,9 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -115,6 +117,9 @@ func parse(args []string) *settings {
 		"log level of the proxies: debug, info, warn or error")
 	f.BoolVar(&s.Infra.AccessLog, "proxy-access-log", false,
 		"have the proxies log every request")
+	f.Func("issuer-networks",
+		"networks such as 10.96.0.0/12,10.244.0.0/16 from which proxies may fetch keys of token issuers, over http too; elsewhere only from public addresses over https",
+		func(list string) error { return parseNetworks(list, &s.Infra.IssuerNetworks) })
 	f.StringVar(&s.metricsAddress, "metrics-address", ":8080",
 		"where /metrics is served; 0 turns it off")
 	f.StringVar(&s.healthAddress, "health-address", ":8081",
@@ -127,6 +132,18 @@ func parse(args []string) *settings {
 	s.Infra.ImagePullPolicy = corev1.PullPolicy(s.pullPolicy)
 	s.Infra.ServiceType = corev1.ServiceType(s.serviceType)
 	return s
+}
+
+// parseNetworks reads prefixes with commas between them.
+func parseNetworks(list string, out *[]netip.Prefix) error {
+	for text := range strings.SplitSeq(list, ",") {
+		network, err := netip.ParsePrefix(strings.TrimSpace(text))
+		if err != nil {
+			return fmt.Errorf("%q is not a network such as 10.96.0.0/12", text)
+		}
+		*out = append(*out, network.Masked())
+	}
+	return nil
 }
 
 func env(name, otherwise string) string {

@@ -36,7 +36,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	}
 	observer := observe.New(options)
 	defer observer.Close()
-	live := server.NewRuntime(observer)
+	live := server.NewRuntime(observer, config.Issuers.Networks)
 	srv := server.New(server.Options{
 		Runtime: live, Observe: observer, Log: log,
 		HeaderTimeout: time.Duration(config.Timeouts.Header),

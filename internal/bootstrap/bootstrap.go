@@ -7,6 +7,7 @@ package bootstrap
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -34,6 +35,7 @@ type Config struct {
 	Metrics string `toml:"metrics,omitempty"`
 	// StateDir holds the last good configuration; empty: none is kept.
 	StateDir string   `toml:"state_dir,omitempty"`
+	Issuers  Issuers  `toml:"issuers,omitempty"`
 	Log      Log      `toml:"log"`
 	Timeouts Timeouts `toml:"timeouts"`
 }
@@ -53,6 +55,13 @@ type Stream struct {
 // File is a mounted configuration.
 type File struct {
 	Path string `toml:"path"`
+}
+
+// Issuers says where keys of token issuers may be fetched besides the internet.
+type Issuers struct {
+	// Networks are those of issuers nearby; keys may come from there over http
+	// too.
+	Networks []netip.Prefix `toml:"networks,omitempty"`
 }
 
 // Log says what is written to standard error and standard output.

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ func TestParse_ReadsWhatMarshalWrote(t *testing.T) {
 	want := Default()
 	want.Node = "gateway/ns/gw"
 	want.Stream = Stream{Servers: []string{"c:15010"}, ServerName: "c", CAFile: "/ca", TokenFile: "/token"}
+	want.Issuers.Networks = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12")}
 	b, err := want.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +21,7 @@ func TestParse_ReadsWhatMarshalWrote(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, b)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -31,6 +33,7 @@ func TestParse_NamesTheWrongField(t *testing.T) {
 		"NoPath":        {`source = "file"`, "file.path"},
 		"UnknownSource": {`source = "etcd"`, "source"},
 		"BadDuration":   {"node = \"n\"\n[timeouts]\nidle = \"soon\"", "soon"},
+		"BadNetwork":    {"node = \"n\"\n[issuers]\nnetworks = [\"everywhere\"]", "everywhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse([]byte(c.in))

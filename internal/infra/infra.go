@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -58,6 +59,9 @@ type Options struct {
 	// LogLevel and AccessLog are the proxies' (see package bootstrap).
 	LogLevel  string
 	AccessLog bool
+	// IssuerNetworks are where the proxies may fetch keys of token issuers
+	// besides the internet.
+	IssuerNetworks []netip.Prefix
 }
 
 // Input is what the objects of one Gateway follow from.
@@ -180,6 +184,7 @@ func (in Input) bootstrap() bootstrap.Config {
 	}
 	c.Metrics = fmt.Sprintf(":%d", MetricsPort)
 	c.StateDir = stateDir
+	c.Issuers.Networks = in.IssuerNetworks
 	c.Log.Level = cmp.Or(in.LogLevel, c.Log.Level)
 	c.Log.Access = in.AccessLog
 	c.Timeouts.Drain = bootstrap.Duration(drainSeconds * time.Second)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/jwks"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/server"
@@ -69,7 +70,7 @@ func (f *fleet) apply(ctx context.Context, r engine.Result) {
 
 // start makes the data plane of a new Gateway.
 func (f *fleet) start(ctx context.Context) *gateway {
-	g := &gateway{runtime: server.NewRuntime(f.observer), stop: func() {}}
+	g := &gateway{runtime: server.NewRuntime(f.observer, jwks.Local()), stop: func() {}}
 	if g.apply = g.runtime.Apply; !f.serve {
 		return g
 	}

@@ -2,12 +2,13 @@ package jwks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -17,46 +18,62 @@ const (
 	fetchTimeout = 5 * time.Second
 )
 
-// Fetcher returns a function that gets a document over https, or over http
-// where insecure allows it: for five seconds at most and one mebibyte at most,
-// without credentials, proxies or redirects. allow says which addresses may be
-// dialled; it is asked with the address that a name was resolved to, so that a
-// name cannot change its mind in between.
-func Fetcher(allow func(netip.Addr) bool, insecure bool) func(context.Context, string) ([]byte, error) {
+// Fetcher returns a function that gets a document: for five seconds at most and
+// one mebibyte at most, without credentials, proxies or redirects. Over https it
+// may come from the internet at large and from the networks in inside, over http
+// from those alone. What counts is the address that is dialled, so that a name
+// cannot change its mind in between.
+func Fetcher(inside []netip.Prefix) func(ctx context.Context, url string) ([]byte, error) {
+	return fetcher(inside, fetchTimeout)
+}
+
+func fetcher(inside []netip.Prefix, timeout time.Duration) func(context.Context, string) ([]byte, error) {
+	within := func(a netip.Addr) bool {
+		return slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Contains(a) })
+	}
+	secure := newClient(func(a netip.Addr) bool { return public(a) || within(a) }, timeout)
+	plain := newClient(within, timeout)
+	return func(ctx context.Context, url string) ([]byte, error) {
+		client := plain
+		if strings.HasPrefix(strings.ToLower(url), "https:") {
+			client = secure
+		}
+		return get(ctx, client, url)
+	}
+}
+
+// newClient returns a client that dials addresses that allow says yes to.
+func newClient(allow func(netip.Addr) bool, timeout time.Duration) *http.Client {
 	dialer := &net.Dialer{
-		Timeout: fetchTimeout,
+		Timeout: timeout,
 		Control: func(_, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil {
 				return fmt.Errorf("address %q: %w", address, err)
 			}
 			if !allow(to.Addr().Unmap()) {
-				return fmt.Errorf("keys may not be fetched from %s", to.Addr())
+				return fmt.Errorf("keys may not be fetched from %s: it is not in a network of token issuers", to.Addr())
 			}
 			return nil
 		},
 	}
-	client := &http.Client{
-		Timeout: fetchTimeout,
+	return &http.Client{
+		Timeout: timeout,
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 64 << 10,
-			TLSHandshakeTimeout:    fetchTimeout,
+			TLSHandshakeTimeout:    timeout,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return func(ctx context.Context, url string) ([]byte, error) { return get(ctx, client, url, insecure) }
 }
 
-func get(ctx context.Context, client *http.Client, url string, insecure bool) ([]byte, error) {
+func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("fetch keys: %w", err)
-	}
-	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !insecure) {
-		return nil, errors.New("fetch keys: the URL is not https")
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	req.Header.Set("Accept-Encoding", "identity")
@@ -81,24 +98,29 @@ func get(ctx context.Context, client *http.Client, url string, insecure bool) ([
 	return body, nil
 }
 
-// Public says whether an address is one of the internet at large: neither this
+// public says whether an address is one of the internet at large: neither this
 // machine, nor its link, nor a private or shared network, nor a multicast group.
-func Public(a netip.Addr) bool {
-	a = a.Unmap()
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !shared.Contains(a) && !reserved.Contains(a) && !benchmark.Contains(a)
+func public(a netip.Addr) bool {
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(special(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// NotThisMachine says whether an address is neither this machine's own nor one
-// of its link, where clouds keep their metadata. Issuers in the cluster have
-// such addresses.
-func NotThisMachine(a netip.Addr) bool {
-	a = a.Unmap()
-	return a.IsGlobalUnicast() && a != metadata6 && !reserved.Contains(a)
+// special are networks that look public and are not.
+func special() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("100.64.0.0/10"), // shared, RFC 6598
+		netip.MustParsePrefix("198.18.0.0/15"), // benchmarks, RFC 2544
+		netip.MustParsePrefix("240.0.0.0/4"),   // reserved, RFC 1112
+		netip.MustParsePrefix("64:ff9b::/96"),  // IPv4 behind NAT64, RFC 6052
+		netip.MustParsePrefix("64:ff9b:1::/48"),
+		netip.MustParsePrefix("2002::/16"), // IPv4 in 6to4, RFC 3056
+	}
 }
 
-var (
-	shared    = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
-	reserved  = netip.MustParsePrefix("240.0.0.0/4")   // RFC 1112
-	benchmark = netip.MustParsePrefix("198.18.0.0/15") // RFC 2544
-	metadata6 = netip.MustParseAddr("fd00:ec2::254")
-)
+// Local are the networks of a gateway that its user runs on a machine of their
+// own: the machine itself, and private networks.
+func Local() []netip.Prefix {
+	return []netip.Prefix{
+		netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	}
+}

@@ -107,9 +107,9 @@ func (r *Remote) Keys() *jwt.KeySet {
 	return f.set
 }
 
-// Unknown asks for newer keys, for a token that names one that is not among
-// them. It does not wait.
-func (r *Remote) Unknown(string) {
+// Unknown asks for newer keys, for a token that none of them has signed. It does
+// not wait.
+func (r *Remote) Unknown() {
 	select {
 	case r.wake <- struct{}{}:
 	default: // one fetch is asked for already

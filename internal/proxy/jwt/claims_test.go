@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	gojwt "github.com/golang-jwt/jwt/v5"
 )
 
 func TestJW017_PayloadJSON(t *testing.T) {
@@ -176,10 +178,17 @@ func TestJW030_NoKeys(t *testing.T) {
 }
 
 func TestJW032_UnknownKeyIsReported(t *testing.T) {
-	v, asked := verifier(everyKey(t)), ""
-	v.Issuers[0].Unknown = func(kid string) { asked = kid }
-	if _, _, err := v.Verify(token(t, map[string]any{"kid": "new"}, claimsWith(nil)), start); err == nil || asked != "new" {
-		t.Errorf("got %v, asked for %q", err, asked)
+	v, asked := verifier(everyKey(t)), 0
+	v.Issuers[0].Unknown = func() { asked++ }
+	good := token(t, nil, claimsWith(nil))
+	sameName := sign(t, gojwt.SigningMethodES256, otherKey(t), []byte(`{"alg":"ES256","kid":"p256"}`), marshal(t, claimsWith(nil)))
+	for i, tok := range []string{token(t, map[string]any{"kid": "new"}, claimsWith(nil)), sameName} {
+		if _, _, err := v.Verify(tok, start); err == nil || asked != i+1 {
+			t.Errorf("got %v, asked %d times", err, asked)
+		}
+	}
+	if _, _, err := v.Verify(good, start); err != nil || asked != 2 {
+		t.Errorf("got %v, asked %d times", err, asked)
 	}
 }
 

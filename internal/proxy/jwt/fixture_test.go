@@ -50,6 +50,16 @@ var known = sync.OnceValue(func() identity {
 	return identity{r, p256, p384, ed}
 })
 
+// otherKey is a key that the issuer does not have.
+func otherKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // public returns a key as a JWK.

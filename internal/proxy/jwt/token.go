@@ -44,11 +44,11 @@ type Issuer struct {
 	Audiences []string
 	// Algorithms limits Algorithms(); empty: all of them.
 	Algorithms []string
-	// Keys returns the issuer's keys, or nil while none are known. unknown asks
-	// for newer ones, because a token names a key that is not among them.
+	// Keys returns the issuer's keys, or nil while none are known.
 	Keys func() *KeySet
-	// Unknown is told of a key identifier that is not among Keys.
-	Unknown func(kid string)
+	// Unknown is told of a token that none of Keys has signed, so that newer
+	// ones are asked for; nil: nobody is.
+	Unknown func()
 }
 
 // Verifier says whether tokens are valid. It is immutable.
@@ -184,9 +184,7 @@ func (i *Issuer) signed(token string, h *header) error {
 	}
 	candidates := keys.candidates(h.Kid, h.Alg)
 	if len(candidates) == 0 {
-		if h.Kid != nil && i.Unknown != nil {
-			i.Unknown(*h.Kid)
-		}
+		i.unknown()
 		return errors.New("no key of the issuer fits the token")
 	}
 	parser := gojwt.NewParser(gojwt.WithValidMethods([]string{h.Alg}), gojwt.WithStrictDecoding(), gojwt.WithoutClaimsValidation())
@@ -198,9 +196,16 @@ func (i *Issuer) signed(token string, h *header) error {
 		return set, nil
 	})
 	if err != nil {
+		i.unknown() // the issuer may have new material under an old name
 		return errors.New("the token's signature is not valid")
 	}
 	return nil
+}
+
+func (i *Issuer) unknown() {
+	if i.Unknown != nil {
+		i.Unknown()
+	}
 }
 
 func verificationKey(k crypto.PublicKey) gojwt.VerificationKey { return k }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"net/netip"
 	"runtime/debug"
 
 	"github.com/citoroute/citoroute/internal/proxy/awsauth"
@@ -16,14 +17,14 @@ import (
 )
 
 // NewRuntime returns an empty runtime that reaches backends over this
-// repository's codecs, fetches the keys of token issuers over https from any
-// address but this machine's, gets AWS credentials through AWS's SDK, and tells
-// o of every exchange: what Options.Runtime is in a program.
-func NewRuntime(o *observe.Observer) *runtime.Runtime {
+// repository's codecs, fetches the keys of token issuers from the internet over
+// https and from the networks in issuers, gets AWS credentials through AWS's
+// SDK, and tells o of every exchange: what Options.Runtime is in a program.
+func NewRuntime(o *observe.Observer, issuers []netip.Prefix) *runtime.Runtime {
 	http1 := h1.NewTransport(h1.Options{})
 	return runtime.New(runtime.Options{
 		HTTP1: http1, HTTP2: h2.NewTransport(http1), Observer: o, LLMMemory: llmMemory(),
-		Keys: jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(jwks.NotThisMachine, false), Log: slog.Default()}),
+		Keys: jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(issuers), Log: slog.Default()}),
 		AWS:  awsauth.NewStore(awsauth.Options{Fetch: chain.Fetch, Rand: rand.Uint64, Log: slog.Default()}),
 	})
 }

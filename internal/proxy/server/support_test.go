@@ -30,7 +30,9 @@ const timeout = 10 * time.Second
 func start(t *testing.T, opts Options) (srv *Server, stop func()) {
 	t.Helper()
 	opts.Observe = observe.New(observe.Options{})
-	opts.Runtime = NewRuntime(opts.Observe)
+	if opts.Runtime == nil {
+		opts.Runtime = NewRuntime(opts.Observe, nil)
+	}
 	opts.Bind = netip.MustParseAddr("127.0.0.1")
 	if opts.Port == nil {
 		opts.Port = func(uint16) uint16 { return 0 }
