@@ -12,6 +12,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -125,7 +126,7 @@ func (r *Refusal) Challenge() string {
 // first, whatever becomes of the request, and set from the token after. The
 // error is a *Refusal.
 func (g *Gate) Enter(req *exchange.Request, now time.Time) (Caller, error) {
-	g.Clean(&req.Header)
+	g.Strip(req)
 	token, err := jwt.Bearer(req.Header.Values("Authorization"))
 	if err != nil {
 		return Caller{}, &Refusal{err}
@@ -142,12 +143,20 @@ func (g *Gate) Enter(req *exchange.Request, now time.Time) (Caller, error) {
 	return Caller{claims: claims}, nil
 }
 
-// Clean removes the fields that carry claims, which a client must not set, in
-// every spelling that a backend may take for them.
-func (g *Gate) Clean(h *exchange.Header) {
+// Strip removes the fields that carry claims, which a client must not set, in
+// every spelling that a backend may take for them: from the header at once, and
+// from the trailer when the body has been read.
+func (g *Gate) Strip(req *exchange.Request) {
 	if len(g.strip) == 0 {
 		return
 	}
+	g.clean(&req.Header)
+	if req.Body != nil {
+		req.Body = &strippedBody{req.Body, g, &req.Trailer}
+	}
+}
+
+func (g *Gate) clean(h *exchange.Header) {
 	h.Filter(func(f exchange.Field) bool {
 		for _, name := range g.strip {
 			if exchange.EqualFold(f.Name, name) || headers.IsAlias(f.Name, name) {
@@ -156,4 +165,20 @@ func (g *Gate) Clean(h *exchange.Header) {
 		}
 		return true
 	})
+}
+
+// strippedBody is a body whose trailer is cleaned at its end.
+type strippedBody struct {
+	exchange.Body
+	gate    *Gate
+	trailer *exchange.Header
+}
+
+// Read implements io.Reader.
+func (b *strippedBody) Read(p []byte) (int, error) {
+	n, err := b.Body.Read(p)
+	if err == io.EOF {
+		b.gate.clean(b.trailer)
+	}
+	return n, err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,42 @@ func TestJW027_ClientSentClaimHeaders(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// trailing is a body that ends with trailer fields.
+type trailing struct{ req *exchange.Request }
+
+func (b *trailing) Read([]byte) (int, error) {
+	b.req.Trailer.Add("x_user", "admin")
+	b.req.Trailer.Add("X-User", "admin")
+	b.req.Trailer.Add("Checksum", "kept")
+	return 0, io.EOF
+}
+func (*trailing) Buffered() int { return 0 }
+func (*trailing) Close() error  { return nil }
+
+func TestJW027_ClaimHeadersInTheTrailer(t *testing.T) {
+	g, sign := issuer(t)
+	req := request("Authorization", "Bearer "+sign(gojwt.MapClaims{"sub": "u"}))
+	req.Body = &trailing{req}
+	if _, err := g.Enter(req, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(req.Body); err != nil {
+		t.Fatal(err)
+	}
+	if req.Trailer.Len() != 1 || !req.Trailer.Has("Checksum") {
+		t.Errorf("the trailer is %v", req.Trailer)
+	}
+}
+
+func TestJW028_AnInvalidTokenIsNotAnonymous(t *testing.T) {
+	g, sign := issuer(t)
+	for name, field := range map[string]string{"Garbage": "Bearer x", "Empty": "Bearer ", "Forged": "Bearer " + sign(gojwt.MapClaims{"sub": "u"}) + "A"} {
+		if caller, err := g.Enter(request("Authorization", field), now); err == nil || caller.claims != nil {
+			t.Errorf("%s: got %v", name, caller)
+		}
 	}
 }
 

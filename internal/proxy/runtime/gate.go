@@ -80,7 +80,7 @@ func (st *state) bypass(ex *exchange.Exchange, gates []*gate) error {
 		case g.auth == nil:
 			return st.rt.refuse.unauthorized
 		default:
-			g.auth.Clean(&ex.Request.Header)
+			g.auth.Strip(&ex.Request)
 		}
 	}
 	return nil
