@@ -8,6 +8,9 @@ type Policy struct {
 	JWT    *JWT   `json:"jwt,omitempty"`
 	// Consumer says who a caller is.
 	Consumer *Consumer `json:"consumer,omitempty"`
+	// Limits and Prices are of LLM rules: see [LLMAction].
+	Limits *LimitPolicy `json:"limits,omitempty"`
+	Prices *PriceTable  `json:"prices,omitempty"`
 }
 
 // ResourceType implements [Resource].

@@ -1,0 +1,156 @@
+package limit
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/llm/model"
+)
+
+// Unit is what a limit counts.
+type Unit uint8
+
+// The units.
+const (
+	Requests Unit = iota
+	Tokens        // input and output
+	InputTokens
+	OutputTokens
+	Cost // nano-dollars
+	units
+)
+
+// Amounts are how much there is of each unit.
+type Amounts [units]int64
+
+// AmountsOf returns what one request has used.
+func AmountsOf(u chat.Usage, cost int64) Amounts {
+	return Amounts{Requests: 1, Tokens: add(u.Prompt, u.Completion), InputTokens: u.Prompt, OutputTokens: u.Completion, Cost: cost}
+}
+
+// Limit is one limit of a policy.
+type Limit struct {
+	// ID names what the limit counts, whatever its amount is.
+	ID           string
+	Policy, Name string
+	Unit         Unit
+	Window       Window
+	Amount       int64
+
+	perConsumer, perRoute bool
+	consumers, models     []string // empty: all
+}
+
+// Policy is a set of limits that are counted in one store.
+type Policy struct {
+	Name   string
+	Limits []Limit
+	Store  Store
+	// Open lets requests pass, uncounted, while the store cannot be reached.
+	Open bool
+	// MaxOutput is the most output tokens that a request reserves for each
+	// answer that it asks for, and what it reserves where it sets no maximum.
+	MaxOutput int64
+}
+
+// NewPolicy compiles a policy. The error names the limit at fault.
+func NewPolicy(p *ir.Policy, store Store) (*Policy, error) {
+	out := &Policy{Name: p.Source.Namespace + "/" + p.Source.Name, Store: store, Open: p.Limits.Open, MaxOutput: p.Limits.MaxOutput}
+	for i := range p.Limits.Limits {
+		l, err := newLimit(out.Name, &p.Limits.Limits[i])
+		if err != nil {
+			return nil, fmt.Errorf("limit %q: %w", p.Limits.Limits[i].Name, err)
+		}
+		out.Limits = append(out.Limits, l)
+	}
+	return out, nil
+}
+
+func newLimit(policy string, in *ir.Limit) (Limit, error) {
+	l := Limit{Policy: policy, Name: in.Name, Amount: in.Amount, consumers: in.Consumers, models: in.Models}
+	switch in.Unit {
+	case ir.LimitRequests:
+		l.Unit = Requests
+	case ir.LimitTokens:
+		l.Unit = Tokens
+	case ir.LimitInputTokens:
+		l.Unit = InputTokens
+	case ir.LimitOutputTokens:
+		l.Unit = OutputTokens
+	case ir.LimitUSD:
+		l.Unit = Cost
+	default:
+		return l, fmt.Errorf("unit %q is not known", in.Unit)
+	}
+	switch in.Per {
+	case ir.PerMinute:
+		l.Window = Minute
+	case ir.PerHour:
+		l.Window = Hour
+	case ir.PerDay:
+		l.Window = Day
+	case ir.PerMonth:
+		l.Window = Month
+	default:
+		return l, fmt.Errorf("window %q is not known", in.Per)
+	}
+	switch in.Scope {
+	case ir.ScopeShared:
+	case ir.ScopeConsumer:
+		l.perConsumer = true
+	case ir.ScopeRoute:
+		l.perRoute = true
+	case ir.ScopeConsumerAndRoute:
+		l.perConsumer, l.perRoute = true, true
+	default:
+		return l, fmt.Errorf("scope %q is not known", in.Scope)
+	}
+	l.ID = fmt.Sprintf("%s/%s/%s/%s", policy, in.Name, in.Unit, in.Per)
+	return l, nil
+}
+
+// applies says whether the limit counts a request.
+func (l *Limit) applies(r *Request) bool {
+	if len(l.consumers) > 0 && !slices.Contains(l.consumers, r.Consumer) {
+		return false
+	}
+	return len(l.models) == 0 || slices.ContainsFunc(l.models, func(p string) bool { return model.Match(p, r.Model) })
+}
+
+// key names the counter of a request. Who is not known shares one with all
+// others who are not, on that route.
+func (l *Limit) key(r *Request) Key {
+	k := Key{Limit: l.ID}
+	if l.perConsumer {
+		k.Consumer = r.Consumer
+	}
+	if l.perRoute || l.perConsumer && r.Consumer == "" {
+		k.Route = r.Route
+	}
+	return k
+}
+
+// Request is what is known of a request before it is put to a provider.
+type Request struct {
+	// Consumer is who is known to call, by what was verified; empty: nobody is.
+	Consumer string
+	// Route names the route, Model is what the client asks for.
+	Route, Model string
+	// Input is an estimate of the prompt, in tokens. Output is the most that
+	// each of Choices answers may have, 0 where the client did not say.
+	Input, Output, Choices int64
+	// Cost is what a usage costs at most, in nano-dollars; ok is false where
+	// the price is not known.
+	Cost func(chat.Usage) (nano int64, ok bool)
+}
+
+// Usage is the most that the request is expected to use.
+func (r *Request) Usage(maxOutput int64) chat.Usage {
+	output := maxOutput
+	if r.Output > 0 {
+		output = min(r.Output, maxOutput)
+	}
+	return chat.Usage{Prompt: r.Input, Completion: output * r.Choices}
+}
