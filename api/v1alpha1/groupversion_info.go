@@ -19,6 +19,8 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&Consumer{}, &ConsumerList{},
 		&JWTValidationPolicy{}, &JWTValidationPolicyList{},
 		&LLMBackend{}, &LLMBackendList{},
+		&LLMLimitPolicy{}, &LLMLimitPolicyList{},
+		&LLMPriceTable{}, &LLMPriceTableList{},
 		&LLMRoute{}, &LLMRouteList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)

@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -124,5 +125,25 @@ func expectGoType(object *unstructured.Unstructured) {
 	Expect(runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object.Object, typed, true)).To(Succeed())
 	back, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(back["spec"]).To(Equal(object.Object["spec"]))
+	Expect(canonical("spec", back["spec"])).To(Equal(canonical("spec", object.Object["spec"])))
+}
+
+// canonical returns value with the one form of the quantities in it.
+func canonical(field string, value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for name := range v {
+			v[name] = canonical(name, v[name])
+		}
+	case []any:
+		for i := range v {
+			v[i] = canonical(field, v[i])
+		}
+	default:
+		if field == "amount" {
+			q := resource.MustParse(fmt.Sprint(v))
+			return q.String()
+		}
+	}
+	return value
 }

@@ -36,7 +36,7 @@ const (
 // +kubebuilder:rbac:groups="",resources=namespaces;services;secrets;configmaps,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses;gateways;listenersets;httproutes;grpcroutes;tlsroutes;tcproutes;udproutes;referencegrants;backendtlspolicies,verbs=get;list;watch
-// +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes;llmbackends;consumers;jwtvalidationpolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes;llmbackends;consumers;jwtvalidationpolicies;llmlimitpolicies;llmpricetables,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 
 // Feed notes the events of all informers in the World. It runs in every

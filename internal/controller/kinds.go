@@ -58,5 +58,7 @@ func sources() []source {
 		{ours.WithKind("LLMBackend"), &v1alpha1.LLMBackend{}},
 		{ours.WithKind("Consumer"), &v1alpha1.Consumer{}},
 		{ours.WithKind("JWTValidationPolicy"), &v1alpha1.JWTValidationPolicy{}},
+		{ours.WithKind("LLMLimitPolicy"), &v1alpha1.LLMLimitPolicy{}},
+		{ours.WithKind("LLMPriceTable"), &v1alpha1.LLMPriceTable{}},
 	}
 }
