@@ -1,7 +1,7 @@
 package v1alpha1
 
 // Condition types and reasons of the kinds of this package. An LLMRoute uses
-// Gateway API's route conditions, a JWTValidationPolicy its policy conditions.
+// Gateway API's route conditions, the policies use its policy conditions.
 const (
 	// ConditionAccepted says whether the specification is usable.
 	ConditionAccepted = "Accepted"
@@ -26,4 +26,7 @@ const (
 	// lacks a key that the provider needs, or holds something else than hashes of
 	// a Consumer's keys.
 	ReasonInvalidCredentials = "InvalidCredentials"
+	// ReasonNoPrices is used with ResolvedRefs=False where an LLMLimitPolicy
+	// counts USD and no LLMPriceTable is in force.
+	ReasonNoPrices = "NoPrices"
 )

@@ -79,12 +79,20 @@ func stageOf(kind translate.Kind) (stage, bool) {
 	switch kind {
 	case translate.KindGatewayClass, translate.KindGateway:
 		return stageGateway, true
-	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindTLSRoute, translate.KindTCPRoute, translate.KindUDPRoute,
-		translate.KindLLMRoute,
-		translate.KindLLMBackend, translate.KindConsumer, translate.KindJWTPolicy:
+	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindTLSRoute, translate.KindTCPRoute, translate.KindUDPRoute, translate.KindLLMRoute:
 		return stageObject, true
 	default:
-		return 0, false
+		return stageObject, isPolicy(kind)
+	}
+}
+
+// isPolicy says that [translate.Policy] is the function for objects of a kind.
+func isPolicy(kind translate.Kind) bool {
+	switch kind {
+	case translate.KindLLMBackend, translate.KindConsumer, translate.KindJWTPolicy, translate.KindLLMLimitPolicy, translate.KindLLMPriceTable:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -99,7 +107,7 @@ func (e *Engine) run(u *unit) translate.Output {
 		out = translate.GatewayClass(r, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGateway:
 		out = translate.Gateway(r, u.id.key, e.options)
-	case u.id.key.Kind == translate.KindLLMBackend, u.id.key.Kind == translate.KindConsumer, u.id.key.Kind == translate.KindJWTPolicy:
+	case isPolicy(u.id.key.Kind):
 		out = translate.Policy(r, u.id.key, e.options)
 	default:
 		out = translate.Route(r, u.id.key, e.options)

@@ -32,6 +32,10 @@ type Listener struct {
 	TLS      *ServerTLS `json:"tls,omitempty"` // set for HTTPS and TLS
 	// Policies names the policies that apply to every route of the listener.
 	Policies []string `json:"policies,omitempty"`
+	// Limits names the LimitPolicies of all LLM rules of the listener, besides
+	// their own; Prices the PriceTable of those that have none.
+	Limits []string `json:"limits,omitempty"`
+	Prices string   `json:"prices,omitempty"`
 }
 
 // ResourceType implements [Resource].

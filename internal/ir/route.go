@@ -133,6 +133,11 @@ type LLMAction struct {
 	Failover LLMFailover `json:"failover,omitzero"`
 	// HideBackend leaves the name of the backend out of responses.
 	HideBackend bool `json:"hideBackend,omitempty"`
+	// Limits names the policies whose limits a request must find room in, each
+	// with a LimitPolicy. Prices names the one with the PriceTable; empty: the
+	// listener's.
+	Limits []string `json:"limits,omitempty"`
+	Prices string   `json:"prices,omitempty"`
 }
 
 // LLMFailover says when another backend of an LLM rule is asked.

@@ -51,21 +51,36 @@ func Compute(obj translate.Object, report translate.Report, facts Facts, now met
 		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *v1alpha1.LLMRoute:
 		o.Status.Parents = c.parents(o.Status.Parents, report)
-	case *gatewayv1.BackendTLSPolicy:
-		o.Status.Ancestors = c.ancestors(o.Status.Ancestors, report, policyDefaults())
-	case *v1alpha1.JWTValidationPolicy:
-		o.Status.Ancestors = c.ancestors(o.Status.Ancestors, report, policyDefaults())
 	case *v1alpha1.LLMBackend:
 		o.Status.Conditions = c.conditions(o.Status.Conditions, resolvedDefaults(), nil, report.Findings)
 	case *v1alpha1.Consumer:
 		o.Status.Conditions = c.conditions(o.Status.Conditions, resolvedDefaults(), nil, report.Findings)
 	default:
-		return obj, false
+		if !c.policy(updated, report) {
+			return obj, false
+		}
 	}
 	if equality.Semantic.DeepEqual(obj, updated) {
 		return obj, false
 	}
 	return updated, true
+}
+
+// policy computes the status of a policy; ok is false for any other kind.
+func (c clock) policy(o translate.Object, report translate.Report) (ok bool) {
+	switch o := o.(type) {
+	case *gatewayv1.BackendTLSPolicy:
+		o.Status.Ancestors = c.ancestors(o.Status.Ancestors, report, policyDefaults())
+	case *v1alpha1.JWTValidationPolicy:
+		o.Status.Ancestors = c.ancestors(o.Status.Ancestors, report, policyDefaults())
+	case *v1alpha1.LLMLimitPolicy:
+		o.Status.Ancestors = c.ancestors(o.Status.Ancestors, report, policyDefaults())
+	case *v1alpha1.LLMPriceTable:
+		o.Status.Ancestors = c.ancestors(o.Status.Ancestors, report, policyDefaults()[:1])
+	default:
+		return false
+	}
+	return true
 }
 
 func (c clock) gatewayClass(o *gatewayv1.GatewayClass, report translate.Report) {

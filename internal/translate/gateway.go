@@ -50,6 +50,7 @@ func Gateway(r Reader, key Key, options Options) Output {
 	}
 	t.checkOverlaps()
 	t.applyPolicies()
+	t.applyLLMPolicies()
 	return t.output()
 }
 
@@ -229,5 +230,7 @@ func (l *listener) resource() *ir.Listener {
 		Hostname: l.hostname,
 		TLS:      l.tls,
 		Policies: l.policies,
+		Limits:   l.limits,
+		Prices:   l.prices,
 	}
 }

@@ -14,7 +14,7 @@ func groupOf(kind Kind) string {
 	switch kind {
 	case KindService, KindSecret, KindConfigMap, KindNamespace:
 		return corev1.GroupName
-	case KindLLMRoute, KindLLMBackend, KindConsumer, KindJWTPolicy:
+	case KindLLMRoute, KindLLMBackend, KindConsumer, KindJWTPolicy, KindLLMLimitPolicy, KindLLMPriceTable:
 		return v1alpha1.GroupName
 	default:
 		return gatewayv1.GroupName

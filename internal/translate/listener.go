@@ -20,6 +20,8 @@ type listener struct {
 	kinds    []gatewayv1.RouteGroupKind
 	tls      *ir.ServerTLS
 	policies []string // names of resources
+	limits   []string // the same
+	prices   string   // the same
 	findings []Finding
 	// accepted says that routes may be bound, resolved that all references are
 	// good, served that proxies get the listener.

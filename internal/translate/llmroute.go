@@ -25,7 +25,7 @@ func llmRoute(r Reader, key Key, object *v1alpha1.LLMRoute) *route {
 	t.checkHostnames()
 	b := ruleBuilder{reader: r, from: key, field: "spec"}
 	b.rule.Name = "0"
-	b.rule.LLM = &ir.LLMAction{}
+	b.rule.LLM = &ir.LLMAction{Limits: limitsFor(r, key, ""), Prices: pricesFor(r, key, "")}
 	b.llmPath(object.Spec.Path)
 	b.llmBody(object.Spec.MaxRequestBody)
 	for i, ref := range object.Spec.BackendRefs {

@@ -15,6 +15,8 @@ const (
 	prefixLLM       = "llm/"
 	prefixJWT       = "jwtvalidationpolicy/"
 	prefixConsumer  = "consumer/"
+	prefixLimits    = "llmlimitpolicy/"
+	prefixPrices    = "llmpricetable/"
 	prefixSecret    = "secret/"
 	prefixConfigMap = "configmap/"
 	// prefixAPIKeys marks what proxies get of a Secret with hashes of keys.

@@ -44,6 +44,8 @@ const (
 	KindLLMBackend       Kind = "LLMBackend"
 	KindConsumer         Kind = "Consumer"
 	KindJWTPolicy        Kind = "JWTValidationPolicy"
+	KindLLMLimitPolicy   Kind = "LLMLimitPolicy"
+	KindLLMPriceTable    Kind = "LLMPriceTable"
 )
 
 // Key names one object. Namespace is empty for cluster-scoped kinds.
@@ -132,6 +134,10 @@ func ownKind(o Object) Kind {
 		return KindConsumer
 	case *v1alpha1.JWTValidationPolicy:
 		return KindJWTPolicy
+	case *v1alpha1.LLMLimitPolicy:
+		return KindLLMLimitPolicy
+	case *v1alpha1.LLMPriceTable:
+		return KindLLMPriceTable
 	}
 	return ""
 }

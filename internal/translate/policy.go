@@ -16,7 +16,7 @@ import (
 // Policy reports on an object of our own that is neither Gateway nor route. Its
 // resources are made when something refers to them.
 func Policy(r Reader, key Key, options Options) Output {
-	report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true}
+	var report Report
 	switch o := r.Get(key).(type) {
 	case *v1alpha1.LLMBackend:
 		report.Findings = resolveLLM(r, key, o).findings
@@ -24,9 +24,14 @@ func Policy(r Reader, key Key, options Options) Output {
 		_, report.Findings = resolveConsumer(r, key, o)
 	case *v1alpha1.JWTValidationPolicy:
 		reportJWT(r, key, o, &report)
+	case *v1alpha1.LLMLimitPolicy:
+		report = reportLimits(r, key, o)
+	case *v1alpha1.LLMPriceTable:
+		report = reportPrices(r, key, o)
 	default:
 		return Output{}
 	}
+	report.ControllerName, report.Managed = gatewayv1.GatewayController(options.ControllerName), true
 	return Output{Reports: []ObjectReport{{key, report}}}
 }
 

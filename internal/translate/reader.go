@@ -43,6 +43,7 @@ const (
 	EndpointSlicesOf      Relation = "EndpointSlicesOf"      // a Service
 	BackendTLSPoliciesFor Relation = "BackendTLSPoliciesFor" // a Service
 	JWTPoliciesFor        Relation = "JWTPoliciesFor"        // a Gateway or route
+	LLMPoliciesFor        Relation = "LLMPoliciesFor"        // a Gateway or LLMRoute: limits and prices
 )
 
 // Bucket is a set of objects: those in Relation to the object Namespace/Name.
@@ -79,6 +80,8 @@ func Buckets(o Object) []Bucket {
 			}
 		}
 		return out
+	case *v1alpha1.LLMLimitPolicy, *v1alpha1.LLMPriceTable:
+		return llmPolicyBuckets(o)
 	}
 	return nil
 }

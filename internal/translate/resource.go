@@ -37,6 +37,12 @@ func Resource(r Reader, ref ir.Ref, gateway Key, options Options) Output {
 		if key, ok := parseObjectName(prefixConsumer, KindConsumer, ref.Name); ok {
 			return one(gateway, consumerResource(r, key))
 		}
+		if key, ok := parseObjectName(prefixLimits, KindLLMLimitPolicy, ref.Name); ok {
+			return one(gateway, limitResource(r, key))
+		}
+		if key, ok := parseObjectName(prefixPrices, KindLLMPriceTable, ref.Name); ok {
+			return one(gateway, priceResource(r, key))
+		}
 	case ir.TypeSecret:
 		if key, ok := parseObjectName(prefixAPIKeys, KindSecret, ref.Name); ok {
 			return one(gateway, apiKeysResource(r, key))
@@ -104,6 +110,8 @@ func References(resource ir.Resource) []ir.Ref {
 	switch o := resource.(type) {
 	case *ir.Listener:
 		add(ir.TypePolicy, o.Policies...)
+		add(ir.TypePolicy, o.Limits...)
+		add(ir.TypePolicy, o.Prices)
 		if o.TLS != nil {
 			add(ir.TypeSecret, o.TLS.Certificates...)
 			if o.TLS.ClientValidation != nil {
@@ -111,9 +119,7 @@ func References(resource ir.Resource) []ir.Ref {
 			}
 		}
 	case *ir.Policy:
-		if o.Consumer != nil {
-			add(ir.TypeSecret, o.Consumer.APIKeys)
-		}
+		referencesOfPolicy(o, add)
 	case *ir.Route:
 		for i := range o.Rules {
 			referencesOfRule(&o.Rules[i], add)
@@ -131,6 +137,15 @@ func References(resource ir.Resource) []ir.Ref {
 	return out
 }
 
+func referencesOfPolicy(policy *ir.Policy, add func(ir.Type, ...string)) {
+	if policy.Consumer != nil {
+		add(ir.TypeSecret, policy.Consumer.APIKeys)
+	}
+	if policy.Limits != nil && policy.Limits.Redis != nil {
+		add(ir.TypeSecret, policy.Limits.Redis.Credentials)
+	}
+}
+
 func referencesOfRule(rule *ir.Rule, add func(ir.Type, ...string)) {
 	mirrors := func(filters []ir.Filter) {
 		for _, f := range filters {
@@ -142,6 +157,8 @@ func referencesOfRule(rule *ir.Rule, add func(ir.Type, ...string)) {
 	add(ir.TypePolicy, rule.Policies...)
 	if rule.LLM != nil {
 		add(ir.TypePolicy, rule.LLM.Consumers...)
+		add(ir.TypePolicy, rule.LLM.Limits...)
+		add(ir.TypePolicy, rule.LLM.Prices)
 	}
 	mirrors(rule.Filters)
 	for _, backend := range rule.Backends {
