@@ -82,6 +82,9 @@ func (l *ledger) book(provider string, p prompt, out outcome, reported usage) {
 	if p.stream {
 		a.Streams++
 	}
+	if provider != (openAI{}).name() {
+		reported.reasoning = 0 // only OpenAI tells
+	}
 	a.Reported.add(reported)
 	if p.model != "" {
 		t := a.ByModel[p.model]
