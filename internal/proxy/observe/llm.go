@@ -11,9 +11,9 @@ import (
 
 // llmMetrics count what goes to LLM providers. Observer.llmMu guards them.
 type llmMetrics struct {
-	requests, attempts, tokens *prometheus.CounterVec
-	genAI                      genAI
-	models                     models
+	requests, attempts, tokens, cost *prometheus.CounterVec
+	genAI                            genAI
+	models                           models
 }
 
 // llmLabels are those that every counter has.
@@ -34,6 +34,7 @@ func newLLMMetrics(r prometheus.Registerer) llmMetrics {
 			"status", "outcome"),
 		tokens: counter("tokens_total", "Tokens as the providers counted them, over all attempts. "+
 			"cached_input and cache_write are part of input, reasoning is part of output.", "type"),
+		cost:   counter("cost_usd_total", "What the tokens cost by the price table, in US dollars; models without a price are left out."),
 		genAI:  newGenAI(r),
 		models: make(models),
 	}
@@ -41,7 +42,7 @@ func newLLMMetrics(r prometheus.Registerer) llmMetrics {
 
 // forget drops the series of a route.
 func (m *llmMetrics) forget(route prometheus.Labels) {
-	for _, vec := range []*prometheus.CounterVec{m.requests, m.attempts, m.tokens} {
+	for _, vec := range []*prometheus.CounterVec{m.requests, m.attempts, m.tokens, m.cost} {
 		vec.DeletePartialMatch(route)
 	}
 }
@@ -55,6 +56,7 @@ type llmSeries struct {
 	labels             []string
 	requests, attempts map[ending]prometheus.Counter
 	tokens             [tokenTypes]prometheus.Counter
+	cost               prometheus.Counter
 }
 
 // llmOf returns the series of a key. o.llmMu is held.
@@ -116,6 +118,9 @@ func (s *llmSeries) add(vec *prometheus.CounterVec, u chat.Usage) {
 	}
 }
 
+// nanosPerDollar converts runtime.LLMAttempt.Cost.
+const nanosPerDollar = 1e9
+
 // countLLM accounts for an exchange of an LLM rule.
 func (o *Observer) countLLM(rec *runtime.Record, s *series) {
 	o.llmMu.Lock()
@@ -149,6 +154,12 @@ func (o *Observer) countAttempt(rec *runtime.Record, r *routeMetrics, i int) llm
 	s.count(m.attempts, s.attempts, end)
 	if a.Counted {
 		s.add(m.tokens, a.Usage)
+	}
+	if a.Priced && a.Cost > 0 {
+		if s.cost == nil {
+			s.cost = s.with(m.cost)
+		}
+		s.cost.Add(float64(a.Cost) / nanosPerDollar)
 	}
 	m.genAI.attempt(rec.LLM, a, key.model, end.kind)
 	return key

@@ -35,7 +35,7 @@ func failedOver(o *Observer) *runtime.Record {
 			},
 			{
 				Backend: "b2", Provider: "openai", Model: "gpt", Host: "127.0.0.1:9090", Start: start.Add(time.Second),
-				FirstContent: 500 * time.Millisecond, Duration: 2 * time.Second, Status: 200, Counted: true,
+				FirstContent: 500 * time.Millisecond, Duration: 2 * time.Second, Status: 200, Counted: true, Priced: true, Cost: 1_250_000,
 				Usage: chat.Usage{Prompt: 100, Completion: 16, CacheRead: 60, CacheWrite: 5, Reasoning: 4},
 			},
 		}},
@@ -54,6 +54,9 @@ func TestCountLLM_FailedOver(t *testing.T) {
 # TYPE citoroute_llm_attempts_total counter
 citoroute_llm_attempts_total{` + b1 + `,outcome="error",provider="bedrock",route="HTTPRoute/ns/chat",status="429"} 1
 citoroute_llm_attempts_total{` + b2 + `,outcome="ok",provider="openai",route="HTTPRoute/ns/chat",status="200"} 1
+# HELP citoroute_llm_cost_usd_total What the tokens cost by the price table, in US dollars; models without a price are left out.
+# TYPE citoroute_llm_cost_usd_total counter
+citoroute_llm_cost_usd_total{` + b2 + `,provider="openai",route="HTTPRoute/ns/chat"} 0.00125
 # HELP citoroute_llm_requests_total Requests to LLM routes by what the client got, from the backend that was asked last.
 # TYPE citoroute_llm_requests_total counter
 citoroute_llm_requests_total{` + b2 + `,outcome="ok",provider="openai",route="HTTPRoute/ns/chat",status="200"} 1
@@ -67,7 +70,7 @@ citoroute_llm_requests_total{` + b2 + `,outcome="ok",provider="openai",route="HT
 		want += fmt.Sprintf("citoroute_llm_tokens_total{%s,provider=\"openai\",route=\"HTTPRoute/ns/chat\",type=%q} %d\n", b2, n.kind, n.count)
 	}
 	if err := testutil.GatherAndCompare(o.Registry(), strings.NewReader(want),
-		"citoroute_llm_requests_total", "citoroute_llm_attempts_total", "citoroute_llm_tokens_total"); err != nil {
+		"citoroute_llm_requests_total", "citoroute_llm_attempts_total", "citoroute_llm_tokens_total", "citoroute_llm_cost_usd_total"); err != nil {
 		t.Error(err)
 	}
 }
@@ -132,6 +135,7 @@ func TestCountLLM_RefusedAndForgotten(t *testing.T) {
 		"requests": testutil.CollectAndCount(o.metrics.llm.requests),
 		"attempts": testutil.CollectAndCount(o.metrics.llm.attempts),
 		"tokens":   testutil.CollectAndCount(o.metrics.llm.tokens),
+		"cost":     testutil.CollectAndCount(o.metrics.llm.cost),
 	} {
 		if vec != 0 {
 			t.Errorf("%d counters of %s of a route that is gone", vec, name)
@@ -210,7 +214,7 @@ func TestAccessLog_LLM(t *testing.T) {
 	want := `"llm":{"protocol":"chat","asked":"gpt","stream":true,"provider":"openai","model":"gpt",` +
 		`"attempts":[{"backend":"b1","provider":"bedrock","model":"eu.claude","status":429,"duration":1.000000,"error":"429"},` +
 		`{"backend":"b2","provider":"openai","model":"gpt","status":200,"duration":2.000000}],"firstToken":1.500000,` +
-		`"tokens":{"input":100,"output":16,"cached_input":60,"cache_write":5,"reasoning":4}}`
+		`"tokens":{"input":100,"output":16,"cached_input":60,"cache_write":5,"reasoning":4},"costUSD":0.00125}`
 	if !strings.Contains(out.String(), want) {
 		t.Errorf("got %s\nwant %s", &out, want)
 	}

@@ -20,10 +20,10 @@ func appendLLM(b []byte, rec *runtime.Record) []byte {
 		b = append(b, `,"stream":true`...)
 	}
 	var total chat.Usage
-	counted := false
+	counted, cost := false, int64(0)
 	for i := range llm.Attempts {
 		a := &llm.Attempts[i]
-		counted = counted || a.Counted
+		counted, cost = counted || a.Counted, cost+a.Cost
 		total = sum(total, a.Usage)
 	}
 	if n := len(llm.Attempts); n > 0 {
@@ -39,6 +39,9 @@ func appendLLM(b []byte, rec *runtime.Record) []byte {
 	}
 	if counted {
 		b = appendTokens(appendName(b, "tokens"), total)
+	}
+	if cost > 0 {
+		b = strconv.AppendFloat(appendName(b, "costUSD"), float64(cost)/nanosPerDollar, 'f', -1, 64)
 	}
 	b = appendText(b, "error", endingOfRequest(rec).kind)
 	return append(b, '}')
