@@ -5,6 +5,7 @@ import (
 	"encoding/json/jsontext"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,8 +172,8 @@ func fuzzStream(f *testing.F, p Provider) {
 		for protocol, request := range askers {
 			whole, err := stream(askingFor(t, protocol, request, p), raw)
 			split, splitErr := stream(askingFor(t, protocol, request, p), raw[:cut], raw[cut:])
-			if diff := cmp.Diff(whole, split); diff != "" || (err == nil) != (splitErr == nil) {
-				t.Fatalf("%s cut at %d: %v, %v; -whole +split:\n%s", protocol, cut, err, splitErr, diff)
+			if whole != split || (err == nil) != (splitErr == nil) {
+				t.Fatalf("%s cut at %d: %v, %v; -whole +split:\n%s", protocol, cut, err, splitErr, cmp.Diff(whole, split))
 			}
 			wellFormed(t, protocol, whole, err)
 		}
@@ -265,8 +266,8 @@ func FuzzLM026_NothingIsLostOrAdded(f *testing.F) {
 			Messages: {anthropic.NewEncoder(), anthropic.NewDecoder(&chat.Wire{})},
 		} {
 			want, got := returned(t, pair.encoder, pair.decoder, events)
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Fatalf("%s: -said +heard:\n%s", protocol, diff)
+			if !slices.Equal(want, got) {
+				t.Fatalf("%s: -said +heard:\n%s", protocol, cmp.Diff(want, got))
 			}
 		}
 	})

@@ -25,9 +25,10 @@ func (s shapes) check(t reflect.Type, v any, at string) []string {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch t.Kind() {
-	case reflect.Interface:
+	if t.Kind() == reflect.Interface || t == reflect.TypeFor[json.RawMessage]() {
 		return nil
+	}
+	switch t.Kind() {
 	case reflect.Struct:
 		return s.structure(t, v, at)
 	case reflect.Slice:

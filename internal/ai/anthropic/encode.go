@@ -41,7 +41,7 @@ func Encode(r *chat.Response) ([]byte, error) {
 		case chat.RedactedThinking:
 			out.Content = append(out.Content, block{Type: typeRedactedThinking, Data: b.Text})
 		case chat.ToolUse:
-			out.Content = append(out.Content, block{Type: typeToolUse, ID: b.ID, Name: b.Name, Input: b.Input})
+			out.Content = append(out.Content, block{Type: typeToolUse, ID: b.ID, Name: b.Name, Input: b.Input, Caller: &caller{"direct"}})
 		default: // an answer has no others
 		}
 	}
@@ -117,7 +117,7 @@ func (c *Encoder) Append(dst []byte, e chat.Event) []byte {
 	case chat.ToolStart:
 		dst = c.closeBlock(dst)
 		c.tools[e.Tool] = c.next
-		return c.startBlock(dst, `{"type":"tool_use","id":`+chat.Quote(e.ID)+`,"name":`+chat.Quote(e.Name)+`,"input":{}}`)
+		return c.startBlock(dst, `{"type":"tool_use","id":`+chat.Quote(e.ID)+`,"name":`+chat.Quote(e.Name)+`,"input":{},"caller":{"type":"direct"}}`)
 	case chat.ToolDelta:
 		if index, ok := c.tools[e.Tool]; ok {
 			return c.delta(dst, index, `{"type":"input_json_delta","partial_json":`, e.Text)

@@ -49,6 +49,7 @@ type block struct {
 	ID           string         `json:"id,omitempty"`
 	Name         string         `json:"name,omitempty"`
 	Input        jsontext.Value `json:"input,omitzero"`
+	Caller       *caller        `json:"caller,omitempty"` // answers only
 	ToolUseID    string         `json:"tool_use_id,omitempty"`
 	Content      jsontext.Value `json:"content,omitzero"`
 	IsError      bool           `json:"is_error,omitzero"`
@@ -56,6 +57,11 @@ type block struct {
 	Signature    string         `json:"signature,omitempty"`
 	Data         string         `json:"data,omitempty"`
 	CacheControl jsontext.Value `json:"cache_control,omitzero"`
+}
+
+// caller says who made a tool call.
+type caller struct {
+	Type string `json:"type"` // direct: the model
 }
 
 // Types of blocks.

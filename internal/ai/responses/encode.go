@@ -21,13 +21,13 @@ type response struct {
 	Output            []output    `json:"output"`
 	ParallelToolCalls bool        `json:"parallel_tool_calls"`
 	PreviousID        *string     `json:"previous_response_id"`
-	Store             bool        `json:"store"`
 	Temperature       *float64    `json:"temperature"`
 	ToolChoice        string      `json:"tool_choice"`
 	Tools             []struct{}  `json:"tools"`
 	TopP              *float64    `json:"top_p"`
 	Metadata          struct{}    `json:"metadata"`
 	Usage             *usage      `json:"usage"`
+	AccessPrograms    *struct{}   `json:"access_programs"`
 }
 
 type failure struct {

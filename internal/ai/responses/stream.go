@@ -234,7 +234,7 @@ func (c *Encoder) tool(dst []byte, e chat.Event) []byte {
 	delete(c.tools, e.Tool)
 	arguments := p.text.String()
 	p.item.Arguments = &arguments
-	dst = c.event(dst, "response.function_call_arguments.done", p.at()+`,"name":`+chat.Quote(p.item.Name)+`,"arguments":`+chat.Quote(arguments))
+	dst = c.event(dst, "response.function_call_arguments.done", p.at()+`,"arguments":`+chat.Quote(arguments))
 	return c.done(dst, p)
 }
 
