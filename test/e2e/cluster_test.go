@@ -58,9 +58,15 @@ func (c *testCluster) namespace(ctx context.Context) string {
 // apply applies testdata/<file> to the namespace, whose name replaces NAMESPACE.
 func (c *testCluster) apply(ctx context.Context, namespace, file string) {
 	GinkgoHelper()
+	c.applyText(ctx, namespace, strings.ReplaceAll(testdata(file), "NAMESPACE", namespace))
+}
+
+// testdata returns the text of testdata/<file>.
+func testdata(file string) string {
+	GinkgoHelper()
 	b, err := os.ReadFile(filepath.Join("testdata", file))
 	Expect(err).NotTo(HaveOccurred())
-	c.applyText(ctx, namespace, strings.ReplaceAll(string(b), "NAMESPACE", namespace))
+	return string(b)
 }
 
 // applyText applies manifests to the namespace.

@@ -1,11 +1,14 @@
 // Talks to a gateway with OpenAI's own client, the way any application does.
-// The only thing that is CitoRoute's is the address.
+// The only thing that is CitoRoute's is the address: GATEWAY is a base URL, as
+// the client wants one; ENDPOINT is the whole URL of a route with an exact path.
+// TOKEN is for routes that demand one.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
 const client = new OpenAI({
   baseURL: process.env.GATEWAY ?? "http://127.0.0.1:8080/v1",
-  apiKey: "the-provider-never-sees-this",
+  apiKey: process.env.TOKEN ?? "the-provider-never-sees-this",
+  fetch: (url, init) => fetch(process.env.ENDPOINT ?? url, init),
   maxRetries: 0,
 });
 const model = "fake-large";
