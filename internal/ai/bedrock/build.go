@@ -13,6 +13,9 @@ import (
 // Bedrock cannot express and must not be dropped.
 func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	model := o.ModelFor(r)
+	if strings.Trim(model, ".") == "" {
+		return nil, chat.Invalid("model", "is not the name of a model") // as a segment of a path it would lead elsewhere
+	}
 	if err := checkModel(model); err != nil {
 		return nil, err
 	}

@@ -53,6 +53,11 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 	case streams:
 		return a.streamed(resp, now)
 	}
+	return a.answered(resp, now)
+}
+
+// answered answers with the provider's whole answer in the client's protocol.
+func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 	body, err := readAll(resp, maxAnswer)
 	if err != nil {
 		return err
@@ -233,7 +238,7 @@ type streamBody struct {
 	out     []byte
 	pos     int
 	ended   bool
-	in      [8 << 10]byte
+	in      [4 << 10]byte
 }
 
 // begin reads until the first content.

@@ -245,3 +245,43 @@ func TestLM007_NothingThatAClientNamesIsFetched(t *testing.T) {
 		t.Error("the gateway went where a client pointed")
 	}
 }
+
+func TestLM025_WhatIsNoStreamIsNotGivenOutAsOne(t *testing.T) {
+	whole := `{"id":"x","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}`
+	for name, test := range map[string]struct {
+		status     int
+		kind, body string
+		coding     string
+		want       int
+	}{
+		"HTML":           {200, "text/html", "<html>busy</html>", "", 502},
+		"HTMLAsStream":   {200, "text/event-stream", "<html>busy</html>", "", 502},
+		"JSON":           {200, "application/json", whole, "", 502},
+		"Redirect":       {302, "text/html", "moved", "", 502},
+		"Empty":          {200, "text/event-stream", "", "", 502},
+		"NoContent":      {204, "", "", "", 502},
+		"NoType":         {200, "", "data: {}", "", 502},
+		"OnlyComments":   {200, "text/event-stream", ": ping\n\n: ping\n\n", "", 502},
+		"Compressed":     {200, "text/event-stream", "\x1f\x8b", "gzip", 502},
+		"ErrorInJSON":    {200, "application/json", `{"error":{"message":"busy","type":"server_error"}}`, "", 502},
+		"AnotherStreams": {200, "application/vnd.amazon.eventstream", "\x00\x00\x00\x10", "", 502},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, provider := range []string{"openai", "anthropic", "bedrock"} {
+				a, _, err := attempt(t, provider, `{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp := answer(test.status, test.kind, test.body)
+				if test.coding != "" {
+					resp.Header.Add("Content-Encoding", test.coding)
+				}
+				err = a.Answer(resp, time.Unix(1, 0))
+				if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != test.want {
+					b, _ := io.ReadAll(resp.Body)
+					t.Errorf("%s: %v, %d %s", provider, err, resp.Status, b)
+				}
+			}
+		})
+	}
+}

@@ -111,6 +111,24 @@ func TestIdentity_WithoutCredentialsOnlyItsBackendFails(t *testing.T) {
 	})
 }
 
+func TestIdentity_WithoutCredentialsAnotherBackendAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		none := func(context.Context, awsauth.Identity) (awsauth.Credentials, error) {
+			return awsauth.Credentials{}, errors.New("AccessDenied")
+		}
+		resources := append(bedrockOn("bedrock", "/b"),
+			&ir.Backend{Name: "llm", Endpoints: "bedrock", LLM: &ir.LLMProvider{Provider: "openai", Host: "h"}},
+			routeOf("both", ir.Rule{Matches: prefix("/both"), LLM: &ir.LLMAction{}, Backends: to("bedrock", "llm")}))
+		f := newIdentityFixture(t, none, resources...)
+		f.to.answer = answerUnary
+		for range 20 {
+			ex := askOn("/both")
+			f.serve(f.Handler(80, ""), ex)
+			f.wantStatus(ex, 200)
+		}
+	})
+}
+
 func TestIdentity_ASlowSourceDoesNotHoldARequestForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		never := func(ctx context.Context, _ awsauth.Identity) (awsauth.Credentials, error) {
