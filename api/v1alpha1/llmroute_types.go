@@ -80,12 +80,88 @@ type LLMRouteSpec struct {
 	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('1Ki')) >= 0 && quantity(string(self)).compareTo(quantity('256Mi')) <= 0",message="spec.maxRequestBody must be from 1Ki to 256Mi"
 	MaxRequestBody *resource.Quantity `json:"maxRequestBody,omitempty"`
 
-	// BackendRefs are the models among which requests are shared by weight.
+	// BackendRefs are the backends that requests go to: to those that serve the
+	// model that a request asks for, the lowest priority first, and among those
+	// of one priority by weight.
 	// +required
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	BackendRefs []LLMBackendReference `json:"backendRefs"`
+
+	// Failover says when another backend is asked, and how long one may take.
+	// It also works without.
+	// +optional
+	Failover *LLMFailover `json:"failover,omitempty"`
+
+	// BackendHeader says whether responses name the LLMBackend that served them,
+	// in the header field X-Llm-Backend.
+	// +optional
+	// +kubebuilder:default=Name
+	BackendHeader BackendHeader `json:"backendHeader,omitempty"`
+}
+
+// BackendHeader says what responses tell about the backend that served them.
+//
+// +kubebuilder:validation:Enum=Name;Omit
+type BackendHeader string
+
+// What responses tell.
+const (
+	// BackendHeaderName has responses name the LLMBackend.
+	BackendHeaderName BackendHeader = "Name"
+	// BackendHeaderOmit has them not.
+	BackendHeaderOmit BackendHeader = "Omit"
+)
+
+// FailoverCause is a class of failures after which another backend is asked.
+// All of them come before the first content of an answer: afterwards nothing
+// is tried again.
+//
+// +kubebuilder:validation:Enum=Unreachable;RateLimited;ServerError;Timeout
+type FailoverCause string
+
+// The classes of failures.
+const (
+	// FailoverUnreachable is a backend that cannot be connected to.
+	FailoverUnreachable FailoverCause = "Unreachable"
+	// FailoverRateLimited is status 429.
+	FailoverRateLimited FailoverCause = "RateLimited"
+	// FailoverServerError is a status of 500 or more, a refusal of the gateway's
+	// own credentials, and an answer that breaks off or cannot be read.
+	FailoverServerError FailoverCause = "ServerError"
+	// FailoverTimeout is a backend that does not answer in time.
+	FailoverTimeout FailoverCause = "Timeout"
+)
+
+// LLMFailover says when another backend is asked, and how long one may take.
+type LLMFailover struct {
+	// MaxAttempts is how many backends a request is put to at most, the first
+	// one included; 1 turns failover off.
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=16
+	MaxAttempts *int32 `json:"maxAttempts,omitempty"`
+
+	// Causes are the failures after which another backend is asked. Without them it
+	// is asked after every one that another backend may not have.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	Causes []FailoverCause `json:"causes,omitempty"`
+
+	// FirstTokenTimeout limits the time from the beginning of an attempt to the
+	// first content of a stream. Models that think before they answer need more
+	// of it. Without it the timeout of the LLMBackend holds.
+	// +optional
+	FirstTokenTimeout *gatewayv1.Duration `json:"firstTokenTimeout,omitempty"`
+
+	// IdleTimeout limits the silence between two parts of an answer. Without it
+	// the timeout of the LLMBackend does that, too.
+	// +optional
+	IdleTimeout *gatewayv1.Duration `json:"idleTimeout,omitempty"`
 }
 
 // ConsumerReference names a Consumer.
@@ -133,7 +209,10 @@ type LLMPathMatch struct {
 	Value string `json:"value,omitempty"`
 }
 
-// LLMBackendReference names an LLMBackend and its share of the requests.
+// LLMBackendReference names an LLMBackend, what it is asked for, and its share
+// of the requests.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.model) || !self.model.contains('*') || !has(self.models) || self.models.all(m, m.contains('*'))",fieldPath=".model",message="model has a * for which nothing stands: write a * into every entry of models, or the full name into model"
 type LLMBackendReference struct {
 	// Name is the name of the LLMBackend.
 	// +required
@@ -144,8 +223,38 @@ type LLMBackendReference struct {
 	// +optional
 	Namespace *gatewayv1.Namespace `json:"namespace,omitempty"`
 
-	// Weight is the backend's share of the requests: weight divided by the sum
-	// of all weights. A backend with weight 0 gets none.
+	// Models are the models that the backend serves, by the names that clients
+	// use. One * in a name stands for any characters. Without them the backend
+	// serves every model that no other backendRef of the route names. Of several
+	// entries that fit a request the most specific counts: a full name before
+	// one with a *, and of those the longest.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.all(m, m.matches('^[^*[:space:][:cntrl:]]*[*]?[^*[:space:][:cntrl:]]*$'))",message="an entry of models must be a model's name, with at most one * in it and no white space"
+	Models []string `json:"models,omitempty"`
+
+	// Model is what the provider is asked for instead, before spec.model of the
+	// LLMBackend. A * in it stands for what the * of the entry in models stood
+	// for, or for the whole name where there are no models.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^*[:space:][:cntrl:]]*[*]?[^*[:space:][:cntrl:]]*$')",message="model must be a model's name as the provider writes it, with at most one * in it and no white space"
+	Model string `json:"model,omitempty"`
+
+	// Priority orders the backends: those with the lowest number are asked
+	// first, the others when none of them can answer.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Priority *int32 `json:"priority,omitempty"`
+
+	// Weight is the backend's share of the requests among those of its priority:
+	// weight divided by the sum of all weights. A backend with weight 0 gets none.
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=0

@@ -144,8 +144,8 @@ type LLMAction struct {
 type LLMFailover struct {
 	// Attempts is how many backends are asked at most; 0: 3.
 	Attempts int `json:"attempts,omitempty"`
-	// On are the failures after which another one is asked; empty: all of them.
-	On []LLMFault `json:"on,omitempty"`
+	// Causes are the failures after which another one is asked; empty: all of them.
+	Causes []LLMFault `json:"causes,omitempty"`
 	// FirstToken limits the time until the first content of a stream, Idle the
 	// silence between two parts of an answer; 0: LLMProvider.Timeout.
 	FirstToken time.Duration `json:"firstToken,omitempty"`

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -28,6 +29,8 @@ func llmRoute(r Reader, key Key, object *v1alpha1.LLMRoute) *route {
 	b.rule.LLM = &ir.LLMAction{Limits: limitsFor(r, key, ""), Prices: pricesFor(r, key, "")}
 	b.llmPath(object.Spec.Path)
 	b.llmBody(object.Spec.MaxRequestBody)
+	b.llmFailover(object.Spec.Failover)
+	b.rule.LLM.HideBackend = object.Spec.BackendHeader == v1alpha1.BackendHeaderOmit
 	for i, ref := range object.Spec.BackendRefs {
 		b.llmBackend(ref, fmt.Sprintf(".backendRefs[%d]", i))
 	}
@@ -58,8 +61,26 @@ func (b *ruleBuilder) llmPath(m v1alpha1.LLMPathMatch) {
 		b.unsupported(".path.value: %q %s", short(path.Value), p)
 	}
 	if b.unmatchable = len(b.invalid) > 0; !b.unmatchable {
-		b.rule.Matches = []ir.Match{{Path: path}}
+		b.rule.Matches = llmMatches(path)
 	}
+}
+
+// chatCompletions ends the default path of an LLMRoute.
+const chatCompletions = "/chat/completions"
+
+// llmMatches returns the matches of an LLMRoute. A path prefix that ends in
+// /chat/completions stands for the whole API that has this operation: its other
+// operations are found beside it, as clients expect that know one base URL.
+func llmMatches(path ir.PathMatch) []ir.Match {
+	out := []ir.Match{{Path: path}}
+	base, ok := strings.CutSuffix(strings.TrimSuffix(path.Value, "/"), chatCompletions)
+	if path.Type != ir.MatchPrefix || !ok {
+		return out
+	}
+	for _, operation := range []string{"/embeddings", "/messages", "/models", "/responses"} {
+		out = append(out, ir.Match{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: base + operation}})
+	}
+	return out
 }
 
 // The range of LLMRoute spec.maxRequestBody, in bytes.
@@ -78,25 +99,6 @@ func (b *ruleBuilder) llmBody(limit *resource.Quantity) {
 		return
 	}
 	b.rule.LLM.MaxBody = n
-}
-
-// llmBackend adds an LLMBackend. One that cannot be used keeps its weight and
-// answers 500.
-func (b *ruleBuilder) llmBackend(ref v1alpha1.LLMBackendReference, field string) {
-	weight := deref(ref.Weight, 1)
-	if weight < 0 || weight > 1_000_000 {
-		b.unsupported("%s.weight: %d is not in the range 0 to 1000000", field, weight)
-		return
-	}
-	key := Key{KindLLMBackend, string(deref(ref.Namespace, gatewayv1.Namespace(b.from.Namespace))), string(ref.Name)}
-	out := ir.WeightedBackend{Backend: objectName(prefixLLM, key), Weight: uint32(weight)}
-	if p := b.checkLLMBackend(key, b.field+field); p != nil {
-		b.refs = append(b.refs, p)
-		out = ir.WeightedBackend{Status: 500, Weight: uint32(weight)}
-	}
-	if weight > 0 {
-		b.rule.Backends = append(b.rule.Backends, out)
-	}
 }
 
 func (b *ruleBuilder) checkLLMBackend(key Key, field string) *problem {

@@ -70,7 +70,7 @@ func Check(req *exchange.Request, limit int64) error {
 	kind, _, _ = strings.Cut(kind, ";")
 	switch {
 	case req.Method != "POST":
-		return refuse(405, "only POST is allowed here")
+		return WrongMethod("POST")
 	case req.Body == nil:
 		return refuse(400, "the request has no body")
 	case req.ContentLength > limit:
@@ -88,12 +88,13 @@ func TooLarge(limit int64) error {
 	return refuse(413, fmt.Sprintf("the request body is larger than the limit of %d bytes", limit))
 }
 
-// NoModel is the error for a model that no backend serves.
-func NoModel() error {
-	return &chat.Error{
-		Status: 404, Type: chat.TypeInvalidRequest, Code: chat.CodeNoModel,
-		Message: "the model is not offered here: GET /v1/models lists those that are",
-	}
+// WrongMethod is the error for an operation that has one method only.
+func WrongMethod(only string) error { return refuse(405, "only "+only+" is allowed here") }
+
+// ErrNoModel is the error for a model that no backend serves.
+var ErrNoModel error = &chat.Error{
+	Status: 404, Type: chat.TypeInvalidRequest, Code: chat.CodeNoModel,
+	Message: "the model is not offered here: GET /v1/models lists those that are",
 }
 
 func refuse(status int, message string) error {

@@ -75,6 +75,21 @@ func (p *paths[V]) match(req *exchange.Request) *Leaf[V] {
 	return nil
 }
 
+// Others returns the leaves that would take req if it were not for l, which
+// Match has returned, and that match the same path: those of the same host
+// first, in the order of precedence.
+func (t *Table[V]) Others(req *exchange.Request, l *Leaf[V]) (out []*Leaf[V]) {
+	t.hosts.Find(req.Authority, func(list tiers[V]) bool {
+		for _, o := range list.onPath(req) {
+			if o != l && o.kind == l.kind && o.path == l.path && o.fits(req) {
+				out = append(out, o)
+			}
+		}
+		return false
+	})
+	return out
+}
+
 // matchPrefix tries the prefixes of the path that end at a segment, the
 // longest first.
 func (p *paths[V]) matchPrefix(req *exchange.Request) *Leaf[V] {

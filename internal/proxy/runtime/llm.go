@@ -16,16 +16,18 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 	if st.protocol, ok = llm.ProtocolOf(ex.Request.Path, st.prefix); !ok {
 		return st.rt.refuse.noOperation
 	}
-	call, err := st.readCall(&ex.Request)
-	if err != nil {
-		return err
+	if st.call == nil { // no other rule has read it
+		call, err := st.readCall(&ex.Request)
+		if err != nil {
+			return err
+		}
+		st.call, st.LLM = call, &LLMRecord{Protocol: st.protocol, Asked: call.Model, Stream: call.Stream}
 	}
-	st.LLM = &LLMRecord{Protocol: st.protocol, Asked: call.Model, Stream: call.Stream}
-	serving, wild := st.rule.plan.serving(call.Model)
+	serving, wild := st.rule.plan.serving(st.call.Model)
 	if serving == 0 {
-		return llm.NoModel()
+		return llm.ErrNoModel
 	}
-	return st.converse(ex, call, serving, wild)
+	return st.converse(ex, serving, wild)
 }
 
 // readCall reads the body of an LLM request.

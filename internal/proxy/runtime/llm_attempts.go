@@ -11,7 +11,6 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
-	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -20,15 +19,14 @@ import (
 type conversation struct {
 	*state
 	ex   *exchange.Exchange
-	call *llm.Call
 	wild string // what the "*" in a model's name stands for
 	left set    // targets that were not asked
 	kept verdict
 }
 
-// converse puts a call to the targets in serving.
-func (st *state) converse(ex *exchange.Exchange, call *llm.Call, serving set, wild string) error {
-	c := &conversation{state: st, ex: ex, call: call, wild: wild, left: serving}
+// converse puts the call to the targets in serving.
+func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error {
+	c := &conversation{state: st, ex: ex, wild: wild, left: serving}
 	st.rule.plan.budget.Earn()
 	i, err := c.first()
 	if err != nil {

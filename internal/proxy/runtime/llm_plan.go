@@ -36,7 +36,7 @@ type plan struct {
 	start  uint64
 
 	attempts int
-	on       []ir.LLMFault // empty: all
+	causes   []ir.LLMFault // empty: all
 	budget   balance.Budget
 }
 
@@ -60,7 +60,7 @@ const defaultAttempts = 3
 func newPlan(in *ir.Rule, targets []target, start uint64) *plan {
 	p := &plan{
 		targets: targets, exact: map[string]set{}, start: start,
-		attempts: cmp.Or(in.LLM.Failover.Attempts, defaultAttempts), on: in.LLM.Failover.On,
+		attempts: cmp.Or(in.LLM.Failover.Attempts, defaultAttempts), causes: in.LLM.Failover.Causes,
 	}
 	byPriority := map[int]set{}
 	for i := range min(len(in.Backends), maxTargets) {
@@ -184,4 +184,6 @@ func soonest(among set, freeAt func(i int) time.Time) int {
 }
 
 // failsOver says that after such a failure another target is asked.
-func (p *plan) failsOver(f ir.LLMFault) bool { return len(p.on) == 0 || slices.Contains(p.on, f) }
+func (p *plan) failsOver(f ir.LLMFault) bool {
+	return len(p.causes) == 0 || slices.Contains(p.causes, f)
+}

@@ -79,9 +79,9 @@ func (m *models) answer(ex *exchange.Exchange, to *exchange.Target) error {
 }
 
 // ask asks for a model and returns status, body and who was asked.
-func (m *models) ask(model string) (*exchange.Exchange, string, string) {
+func (m *models) ask(model string, fields ...string) (*exchange.Exchange, string, string) {
 	m.asked, m.keys = nil, nil
-	ex := withBody(request80("POST /v1/chat/completions"), `{"model":"`+model+`","messages":[{"role":"user","content":"hello"}]}`)
+	ex := withBody(request80("POST /v1/chat/completions", fields...), `{"model":"`+model+`","messages":[{"role":"user","content":"hello"}]}`)
 	h := m.Handler(80, "")
 	h.Serve(ex)
 	body := text(ex)

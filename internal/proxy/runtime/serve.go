@@ -50,8 +50,10 @@ func (h *handler) serve(st *state, ex *exchange.Exchange) error {
 	if leaf == nil {
 		return h.rt.refuse.noRoute
 	}
-	st.rule, st.prefix = leaf.Value, leaf.Prefix()
-	st.Route, st.Rule, st.Series, st.keys = leaf.Route, st.rule.ir, st.rule.series, now.keys
+	st.keys = now.keys
+	if st.take(leaf); st.rule.isLLM() {
+		return st.runLLM(ex, leaf)
+	}
 	return st.run(ex)
 }
 

@@ -25,7 +25,8 @@ type state struct {
 	deadline  time.Time
 	keys      *auth.Keys
 	callers   []auth.Caller
-	attempted *llm.Attempt // of an LLM rule; nil once it is settled
+	call      *llm.Call    // of an LLM rule
+	attempted *llm.Attempt // what is made of it for a provider; nil once it is settled
 	asked     asked        // what attempted is about
 	idle      time.Duration
 	protocol  ai.Protocol // what the client of an LLM rule speaks
