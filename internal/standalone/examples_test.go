@@ -138,3 +138,40 @@ func TestExample_Streams(t *testing.T) {
 		t.Errorf("over TLS: %+v", got)
 	}
 }
+
+func TestExample_Consumers(t *testing.T) {
+	files := example(t, "consumers")
+	r := serve(t, files)
+	comments := strings.Split(files["consumers.yaml"], "\n# ")
+	line := func(begin string, nth int) string { // what a comment shows
+		for _, c := range comments {
+			if strings.HasPrefix(c, begin) {
+				if nth--; nth < 0 {
+					return strings.Fields(c)[0]
+				}
+			}
+		}
+		t.Fatalf("the example does not show %s", begin)
+		return ""
+	}
+	alpha, beta, gamma := line("eyJ", 0), line("eyJ", 1), line("citoroute_", 0)
+	type header = map[string]string
+	for name, c := range map[string]struct {
+		path   string
+		header header
+		status int
+	}{
+		"AlphaToken": {"/v1/chat/completions", header{"Authorization": "Bearer " + alpha}, 200}, "AlphaPrivate": {"/private/v1/chat/completions", header{"Authorization": "Bearer " + alpha}, 200},
+		"GammaBearer": {"/v1/chat/completions", header{"Authorization": "Bearer " + gamma}, 200}, "GammaHeader": {"/v1/chat/completions", header{"X-Api-Key": gamma}, 200},
+		"GammaPrivate": {"/private/v1/chat/completions", header{"Authorization": "Bearer " + gamma}, 403}, "BetaToken": {"/v1/chat/completions", header{"Authorization": "Bearer " + beta}, 403},
+		"Nobody": {"/v1/chat/completions", nil, 401}, "UnknownKey": {"/v1/chat/completions", header{"X-Api-Key": gamma + "x"}, 401}, "Open": {"/open/v1/chat/completions", nil, 200},
+		"Both": {"/v1/chat/completions", header{"Authorization": "Bearer " + alpha, "X-Api-Key": gamma}, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := r.send(8080, http.MethodPost, "http://localhost"+c.path, c.header, `{"model":"fake-large","messages":[{"role":"user","content":"Hello!"}]}`)
+			if got.status != c.status || (c.status == http.StatusOK) != strings.Contains(got.body, "You said: Hello!") || (c.status == http.StatusOK) != (got.header.Get("WWW-Authenticate") == "") {
+				t.Errorf("got %+v, want %d", got, c.status)
+			}
+		})
+	}
+}

@@ -5,7 +5,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
 	"encoding/pem"
+	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,6 +127,56 @@ func TestJW004_Signatures(t *testing.T) {
 	tokens["OtherKey"] = sign(t, gojwt.SigningMethodES256, other, []byte(`{"alg":"ES256","kid":"p256"}`), marshal(t, claimsWith(nil)))
 	tokens["OtherPayload"] = strings.Join([]string{strings.Split(good, ".")[0], b64(marshal(t, claimsWith(map[string]any{"sub": "admin"}))), strings.Split(good, ".")[2]}, ".")
 	refused(t, tokens)
+}
+
+// parts of a raw ECDSA signature over P-256.
+func rawSignature(r, s *big.Int) string {
+	return b64(append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...))
+}
+
+func TestJW004_ECDSAOutOfRange(t *testing.T) {
+	good := token(t, nil, claimsWith(nil))
+	input, encoded := good[:strings.LastIndexByte(good, '.')+1], good[strings.LastIndexByte(good, '.')+1:]
+	sig, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := elliptic.P256().Params().N
+	r, s, zero := new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]), new(big.Int)
+	der, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, map[string]string{
+		"ZeroR": input + rawSignature(zero, s), "ZeroS": input + rawSignature(r, zero), "OrderR": input + rawSignature(n, s), "OrderS": input + rawSignature(r, n),
+		"OneOne": input + rawSignature(big.NewInt(1), big.NewInt(1)), "Swapped": input + rawSignature(s, r), "DER": input + b64(der),
+	})
+	// docs/decisions/0007: half of the signatures that issuers make are like this.
+	for _, other := range []*big.Int{s, new(big.Int).Sub(n, s)} {
+		if _, _, err := verifier(everyKey(t)).Verify(input+rawSignature(r, other), start); err != nil {
+			t.Errorf("a low and a high s are both valid: %v", err)
+		}
+	}
+}
+
+func TestJW004_EdDSA(t *testing.T) {
+	id := known()
+	good := sign(t, gojwt.SigningMethodEdDSA, id.ed, []byte(`{"alg":"EdDSA","kid":"ed"}`), marshal(t, claimsWith(nil)))
+	input, encoded := good[:strings.LastIndexByte(good, '.')+1], good[strings.LastIndexByte(good, '.')+1:]
+	sig, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The group's order, little-endian: S + L is the same number to a lax verifier.
+	l, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
+	high := slices.Clone(sig[32:])
+	slices.Reverse(high)
+	high = new(big.Int).Add(new(big.Int).SetBytes(high), l).FillBytes(make([]byte, 32))
+	slices.Reverse(high)
+	identity := append([]byte{1}, make([]byte, 63)...) // R is the neutral point, S is 0
+	refused(t, map[string]string{
+		"Zeros": input + b64(make([]byte, 64)), "SmallOrderR": input + b64(identity), "HighS": input + b64(slices.Concat(sig[:32], high)), "Short": input + b64(sig[:63]),
+	})
 }
 
 func TestJW007_KeyIdentifiers(t *testing.T) {

@@ -137,6 +137,22 @@ func TestConsumers_ByTokenOrKey(t *testing.T) {
 	}
 }
 
+// TestConsumers_KeyOfAnotherRoute calls a route whose consumers have claims
+// alone, with and without a policy.
+func TestConsumers_KeyOfAnotherRoute(t *testing.T) {
+	k := newTokens(t)
+	byClaim := &ir.Policy{Name: "claim", Source: ir.Source{Namespace: "ns", Name: "claim"}, Consumer: &ir.Consumer{Claim: "team", Value: "c"}}
+	for name, policies := range map[string][]string{"WithAPolicy": {"p"}, "Without": nil} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, slices.Concat([]ir.Resource{k.policy("p"), byClaim}, model(policies, "claim"), keyed("alpha", alphaKey))...)
+			f.wantStatus(f.ask("/v1/chat/completions", "x-api-key: "+alphaKey), 403)
+			f.wantStatus(f.ask("/v1/chat/completions", "Authorization: Bearer "+alphaKey), 403)
+			f.wantStatus(f.ask("/v1/chat/completions", "Authorization: Bearer "+alphaKey+"x"), 401)
+			f.wantStatus(f.ask("/v1/chat/completions"), 401)
+		})
+	}
+}
+
 func TestConsumers_KeysChangeWhileServing(t *testing.T) {
 	f := newFixture(t, slices.Concat(model(nil, "alpha"), keyed("alpha", alphaKey))...)
 	f.statuses(204)

@@ -62,10 +62,25 @@ func (st *state) identify(ex *exchange.Exchange, r *rule) error {
 	}
 	for _, g := range gates {
 		if err := st.enter(ex, g); err != nil {
-			return err
+			return st.orForbidden(ex, r, err)
 		}
 	}
+	if len(st.callers) == 0 {
+		return st.orForbidden(ex, r, nil)
+	}
 	return nil
+}
+
+// orForbidden returns err, unless the caller has the API key of a consumer of
+// another route: it is known, and may not use this one.
+func (st *state) orForbidden(ex *exchange.Exchange, r *rule, err error) error {
+	if len(r.consumers) == 0 {
+		return err
+	}
+	if _, known, _ := st.keys.Find(&ex.Request.Header, false); known {
+		return st.rt.refuse.forbidden
+	}
+	return err
 }
 
 // guarded says that the request had to show who sent it.
