@@ -101,6 +101,10 @@ bench-llm: ## Compare chat completions with a plain proxy pass of the same bytes
 	hack/bench/run.sh -suite llm $(ARGS)
 	hack/bench/run.sh -suite streams $(ARGS)
 
+.PHONY: bench-portkey
+bench-portkey: ## Compare chat completions with Portkey's gateway, from npm
+	hack/bench/portkey.sh $(ARGS)
+
 .PHONY: profile
 profile: ## Measure anew what the compiler should know about the proxy under load
 	mkdir -p bin/profile

@@ -18,6 +18,8 @@ const (
 
 	llmAddress = "127.0.0.1:19084"
 	chatPath   = "/v1/chat/completions"
+
+	promptScript = "prompt.lua"
 )
 
 var llmSuite = suite{
@@ -28,7 +30,7 @@ var llmSuite = suite{
 
 // startLLM starts one proxy, which all contenders share.
 func startLLM(ctx context.Context, dir, _ string, o options) ([]contender, error) {
-	script := filepath.Join(dir, "prompt.lua")
+	script := filepath.Join(dir, promptScript)
 	if err := os.WriteFile(script, []byte(luaPost(prompt(false))), 0o600); err != nil {
 		return nil, err
 	}

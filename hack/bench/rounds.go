@@ -98,7 +98,7 @@ type loadResult struct {
 var (
 	rateLine     = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
 	requestsLine = regexp.MustCompile(`(\d+) requests in`)
-	p99Line      = regexp.MustCompile(`99%\s+(\S+)`)
+	p99Line      = regexp.MustCompile(`(?m)^\s+99%\s+(\S+)`)
 	statusLine   = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
 	socketLine   = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
 )
