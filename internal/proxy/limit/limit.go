@@ -30,6 +30,13 @@ func AmountsOf(u chat.Usage, cost int64) Amounts {
 	return Amounts{Requests: 1, Tokens: add(u.Prompt, u.Completion), InputTokens: u.Prompt, OutputTokens: u.Completion, Cost: cost}
 }
 
+// Add adds more; amounts are not negative.
+func (a *Amounts) Add(more Amounts) {
+	for i := range a {
+		a[i] = add(a[i], more[i])
+	}
+}
+
 // Limit is one limit of a policy.
 type Limit struct {
 	// ID names what the limit counts, whatever its amount is.

@@ -124,7 +124,7 @@ func (c *counter) roll(now time.Time) {
 		return
 	}
 	next := c.window.At(now)
-	if c.window.slides() && next.Start == c.span.End {
+	if c.window.Slides() && next.Start == c.span.End {
 		c.count = Count{Previous: c.count.Current}
 	} else {
 		c.count = Count{}
@@ -135,7 +135,7 @@ func (c *counter) roll(now time.Time) {
 // before is the start of the window before the current one; -1 where it does
 // not count.
 func (c *counter) before() int64 {
-	if !c.window.slides() {
+	if !c.window.Slides() {
 		return -1
 	}
 	return c.span.Start - c.window.seconds()

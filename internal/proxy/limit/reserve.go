@@ -134,6 +134,9 @@ func (r *Reservation) take(now time.Time) error {
 			return refusal
 		default:
 			r.lost = err
+			for j := range charges {
+				charges[j].Start = 0 // nobody knows how it stands
+			}
 			if !g.open {
 				r.settle(Amounts{}, now)
 				return fmt.Errorf("%w: %w", ErrStore, err)

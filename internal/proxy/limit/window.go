@@ -57,8 +57,8 @@ func (w Window) seconds() int64 {
 	return 0
 }
 
-// slides says that the window before still counts in part.
-func (w Window) slides() bool { return w == Minute || w == Hour }
+// Slides says that the window before still counts in part.
+func (w Window) Slides() bool { return w == Minute || w == Hour }
 
 // Count is what has been used of a counter: in the current window and in the
 // one before.
@@ -67,7 +67,7 @@ type Count struct{ Current, Previous int64 }
 // Used is what counts of c at now; more than the limit where requests used more
 // than they had reserved.
 func (w Window) Used(c Count, now time.Time) int64 {
-	if !w.slides() || c.Previous <= 0 {
+	if !w.Slides() || c.Previous <= 0 {
 		return c.Current
 	}
 	left := w.left(now)
@@ -86,7 +86,7 @@ func (w Window) Wait(c Count, room int64, now time.Time) time.Duration {
 	switch {
 	case w.Used(c, now) <= room:
 		return 0
-	case !w.slides():
+	case !w.Slides():
 		return left
 	}
 	length := w.seconds() * int64(time.Second)
@@ -99,9 +99,9 @@ func (w Window) Wait(c Count, room int64, now time.Time) time.Duration {
 // Reset is how long it takes from now until nothing counts any more.
 func (w Window) Reset(c Count, now time.Time) time.Duration {
 	switch left := w.left(now); {
-	case c.Current > 0 && w.slides():
+	case c.Current > 0 && w.Slides():
 		return left + time.Duration(w.seconds())*time.Second
-	case c.Current > 0, c.Previous > 0 && w.slides():
+	case c.Current > 0, c.Previous > 0 && w.Slides():
 		return left
 	}
 	return 0
