@@ -17,12 +17,15 @@ const (
 
 // Codes of errors that are the gateway's own.
 const (
-	CodeTruncated    = "stream_truncated"  // the provider's stream broke off
-	CodeUpstreamAuth = "upstream_auth"     // the provider refused the gateway's credential
-	CodeUpstream     = "upstream_invalid"  // the provider's answer could not be read
-	CodeTimeout      = "upstream_timeout"  // the provider was silent for too long
-	CodeNoModel      = "model_not_found"   // no backend serves the model
-	CodeUnsupported  = "unsupported_value" // the provider has no way to express a parameter
+	CodeTruncated    = "stream_truncated" // the provider's stream broke off
+	CodeUpstreamAuth = "upstream_auth"    // the provider refused the gateway's credential
+	CodeUpstream     = "upstream_invalid" // the provider's answer could not be read
+	CodeTimeout      = "upstream_timeout" // the provider was silent for too long
+	CodeNoModel      = "model_not_found"  // no backend serves the model
+	CodeRateLimit    = "rate_limit_exceeded"
+	CodeQuota        = "insufficient_quota" // a budget is used up
+	CodeNoPrice      = "model_not_priced"   // a budget can not count the model
+	CodeUnsupported  = "unsupported_value"  // the provider has no way to express a parameter
 )
 
 // Error is a failure that the client is told of.

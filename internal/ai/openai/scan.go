@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
+	"strconv"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/quickjson"
@@ -18,6 +19,10 @@ type Head struct {
 	Model        string
 	Stream       bool
 	IncludeUsage bool
+	// MaxTokens is the greatest number of tokens that an answer may have, and
+	// Choices how many answers are asked for; 0 where no number of 1 or more is
+	// there.
+	MaxTokens, Choices int64
 
 	model, streamOptions span // values; zero where absent
 	object               int  // offset behind the opening brace
@@ -112,6 +117,12 @@ func (h *Head) member(key []byte, value jsontext.Value, at span) error {
 		}
 		h.IncludeUsage = o.IncludeUsage
 		return nil
+	case "max_tokens", "max_completion_tokens", "max_output_tokens":
+		h.MaxTokens = max(h.MaxTokens, count(value))
+		return nil
+	case "n":
+		h.Choices = count(value)
+		return nil
 	case "api_base", "base_url", "api_key", "api_version", "endpoint", "organization", "custom_llm_provider":
 		return chat.Invalid(string(key), "a request cannot choose where it goes, or with which key")
 	}
@@ -119,6 +130,16 @@ func (h *Head) member(key []byte, value jsontext.Value, at span) error {
 		return chat.Invalid("", "unknown parameter %q: parameter names are lower case", key)
 	}
 	return nil
+}
+
+// count reads a number of 1 or more; anything else is 0. Whether it is right is
+// for those to say who use it.
+func count(value jsontext.Value) int64 {
+	f, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || f < 1 {
+		return 0
+	}
+	return int64(min(f, 1<<53))
 }
 
 // checkDepth refuses a body that nests too deeply, before anything recursive

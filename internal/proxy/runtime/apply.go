@@ -200,7 +200,7 @@ func (rt *Runtime) commit(c change, routes map[string]*route) {
 	rt.upsertBackends(c)
 	before := rt.snap.Load()
 	listeners := rt.changedListeners(c)
-	for _, old := range rt.swapRoutes(routes, listeners, rt.changedKeys(c)) {
+	for _, old := range rt.swapRoutes(routes, listeners, rt.changedKeys(c), rt.changedLimits(c)) {
 		for _, cluster := range old.clusters {
 			rt.registry.Release(cluster)
 		}
@@ -277,7 +277,7 @@ func (rt *Runtime) removeBackends(c change) {
 
 // swapRoutes publishes the next snapshot and returns the routes that are gone
 // or replaced.
-func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*listener, keys *auth.Keys) (old []*route) {
+func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*listener, keys *auth.Keys, limits *limits) (old []*route) {
 	edits := make(map[string]*router.Edit[*rule])
 	edit := func(name string) *router.Edit[*rule] {
 		if edits[name] == nil {
@@ -309,9 +309,9 @@ func (rt *Runtime) swapRoutes(routes map[string]*route, listeners map[string]*li
 		}
 		routed = append(routed, name)
 	}
-	if before := rt.snap.Load(); len(routed)+len(listeners) > 0 || keys != before.keys {
+	if before := rt.snap.Load(); len(routed)+len(listeners) > 0 || keys != before.keys || limits != before.limits {
 		next := before.next(listeners, routed, rt.tables)
-		next.keys = keys
+		next.keys, next.limits = keys, limits
 		rt.snap.Store(next)
 	}
 	return old

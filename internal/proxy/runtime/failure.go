@@ -26,6 +26,7 @@ func newRefusal(status int, text string) *refusal { return &refusal{status: stat
 // refusals are the answers that need no backend.
 type refusals struct {
 	badPath, noListener, noRoute, noOperation, misdirected *refusal
+	noLimits, uncounted                                    *refusal
 	noAction, badHost, unauthorized, forbidden, brokenRule *refusal
 	moved, full                                            *refusal
 }
@@ -38,6 +39,8 @@ func newRefusals() *refusals {
 		noRoute:      newRefusal(404, "no route matches"),
 		noOperation:  newRefusal(404, "this operation is not offered here"),
 		misdirected:  newRefusal(421, "this host is not served on this connection"),
+		noLimits:     newRefusal(500, "the limits of this route can not be used as configured"),
+		uncounted:    &refusal{status: 503, text: "the limits can not be checked at the moment", after: "1"},
 		noAction:     newRefusal(500, "the route has no usable backend"),
 		brokenRule:   newRefusal(500, "the route can not be run as configured"),
 		full:         &refusal{status: 503, text: "the gateway has as many requests as it has memory for", after: "1"},

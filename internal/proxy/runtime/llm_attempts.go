@@ -27,6 +27,9 @@ type conversation struct {
 // converse puts the call to the targets in serving.
 func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error {
 	c := &conversation{state: st, ex: ex, wild: wild, left: serving}
+	if err := c.reserve(); err != nil {
+		return err
+	}
 	st.rule.plan.budget.Earn()
 	i, err := c.first()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/limit"
 )
 
 // Observer is told of every exchange, for metrics and the access log.
@@ -33,6 +34,10 @@ type LLMRecord struct {
 	// Attempts are the tries at providers, in order; the client got its answer
 	// from the last one. It is empty where none was asked.
 	Attempts []LLMAttempt
+	// Limited is the limit that refused the request; nil: none did. LimitErr is
+	// why limits could not be counted; nil where they could.
+	Limited  *limit.Limit
+	LimitErr error
 }
 
 // LLMAttempt is one try at an LLM provider. Each is accounted for by itself,

@@ -12,6 +12,8 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/jwks"
+	"github.com/citoroute/citoroute/internal/proxy/limit"
+	"github.com/citoroute/citoroute/internal/proxy/limit/redis"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -49,6 +51,10 @@ type Runtime struct {
 	// copies limits the mirrored requests in flight.
 	copies chan struct{}
 	memory *memory
+	// counters hold what is counted in memory, servers what is counted for
+	// several proxies.
+	counters *limit.Memory
+	servers  redis.Servers
 
 	mu       sync.Mutex // guards what follows; requests never take it
 	store    store
@@ -78,13 +84,14 @@ func New(o Options) *Runtime {
 		refuse:   newRefusals(),
 		copies:   make(chan struct{}, maxCopies),
 		memory:   newMemory(o.LLMMemory),
+		counters: limit.NewMemory(),
 		store:    make(store),
 		registry: upstream.NewRegistry(o.AWS),
 		routes:   make(map[string]*route),
 		tables:   make(tables),
 	}
 	rt.states.New = func() any { return new(state) }
-	rt.snap.Store(&snapshot{ports: make(map[uint16]*port), listeners: make(map[string]*listener)})
+	rt.snap.Store(&snapshot{ports: make(map[uint16]*port), listeners: make(map[string]*listener), limits: &limits{}})
 	return rt
 }
 

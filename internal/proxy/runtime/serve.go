@@ -50,7 +50,7 @@ func (h *handler) serve(st *state, ex *exchange.Exchange) error {
 	if leaf == nil {
 		return h.rt.refuse.noRoute
 	}
-	st.keys = now.keys
+	st.keys, st.limits = now.keys, now.limits
 	if st.take(leaf); st.rule.isLLM() {
 		return st.runLLM(ex, leaf)
 	}
@@ -120,6 +120,9 @@ func (st *state) respond(ex *exchange.Exchange) {
 	if st.LLM != nil && len(st.LLM.Attempts) > 0 {
 		ex.Response.Header.Set("X-Llm-Attempts", strconv.Itoa(len(st.LLM.Attempts)))
 	}
+	if st.LLM != nil {
+		st.tellLimits(&ex.Response.Header)
+	}
 	st.Status = ex.Response.Status
 	st.Head = st.rt.since(st.Start)
 }
@@ -130,12 +133,12 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 	if !ok {
 		return
 	}
-	ex.State = nil
+	ex.State, st.End = nil, end
 	if st.LLM != nil {
 		st.settle()
+		st.settleLimits()
 	}
 	if h.rt.opts.Observer != nil {
-		st.End = end
 		st.Duration = h.rt.since(st.Start)
 		h.rt.opts.Observer.Done(&st.Record)
 	}

@@ -15,6 +15,7 @@ type snapshot struct {
 	ports     map[uint16]*port
 	listeners map[string]*listener
 	keys      *auth.Keys // of all consumers
+	limits    *limits
 }
 
 // port is the listeners that share one port.

@@ -24,6 +24,8 @@ type state struct {
 	preflight bool
 	deadline  time.Time
 	keys      *auth.Keys
+	limits    *limits
+	limiting  limiting
 	callers   []auth.Caller
 	call      *llm.Call    // of an LLM rule
 	attempted *llm.Attempt // what is made of it for a provider; nil once it is settled
@@ -74,6 +76,7 @@ func (st *state) end() {
 	rt, buffer, callers := st.rt, st.scratch, st.callers
 	buffer.Reset()
 	clear(callers)
-	*st = state{scratch: buffer, callers: callers[:0]}
+	limiting := limiting{reservation: st.limiting.reservation}
+	*st = state{scratch: buffer, callers: callers[:0], limiting: limiting}
 	rt.states.Put(st)
 }
