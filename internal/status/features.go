@@ -13,6 +13,9 @@ func SupportedFeatures() []gatewayv1.SupportedFeature {
 	names := []string{
 		"BackendTLSPolicy",
 		"BackendTLSPolicySANValidation",
+		"GRPCRoute",
+		"GRPCRouteNamedRouteRule",
+		"GRPCRouteRequestHeaderModifier",
 		"Gateway",
 		"GatewayAddressEmpty",
 		"GatewayBackendClientCertificate",
@@ -53,6 +56,11 @@ func SupportedFeatures() []gatewayv1.SupportedFeature {
 		"HTTPRouteSchemeRedirect",
 		"ListenerSet",
 		"ReferenceGrant",
+		"TCPRoute",
+		"TLSRoute",
+		"TLSRouteModeMixed",
+		"TLSRouteModeTerminate",
+		"UDPRoute",
 	}
 	slices.Sort(names)
 	out := make([]gatewayv1.SupportedFeature, 0, len(names))

@@ -170,7 +170,12 @@ func (g *generation) serveTLS(conn *net.TCPConn, names *serverNames) {
 		}
 		_ = conn.SetReadDeadline(time.Time{})
 		client = &headConn{Conn: conn, head: head}
-		if l := names.find(name); l != nil && l.config == nil {
+		l := names.find(name)
+		if l == nil { // nobody here speaks for that name, not even to send an alert
+			_ = conn.Close()
+			return
+		}
+		if l.config == nil {
 			g.handOver(conn)
 			g.serveStream(conn, client, l.Name, name)
 			return
