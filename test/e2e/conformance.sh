@@ -2,7 +2,7 @@
 # Deploys this tree (see target.sh), runs the upstream Gateway API conformance suite
 # and prints one line per test.
 #
-#   PROFILES=GATEWAY-HTTP,GATEWAY-GRPC   profiles to run (default GATEWAY-HTTP)
+#   PROFILES=GATEWAY-HTTP,GATEWAY-GRPC   profiles to run (default: all that are served)
 #   TEST=HTTPRouteWeight                 that test alone; no report is written
 #   FLAGS='--debug ...'                  more flags of the suite
 #   LOG=FILE                             where the whole output goes
@@ -18,7 +18,7 @@ trap 'rm -rf "$(dirname "$binary")"' EXIT
 go test -c -o "$binary" . || exit 1
 
 args=(--usable-address=10.250.1.250 --unusable-address=203.0.113.1
-  --conformance-profiles="${PROFILES:-GATEWAY-HTTP}" --allow-crds-mismatch=false)
+  --conformance-profiles="${PROFILES:-GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP}" --allow-crds-mismatch=false)
 if [[ -n ${TEST:-} ]]; then
   args+=(--run-test="$TEST")
 else
