@@ -41,6 +41,9 @@ func Fetch(ctx context.Context, id awsauth.Identity) (awsauth.Credentials, error
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(requestTimeout).WithDialerOptions(func(d *net.Dialer) {
 			d.Timeout = dialTimeout
 		})),
+		// When to renew is not for the SDK to say: some of its sources count
+		// credentials as expired five minutes early.
+		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 0 }),
 	}
 	if id.Key.AccessKeyID != "" {
 		options = append(options, config.WithCredentialsProvider(

@@ -105,7 +105,7 @@ func check(t *testing.T, c awsauth.Credentials, key string) {
 	if c.AccessKeyID != key || c.SecretAccessKey != "secret" || c.SessionToken != "token" {
 		t.Errorf("the credentials are of %s, want %s", c.AccessKeyID, key)
 	}
-	if left := time.Until(c.Expires); left < 50*time.Minute || left > time.Hour {
+	if left := time.Until(c.Expires); left < 59*time.Minute || left > time.Hour {
 		t.Errorf("they expire in %s", left)
 	}
 }
