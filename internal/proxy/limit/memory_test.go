@@ -40,7 +40,7 @@ func TestMemory_NeverLetsInBeyondTheLimit(t *testing.T) {
 				}
 				actual := rng.Int64N(want + 1)
 				mu.Lock()
-				r.Settle(Amounts{Tokens: actual}, noon)
+				_ = r.Settle(Amounts{Tokens: actual}, noon)
 				reserved, used = reserved-want, used+actual
 				mu.Unlock()
 			}

@@ -160,14 +160,17 @@ func (r *Reservation) refusal(begin, end int, now time.Time) *Refusal {
 
 // Settle corrects what was taken to what was used, and forgets the
 // reservation. What was not used goes back to the window that it was taken
-// from; what was used beyond counts in the window of now.
-func (r *Reservation) Settle(used Amounts, now time.Time) {
+// from; what was used beyond counts in the window of now. The error is why a
+// store could not be reached, at that or by Reserve.
+func (r *Reservation) Settle(used Amounts, now time.Time) error {
 	r.settle(used, now)
+	lost := r.lost
 	clear(r.charges)
 	clear(r.limits)
 	clear(r.groups)
 	clear(r.changes)
 	*r = Reservation{charges: r.charges[:0], limits: r.limits[:0], groups: r.groups[:0], changes: r.changes[:0]}
+	return lost
 }
 
 func (r *Reservation) settle(used Amounts, now time.Time) {
@@ -203,9 +206,6 @@ func (r *Reservation) settle(used Amounts, now time.Time) {
 func (r *Reservation) Taken() bool {
 	return slices.ContainsFunc(r.groups, func(g group) bool { return g.taken })
 }
-
-// Err is why a store could not be reached, the last time; nil where none failed.
-func (r *Reservation) Err() error { return r.lost }
 
 // Standing is how a limit stands after a request was let in or refused.
 type Standing struct {

@@ -161,8 +161,7 @@ func (st *state) settleLimits() {
 		used.Add(limit.AmountsOf(usage, cost))
 	}
 	used[limit.Requests] = 1 // however often it was tried
-	st.limiting.reservation.Settle(used, st.rt.opts.Now())
-	st.LLM.LimitErr = st.limiting.reservation.Err()
+	st.LLM.LimitErr = st.limiting.reservation.Settle(used, st.rt.opts.Now())
 }
 
 // Bounds of what is believed of a provider's count: no answer has more tokens,
