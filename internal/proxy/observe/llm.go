@@ -12,6 +12,7 @@ import (
 // llmMetrics count what goes to LLM providers. Observer.llmMu guards them.
 type llmMetrics struct {
 	requests, attempts, tokens, cost *prometheus.CounterVec
+	limits                           limitMetrics
 	genAI                            genAI
 	models                           models
 }
@@ -35,6 +36,7 @@ func newLLMMetrics(r prometheus.Registerer) llmMetrics {
 		tokens: counter("tokens_total", "Tokens as the providers counted them, over all attempts. "+
 			"cached_input and cache_write are part of input, reasoning is part of output.", "type"),
 		cost:   counter("cost_usd_total", "What the tokens cost by the price table, in US dollars; models without a price are left out."),
+		limits: newLimitMetrics(r),
 		genAI:  newGenAI(r),
 		models: make(models),
 	}
@@ -45,6 +47,7 @@ func (m *llmMetrics) forget(route prometheus.Labels) {
 	for _, vec := range []*prometheus.CounterVec{m.requests, m.attempts, m.tokens, m.cost} {
 		vec.DeletePartialMatch(route)
 	}
+	m.limits.forget(route)
 }
 
 // llmKey tells the LLM series of one route apart.
@@ -139,6 +142,7 @@ func (o *Observer) countLLM(rec *runtime.Record, s *series) {
 	end := endingOfRequest(rec)
 	requests.count(m.requests, requests.requests, end)
 	if rec.LLM != nil {
+		m.limits.count(rec, s.of)
 		m.genAI.request(rec, last.provider, last.model, end.kind)
 	}
 }
