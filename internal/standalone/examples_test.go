@@ -175,3 +175,34 @@ func TestExample_Consumers(t *testing.T) {
 		})
 	}
 }
+
+func TestExample_Limits(t *testing.T) {
+	r := serve(t, example(t, "limits"))
+	ask := func(path, team, text string) answer {
+		header := map[string]string{"Content-Type": "application/json"}
+		if team != "" {
+			header["Authorization"] = "Bearer citoroute_example-key-of-team-" + team + "-0123456789"
+		}
+		return r.send(8080, http.MethodPost, "http://localhost"+path+"/chat/completions", header,
+			`{"model":"fake-large","max_tokens":50,"messages":[{"role":"user","content":"`+text+`"}]}`)
+	}
+	for left := 2; left >= 0; left-- {
+		if got := ask("/v1", "alpha", "Hello!"); got.status != http.StatusOK || got.header.Get("X-Ratelimit-Remaining-Requests") != fmt.Sprint(left) {
+			t.Errorf("%d left: %+v", left, got)
+		}
+	}
+	if got := ask("/v1", "alpha", "Hello!"); got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" || !strings.Contains(got.body, `"code":"rate_limit_exceeded"`) {
+		t.Errorf("the fourth: %+v", got)
+	}
+	if got := ask("/v1", "beta", "Hello!"); got.status != http.StatusOK || got.header.Get("X-Ratelimit-Limit-Tokens") != "500" {
+		t.Errorf("the other team: %+v", got)
+	}
+	if got := ask("/v1", "beta", strings.Repeat("word ", 1000)); got.status != http.StatusTooManyRequests || !strings.Contains(got.body, "larger than limit tokens") {
+		t.Errorf("a long prompt: %+v", got)
+	}
+	for i, want := range []int{http.StatusOK, http.StatusTooManyRequests} {
+		if got := ask("/open/v1", "", "Hello!"); got.status != want {
+			t.Errorf("guest %d: %+v", i, got)
+		}
+	}
+}
