@@ -109,6 +109,7 @@ bench-portkey: ## Compare chat completions with Portkey's gateway, from npm
 profile: ## Measure anew what the compiler should know about the proxy under load
 	mkdir -p bin/profile
 	hack/bench/run.sh -rounds 3 -duration 20s -profile bin/profile
+	hack/bench/run.sh -suite llm -rounds 1 -duration 20s -profile bin/profile
 	go tool pprof -proto bin/profile/*.pprof >cmd/proxy/load.pgo
 
 ##@ Build
