@@ -67,22 +67,9 @@ type Client struct {
 // with back-off whenever a stream ends. It returns the context's error, or at
 // once an error in the client's fields.
 func (c *Client) Run(ctx context.Context) error {
-	if len(c.Servers) == 0 || c.Credentials == nil || c.Sink == nil {
-		return errors.New("push client: Servers, Credentials and Sink are required")
+	if err := c.begin(); err != nil {
+		return err
 	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	c.have = make(map[string]string, len(c.Have))
-	for _, r := range c.Have {
-		encoded, err := encode(r)
-		if err != nil {
-			return fmt.Errorf("push client: %w", err)
-		}
-		c.have[encoded.GetName()] = encoded.GetVersion()
-	}
-	c.begun = len(c.Have) > 0
-	c.Have = nil
 	order := rand.Perm(len(c.Servers))
 	backoff := minBackoff
 	for attempt := 0; ; attempt++ {
@@ -95,24 +82,74 @@ func (c *Client) Run(ctx context.Context) error {
 			backoff = minBackoff
 		}
 		c.Logger.Warn("Config stream ended", "server", server, "reason", err, "retryIn", backoff)
-		wait := time.NewTimer(backoff/2 + rand.N(backoff/2))
-		select {
-		case <-ctx.Done():
-			wait.Stop()
-			return ctx.Err()
-		case <-wait.C:
+		if err := sleep(ctx, backoff/2+rand.N(backoff/2)); err != nil {
+			return err
 		}
 		backoff = min(2*backoff, maxBackoff)
 	}
 }
 
+// begin checks the fields and fills in those that may be left out.
+func (c *Client) begin() error {
+	if len(c.Servers) == 0 || c.Credentials == nil || c.Sink == nil {
+		return errors.New("push client: Servers, Credentials and Sink are required")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c.remember()
+}
+
+// remember notes the versions of what the sink already serves.
+func (c *Client) remember() error {
+	c.have = make(map[string]string, len(c.Have))
+	for _, r := range c.Have {
+		encoded, err := encode(r)
+		if err != nil {
+			return fmt.Errorf("push client: %w", err)
+		}
+		c.have[encoded.GetName()] = encoded.GetVersion()
+	}
+	c.begun = len(c.Have) > 0
+	c.Have = nil
+	return nil
+}
+
+// sleep returns the context's error if it is done before d is over.
+func sleep(ctx context.Context, d time.Duration) error {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wait.C:
+		return nil
+	}
+}
+
+type clientStream = discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
+
 // follow serves one stream until it ends and says whether it got a response.
 func (c *Client) follow(ctx context.Context, server string) (served bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	creds, err := c.Credentials()
+	conn, err := c.dial(server)
 	if err != nil {
 		return false, err
+	}
+	defer func() { _ = conn.Close() }()
+	st, err := c.open(ctx, conn)
+	if err != nil {
+		return false, err
+	}
+	return c.serve(st, server)
+}
+
+// dial prepares a connection, which is made once it is used.
+func (c *Client) dial(server string) (*grpc.ClientConn, error) {
+	creds, err := c.Credentials()
+	if err != nil {
+		return nil, err
 	}
 	conn, err := grpc.NewClient(server, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(creds),
@@ -120,24 +157,29 @@ func (c *Client) follow(ctx context.Context, server string) (served bool, err er
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 20 * time.Second, Timeout: 10 * time.Second}),
 	}, c.DialOptions...)...)
 	if err != nil {
-		return false, fmt.Errorf("connect to %s: %w", server, err)
+		return nil, fmt.Errorf("connect to %s: %w", server, err)
 	}
-	defer func() { _ = conn.Close() }()
+	return conn, nil
+}
+
+// open begins a stream and says what there is already.
+func (c *Client) open(ctx context.Context, conn *grpc.ClientConn) (clientStream, error) {
 	if c.Token != nil {
 		token, err := c.Token()
 		if err != nil {
-			return false, err
+			return nil, err
 		}
 		ctx = metadata.AppendToOutgoingContext(ctx, tokenHeader, tokenPrefix+token)
 	}
 	st, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	// A Send error only says that the stream is over: Recv has the reason.
-	if err := st.Send(hello(c.Node, c.Proxy, c.Version, c.have)); err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
+	return st, send(st, hello(c.Node, c.Proxy, c.Version, c.have))
+}
+
+// serve takes in what a stream brings until it ends.
+func (c *Client) serve(st clientStream, server string) (served bool, err error) {
 	for {
 		response, err := st.Recv()
 		if err != nil {
@@ -147,26 +189,40 @@ func (c *Client) follow(ctx context.Context, server string) (served bool, err er
 			served = true
 			c.Logger.Info("Config stream is up", "server", server, "node", c.Node)
 		}
-		if err := st.Send(c.take(response)); err != nil && !errors.Is(err, io.EOF) {
+		if err := send(st, c.take(response)); err != nil {
 			return served, err
 		}
 	}
 }
 
+// send returns no error that only says that the stream is over: Recv has the
+// reason.
+func send(st clientStream, request *discoveryv3.DeltaDiscoveryRequest) error {
+	if err := st.Send(request); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
 // take applies a response and returns the answer to it.
 func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) *discoveryv3.DeltaDiscoveryRequest {
 	answer := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: configType, ResponseNonce: response.GetNonce()}
-	u, err := decode(response, !c.begun)
-	if err == nil {
-		err = c.Sink.Apply(u)
-	}
-	if err != nil {
+	if err := c.apply(response); err != nil {
 		c.Logger.Error("Configuration was rejected", "reason", err)
 		answer.ErrorDetail = rejection(err)
-		for _, r := range response.GetResources() {
-			c.have[r.GetName()] = unsure
-		}
-		return answer
+		c.doubt(response)
+	}
+	return answer
+}
+
+// apply makes a response live and notes its versions.
+func (c *Client) apply(response *discoveryv3.DeltaDiscoveryResponse) error {
+	u, err := decode(response, !c.begun)
+	if err != nil {
+		return err
+	}
+	if err := c.Sink.Apply(u); err != nil {
+		return err
 	}
 	c.begun = true
 	for _, r := range response.GetResources() {
@@ -175,5 +231,12 @@ func (c *Client) take(response *discoveryv3.DeltaDiscoveryResponse) *discoveryv3
 	for _, name := range response.GetRemovedResources() {
 		delete(c.have, name)
 	}
-	return answer
+	return nil
+}
+
+// doubt notes that what came in a refused response may be there or not.
+func (c *Client) doubt(response *discoveryv3.DeltaDiscoveryResponse) {
+	for _, r := range response.GetResources() {
+		c.have[r.GetName()] = unsure
+	}
 }

@@ -105,16 +105,8 @@ func (s *Server) Update(name string, u ir.Update) error {
 	}
 	s.mu.Lock()
 	n := s.node(name)
-	n.known = true
+	defer s.release(name, n)
 	n.change(upserts, u, s.options.Now())
-	for st := range n.streams {
-		st.notify()
-	}
-	changed := n.refresh()
-	s.mu.Unlock()
-	if changed {
-		s.tell(name)
-	}
 	return nil
 }
 
@@ -155,11 +147,29 @@ func (s *Server) Streams() int {
 
 // Serve answers connections of l until ctx is done. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	g := s.transport()
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, service{server: s, stopping: ctx.Done()})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		<-ctx.Done()
+		drain(g)
+	}()
+	err := g.Serve(l)
+	if ctx.Err() == nil {
+		return fmt.Errorf("serve configuration: %w", err)
+	}
+	<-stopped
+	return nil
+}
+
+// transport returns a gRPC server that offers nothing yet.
+func (s *Server) transport() *grpc.Server {
 	creds := insecure.NewCredentials()
 	if s.options.TLS != nil {
 		creds = credentials.NewTLS(s.options.TLS)
 	}
-	g := grpc.NewServer(
+	return grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxConcurrentStreams(maxStreams),
@@ -169,21 +179,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, service{server: s, stopping: ctx.Done()})
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		<-ctx.Done()
-		cut := time.AfterFunc(drainTime, g.Stop)
-		defer cut.Stop()
-		g.GracefulStop()
-	}()
-	err := g.Serve(l)
-	if ctx.Err() == nil {
-		return fmt.Errorf("serve configuration: %w", err)
-	}
-	<-stopped
-	return nil
+}
+
+// drain lets streams end by themselves for drainTime.
+func drain(g *grpc.Server) {
+	cut := time.AfterFunc(drainTime, g.Stop)
+	defer cut.Stop()
+	g.GracefulStop()
 }
 
 // node returns the named node, which it creates where needed.
@@ -196,54 +198,72 @@ func (s *Server) node(name string) *node {
 	return n
 }
 
-func (s *Server) tell(name string) {
-	if s.options.Changed != nil {
+// release ends a change of n: it unlocks s, and tells when the node's state is
+// another one for it.
+func (s *Server) release(name string, n *node) {
+	changed := n.refresh()
+	s.mu.Unlock()
+	if changed && s.options.Changed != nil {
 		s.options.Changed(name)
 	}
 }
 
-// change takes an update in and marks on every stream what it touched.
+// change takes an update in and has every stream look at what it touched.
 func (n *node) change(upserts []*discoveryv3.Resource, u ir.Update, now time.Time) {
+	n.known = true
 	n.version++
 	if n.listeners == 0 {
 		n.listeners, n.listenersAt = n.version, now
 	}
-	touched := func(name string) {
-		if rank(name) == listenerRank() {
-			n.listeners, n.listenersAt = n.version, now
-		}
-		for st := range n.streams {
-			st.touch(name)
-		}
-	}
-	var kept map[string]bool
-	if u.Complete {
-		kept = make(map[string]bool, len(upserts))
-	}
 	for _, r := range upserts {
-		if u.Complete {
-			kept[r.GetName()] = true
-		}
-		if old := n.resources[r.GetName()]; old != nil && old.GetVersion() == r.GetVersion() {
-			continue
-		}
-		n.resources[r.GetName()] = r
-		touched(r.GetName())
+		n.put(r, now)
 	}
 	for _, ref := range u.Removed {
-		if name := nameOf(ref); n.resources[name] != nil {
-			delete(n.resources, name)
-			touched(name)
-		}
+		n.remove(nameOf(ref), now)
 	}
-	if !u.Complete {
+	if u.Complete {
+		n.keep(upserts, now)
+	}
+	for st := range n.streams {
+		st.notify()
+	}
+}
+
+func (n *node) put(r *discoveryv3.Resource, now time.Time) {
+	if old := n.resources[r.GetName()]; old != nil && old.GetVersion() == r.GetVersion() {
 		return
+	}
+	n.resources[r.GetName()] = r
+	n.touch(r.GetName(), now)
+}
+
+func (n *node) remove(name string, now time.Time) {
+	if n.resources[name] != nil {
+		delete(n.resources, name)
+		n.touch(name, now)
+	}
+}
+
+// keep removes all but the given resources.
+func (n *node) keep(these []*discoveryv3.Resource, now time.Time) {
+	kept := make(map[string]bool, len(these))
+	for _, r := range these {
+		kept[r.GetName()] = true
 	}
 	for name := range n.resources {
 		if !kept[name] {
-			delete(n.resources, name)
-			touched(name)
+			n.remove(name, now)
 		}
+	}
+}
+
+// touch marks on every stream that a resource changed.
+func (n *node) touch(name string, now time.Time) {
+	if rank(name) == listenerRank() {
+		n.listeners, n.listenersAt = n.version, now
+	}
+	for st := range n.streams {
+		st.touch(name)
 	}
 }
 

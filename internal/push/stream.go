@@ -11,6 +11,7 @@ import (
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
@@ -65,39 +66,33 @@ func (s service) DeltaAggregatedResources(g deltaStream) error {
 		return err
 	}
 	name := first.GetNode().GetId()
-	if name == "" {
-		return status.Error(codes.InvalidArgument, errNoNode.Error())
-	}
-	if authorize := s.server.options.Authorize; authorize != nil {
-		if err := authorize(g.Context(), bearer(g), name); err != nil {
-			s.server.options.Logger.Warn("Proxy was refused", "node", name, "reason", err)
-			return status.Error(codes.PermissionDenied, err.Error())
-		}
+	if err := s.admit(g, name); err != nil {
+		return err
 	}
 	st := s.server.join(name, first)
 	defer s.server.leave(name, st)
 	return s.run(g, name, st)
 }
 
-// run sends and receives. Receiving has a goroutine of its own, which ends
-// with the stream.
+// admit returns an error for a proxy that may not have the node.
+func (s service) admit(g deltaStream, name string) error {
+	if name == "" {
+		return status.Error(codes.InvalidArgument, errNoNode.Error())
+	}
+	authorize := s.server.options.Authorize
+	if authorize == nil {
+		return nil
+	}
+	if err := authorize(g.Context(), bearer(g), name); err != nil {
+		s.server.options.Logger.Warn("Proxy was refused", "node", name, "reason", err)
+		return status.Error(codes.PermissionDenied, err.Error())
+	}
+	return nil
+}
+
+// run sends and receives.
 func (s service) run(g deltaStream, name string, st *stream) error {
-	answers := make(chan *discoveryv3.DeltaDiscoveryRequest)
-	ended := make(chan error, 1)
-	go func() {
-		for {
-			answer, err := g.Recv()
-			if err != nil {
-				ended <- err
-				return
-			}
-			select {
-			case answers <- answer:
-			case <-g.Context().Done():
-				return
-			}
-		}
-	}()
+	answers, ended := receive(g)
 	var retry <-chan time.Time
 	for {
 		if response := s.server.next(name, st); response != nil {
@@ -116,12 +111,35 @@ func (s service) run(g deltaStream, name string, st *stream) error {
 				retry = time.After(retryInterval)
 			}
 		case err := <-ended:
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
 			return err
 		case <-s.stopping:
 			return status.Error(codes.Unavailable, "the controller is stopping")
+		}
+	}
+}
+
+// receive has a goroutine receive, which ends with the stream: with nil if the
+// proxy ended it.
+func receive(g deltaStream) (<-chan *discoveryv3.DeltaDiscoveryRequest, <-chan error) {
+	answers := make(chan *discoveryv3.DeltaDiscoveryRequest)
+	ended := make(chan error, 1)
+	go func() { ended <- forward(g, answers) }()
+	return answers, ended
+}
+
+func forward(g deltaStream, answers chan<- *discoveryv3.DeltaDiscoveryRequest) error {
+	for {
+		answer, err := g.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case answers <- answer:
+		case <-g.Context().Done():
+			return g.Context().Err()
 		}
 	}
 }
@@ -136,11 +154,20 @@ func bearer(g deltaStream) string {
 	return ""
 }
 
-// join adds a stream to a node. Everything that the node or the proxy has may
-// differ.
+// join adds a stream to a node.
 func (s *Server) join(name string, first *discoveryv3.DeltaDiscoveryRequest) *stream {
+	st := newStream(first, s.options.Logger.With("node", name, "proxy", first.GetNode().GetUserAgentName()))
+	st.log.Info("Proxy connected", "has", len(first.GetInitialResourceVersions()), "version", first.GetNode().GetUserAgentVersion())
+	s.mu.Lock()
+	n := s.node(name)
+	st.follow(n)
+	s.release(name, n)
+	return st
+}
+
+func newStream(first *discoveryv3.DeltaDiscoveryRequest, log *slog.Logger) *stream {
 	st := &stream{
-		log:    s.options.Logger.With("node", name, "proxy", first.GetNode().GetUserAgentName()),
+		log:    log,
 		has:    first.GetInitialResourceVersions(),
 		dirty:  map[string]struct{}{},
 		barred: map[string]string{},
@@ -150,8 +177,11 @@ func (s *Server) join(name string, first *discoveryv3.DeltaDiscoveryRequest) *st
 	if st.has == nil {
 		st.has = map[string]string{}
 	}
-	s.mu.Lock()
-	n := s.node(name)
+	return st
+}
+
+// follow adds st to n. Everything that the node or the proxy has may differ.
+func (st *stream) follow(n *node) {
 	st.node = n
 	n.streams[st] = struct{}{}
 	for resource := range n.resources {
@@ -160,13 +190,6 @@ func (s *Server) join(name string, first *discoveryv3.DeltaDiscoveryRequest) *st
 	for resource := range st.has {
 		st.dirty[resource] = struct{}{}
 	}
-	changed := n.refresh()
-	s.mu.Unlock()
-	st.log.Info("Proxy connected", "has", len(first.GetInitialResourceVersions()), "version", first.GetNode().GetUserAgentVersion())
-	if changed {
-		s.tell(name)
-	}
-	return st
 }
 
 func (s *Server) leave(name string, st *stream) {
@@ -175,12 +198,8 @@ func (s *Server) leave(name string, st *stream) {
 	if !st.node.known && len(st.node.streams) == 0 {
 		delete(s.nodes, name)
 	}
-	changed := st.node.refresh()
-	s.mu.Unlock()
+	s.release(name, st.node)
 	st.log.Info("Proxy disconnected")
-	if changed {
-		s.tell(name)
-	}
 }
 
 // next returns the response to send to a proxy now, or nil.
@@ -190,13 +209,8 @@ func (s *Server) next(name string, st *stream) *discoveryv3.DeltaDiscoveryRespon
 		s.mu.Unlock()
 		return nil
 	}
-	response := st.difference()
-	changed := st.node.refresh()
-	s.mu.Unlock()
-	if changed {
-		s.tell(name)
-	}
-	return response
+	defer s.release(name, st.node)
+	return st.difference()
 }
 
 // difference returns what takes the proxy from what it has to the node's
@@ -204,6 +218,22 @@ func (s *Server) next(name string, st *stream) *discoveryv3.DeltaDiscoveryRespon
 // first response may be empty, for the proxy waits for it.
 func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
 	st.stale = false
+	response := st.changes()
+	st.sentVersion = st.node.version
+	if len(st.sent) == 0 && st.acked {
+		st.accept()
+		return nil
+	}
+	st.nonce++
+	response.Nonce = strconv.FormatUint(st.nonce, 10)
+	response.SystemVersionInfo = strconv.FormatUint(st.sentVersion, 10)
+	st.inFlight = true
+	return response
+}
+
+// changes moves what differs from dirty to sent, in the order of dependency
+// and, for what is removed, against it.
+func (st *stream) changes() *discoveryv3.DeltaDiscoveryResponse {
 	response := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: configType}
 	st.sent = make(map[string]string, len(st.dirty))
 	for _, name := range slices.SortedFunc(maps.Keys(st.dirty), byDependency) {
@@ -219,15 +249,6 @@ func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
 	}
 	clear(st.dirty)
 	slices.Reverse(response.RemovedResources)
-	st.sentVersion = st.node.version
-	if len(st.sent) == 0 && st.acked {
-		st.accept()
-		return nil
-	}
-	st.nonce++
-	response.Nonce = strconv.FormatUint(st.nonce, 10)
-	response.SystemVersionInfo = strconv.FormatUint(st.sentVersion, 10)
-	st.inFlight = true
 	return response
 }
 
@@ -248,21 +269,21 @@ func (s *Server) settle(name string, st *stream, answer *discoveryv3.DeltaDiscov
 		s.mu.Unlock()
 		return
 	}
-	st.inFlight = false
+	st.settle(answer.GetErrorDetail())
+	s.release(name, st.node)
 	if detail := answer.GetErrorDetail(); detail != nil {
+		st.log.Error("Proxy rejected configuration", "reason", detail.GetMessage())
+	}
+}
+
+func (st *stream) settle(detail *rpcstatus.Status) {
+	st.inFlight = false
+	if detail != nil {
 		st.refuse(detail.GetMessage(), culprits(detail))
 	} else {
 		st.accept()
 	}
 	st.sent = nil
-	changed := st.node.refresh()
-	s.mu.Unlock()
-	if detail := answer.GetErrorDetail(); detail != nil {
-		st.log.Error("Proxy rejected configuration", "reason", detail.GetMessage())
-	}
-	if changed {
-		s.tell(name)
-	}
 }
 
 func (st *stream) accept() {

@@ -34,12 +34,14 @@ const (
 // nameOf returns the wire name of a resource: <type>/<name>.
 func nameOf(ref ir.Ref) string { return string(ref.Type) + "/" + ref.Name }
 
-func refOf(name string) (ir.Ref, error) {
+// refOf is the inverse of nameOf. It says whether this proxy knows the type.
+func refOf(name string) (ref ir.Ref, known bool, err error) {
 	t, rest, ok := strings.Cut(name, "/")
 	if !ok {
-		return ir.Ref{}, fmt.Errorf("resource name %q has no type", name)
+		return ir.Ref{}, false, fmt.Errorf("resource name %q has no type", name)
 	}
-	return ir.Ref{Type: ir.Type(t), Name: rest}, nil
+	ref = ir.Ref{Type: ir.Type(t), Name: rest}
+	return ref, slices.Contains(ir.Types(), ref.Type), nil
 }
 
 // rank is the place of a wire name's type in ir.Types, so that a proxy can make
@@ -72,11 +74,11 @@ func encode(r ir.Resource) (*discoveryv3.Resource, error) {
 func decode(response *discoveryv3.DeltaDiscoveryResponse, complete bool) (ir.Update, error) {
 	u := ir.Update{Complete: complete}
 	for _, in := range response.GetResources() {
-		ref, err := refOf(in.GetName())
+		ref, known, err := refOf(in.GetName())
 		if err != nil {
 			return ir.Update{}, err
 		}
-		if !slices.Contains(ir.Types(), ref.Type) {
+		if !known {
 			continue
 		}
 		r, err := ir.Decode(ref.Type, in.GetResource().GetValue())
@@ -85,16 +87,26 @@ func decode(response *discoveryv3.DeltaDiscoveryResponse, complete bool) (ir.Upd
 		}
 		u.Upserts = append(u.Upserts, r)
 	}
-	for _, name := range response.GetRemovedResources() {
-		ref, err := refOf(name)
+	removed, err := decodeRemoved(response.GetRemovedResources())
+	if err != nil {
+		return ir.Update{}, err
+	}
+	u.Removed = removed
+	return u, nil
+}
+
+func decodeRemoved(names []string) ([]ir.Ref, error) {
+	var out []ir.Ref
+	for _, name := range names {
+		ref, known, err := refOf(name)
 		if err != nil {
-			return ir.Update{}, err
+			return nil, err
 		}
-		if slices.Contains(ir.Types(), ref.Type) {
-			u.Removed = append(u.Removed, ref)
+		if known {
+			out = append(out, ref)
 		}
 	}
-	return u, nil
+	return out, nil
 }
 
 // rejection returns the wire form of an error of a sink.
