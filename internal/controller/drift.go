@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,38 +49,29 @@ func withoutKind(u *unstructured.Unstructured) map[string]any {
 func contains(has, want any) bool {
 	switch want := want.(type) {
 	case map[string]any:
-		has, ok := has.(map[string]any)
-		if !ok {
-			return len(want) == 0 && has == nil
-		}
-		for k, v := range want {
-			if !contains(has[k], v) {
-				return false
-			}
-		}
-		return true
+		return containsFields(has, want)
 	case []any:
 		has, ok := has.([]any)
-		if !ok || len(has) != len(want) {
+		return ok && slices.EqualFunc(has, want, contains)
+	case float64:
+		if has, ok := has.(int64); ok {
+			return float64(has) == want
+		}
+	}
+	return has == want
+}
+
+func containsFields(has any, want map[string]any) bool {
+	fields, ok := has.(map[string]any)
+	if !ok {
+		return len(want) == 0 && has == nil
+	}
+	for k, v := range want {
+		if !contains(fields[k], v) {
 			return false
 		}
-		for i := range want {
-			if !contains(has[i], want[i]) {
-				return false
-			}
-		}
-		return true
-	case float64:
-		switch has := has.(type) {
-		case int64:
-			return float64(has) == want
-		case float64:
-			return has == want
-		}
-		return false
-	default:
-		return has == want
 	}
+	return true
 }
 
 // eachItem calls visit for every object of a list.

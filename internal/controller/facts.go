@@ -59,20 +59,28 @@ func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (out 
 		}
 	}
 	out.Addresses = addresses(service)
-	for _, wanted := range infra.RequestedAddresses(gateway) {
-		if !slices.ContainsFunc(out.Addresses, func(a gatewayv1.GatewayStatusAddress) bool { return a.Value == wanted }) {
-			out.UnusableAddresses = append(out.UnusableAddresses, wanted)
-		}
-	}
-	state := f.server.State(engine.NodeOf(translate.Key{Kind: translate.KindGateway, Namespace: gateway.Namespace, Name: gateway.Name}))
+	out.UnusableAddresses = missingAddresses(infra.RequestedAddresses(gateway), out.Addresses)
+	state := f.server.State(engine.NodeOf(keyOf(gateway)))
 	out.Rejected = state.Rejected
 	// A pod is ready once its first whole configuration serves. Proxies that are
 	// connected to another replica are known only by that.
 	out.Serving = deployment.Status.ReadyReplicas > 0 && (state.Serving || state.Proxies == 0)
-	if state.Proxies > 0 && !state.Serving && state.Rejected == "" {
-		wait = max(0, ackPatience-f.now().Sub(state.Since))
+	return out, f.patience(state), nil
+}
+
+// patience returns how long to wait for proxies that may still acknowledge.
+func (f *facts) patience(state push.State) time.Duration {
+	if state.Proxies == 0 || state.Serving || state.Rejected != "" {
+		return 0
 	}
-	return out, wait, nil
+	return max(0, ackPatience-f.now().Sub(state.Since))
+}
+
+// missingAddresses returns those that were asked for and are not there.
+func missingAddresses(wanted []string, there []gatewayv1.GatewayStatusAddress) []string {
+	return slices.DeleteFunc(wanted, func(value string) bool {
+		return slices.ContainsFunc(there, func(a gatewayv1.GatewayStatusAddress) bool { return a.Value == value })
+	})
 }
 
 // addresses returns where clients reach a Service, sorted.

@@ -59,18 +59,9 @@ func (*Feed) NeedLeaderElection() bool { return false }
 // Start watches everything and then applies events until ctx is done.
 func (f *Feed) Start(ctx context.Context) error {
 	f.missing = map[schema.GroupVersionKind]bool{}
-	var synced []toolscache.InformerSynced
-	for _, s := range sources() {
-		has, err := f.watch(ctx, s)
-		switch {
-		case meta.IsNoMatchError(err):
-			f.missing[s.kind] = true
-			f.log.Info("CustomResourceDefinition is not installed: the kind is ignored until it is", "kind", s.kind.Kind, "apiVersion", s.kind.GroupVersion().String())
-			continue
-		case err != nil:
-			return err
-		}
-		synced = append(synced, has)
+	synced, err := f.watchSources(ctx)
+	if err != nil {
+		return err
 	}
 	for _, o := range ownedKinds() {
 		has, err := f.handle(ctx, o, handler(f.ownedChanged))
@@ -87,6 +78,25 @@ func (f *Feed) Start(ctx context.Context) error {
 	}
 	f.world.run(ctx)
 	return nil
+}
+
+// watchSources watches what translation reads, as far as the API server serves
+// it.
+func (f *Feed) watchSources(ctx context.Context) ([]toolscache.InformerSynced, error) {
+	var synced []toolscache.InformerSynced
+	for _, s := range sources() {
+		has, err := f.watch(ctx, s)
+		switch {
+		case meta.IsNoMatchError(err):
+			f.missing[s.kind] = true
+			f.log.Info("CustomResourceDefinition is not installed: the kind is ignored until it is", "kind", s.kind.Kind, "apiVersion", s.kind.GroupVersion().String())
+		case err != nil:
+			return nil, err
+		default:
+			synced = append(synced, has)
+		}
+	}
+	return synced, nil
 }
 
 // watch notes the events of one kind. The error is a NoMatch error for a kind
@@ -161,26 +171,35 @@ func (f *Feed) watchDefinitions(ctx context.Context) error {
 	definition := &metav1.PartialObjectMetadata{}
 	definition.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
 	_, err := f.handle(ctx, definition, handler(func(in any, gone bool) {
-		o, ok := in.(metav1.Object)
-		if !ok {
-			return
-		}
-		if v := o.GetAnnotations()[annotationBundleVersion]; v != "" && v != bundleVersion && !gone {
-			f.log.Info("Gateway API of another version is installed: fields that it lacks are not served",
-				"customResourceDefinition", o.GetName(), "installed", v, "expected", bundleVersion)
-		}
-		for _, s := range sources() {
-			if plural, _ := meta.UnsafeGuessKindToResource(s.kind); plural.GroupResource().String() != o.GetName() {
-				continue
-			}
-			if gone {
-				f.forget(ctx, s)
-			} else {
-				f.join(ctx, s, minJoinWait)
-			}
+		if o, ok := in.(metav1.Object); ok {
+			f.definitionChanged(ctx, o, gone)
 		}
 	}))
 	return err
+}
+
+// definitionChanged has the kinds of a definition join or leave.
+func (f *Feed) definitionChanged(ctx context.Context, definition metav1.Object, gone bool) {
+	if !gone {
+		f.checkVersion(definition)
+	}
+	for _, s := range sources() {
+		if plural, _ := meta.UnsafeGuessKindToResource(s.kind); plural.GroupResource().String() != definition.GetName() {
+			continue
+		}
+		if gone {
+			f.forget(ctx, s)
+		} else {
+			f.join(ctx, s, minJoinWait)
+		}
+	}
+}
+
+func (f *Feed) checkVersion(definition metav1.Object) {
+	if v := definition.GetAnnotations()[annotationBundleVersion]; v != "" && v != bundleVersion {
+		f.log.Info("Gateway API of another version is installed: fields that it lacks are not served",
+			"customResourceDefinition", definition.GetName(), "installed", v, "expected", bundleVersion)
+	}
 }
 
 // join watches a kind that was missing, if it is served by now. The API server
@@ -223,13 +242,17 @@ func handler(changed func(o any, gone bool)) toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { changed(o, false) },
 		UpdateFunc: func(_, o any) { changed(o, false) },
-		DeleteFunc: func(o any) {
-			if last, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
-				o = last.Obj
-			}
-			changed(o, true)
-		},
+		DeleteFunc: func(o any) { changed(lastKnown(o), true) },
 	}
+}
+
+// lastKnown returns a deleted object, which comes wrapped where its deletion
+// was missed.
+func lastKnown(o any) any {
+	if last, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		return last.Obj
+	}
+	return o
 }
 
 // gatewayOf is the inverse of engine.NodeOf; zero for what is no Gateway's node.

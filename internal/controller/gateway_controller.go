@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -64,17 +65,22 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	return ctrl.Result{}, r.provide(ctx, gateway, objects)
+}
+
+// provide makes what a Gateway owns these objects.
+func (r *GatewayReconciler) provide(ctx context.Context, gateway *gatewayv1.Gateway, objects []infra.Object) error {
 	for _, o := range objects {
 		err := r.apply(ctx, gateway, o)
 		switch {
 		case namespaceIsGoing(err):
-			return ctrl.Result{}, nil
+			return nil
 		case err != nil:
 			r.events.Eventf(gateway, nil, corev1.EventTypeWarning, "InfrastructureFailed", "Apply", "%s", err)
-			return ctrl.Result{}, err
+			return err
 		}
 	}
-	return ctrl.Result{}, r.prune(ctx, gateway, objects)
+	return r.prune(ctx, gateway, objects)
 }
 
 // abandon removes what a Gateway has that went over to another controller. If
@@ -93,21 +99,9 @@ func (r *GatewayReconciler) apply(ctx context.Context, gateway *gatewayv1.Gatewa
 	if err != nil {
 		return err
 	}
-	current, err := r.current(ctx, want)
-	switch {
-	case apierrors.IsNotFound(err):
-	case err != nil:
+	same, err := r.matches(ctx, gateway, want, wanted)
+	if err != nil || same {
 		return err
-	case !metav1.IsControlledBy(current, gateway) && metav1.GetControllerOf(current) == nil && current.GetLabels()[infra.LabelManagedBy] != infra.ManagedBy:
-		return fmt.Errorf("%s %s/%s exists and is not the Gateway's: rename or remove it", wanted.GetKind(), want.GetNamespace(), want.GetName())
-	default:
-		has, err := runtime.DefaultUnstructuredConverter.ToUnstructured(current)
-		if err != nil {
-			return fmt.Errorf("convert %s: %w", wanted.GetKind(), err)
-		}
-		if contains(has, withoutKind(wanted)) {
-			return nil
-		}
 	}
 	log.FromContext(ctx).Info("Applying", "kind", wanted.GetKind(), "name", want.GetName())
 	err = r.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(infra.ManagedBy), client.ForceOwnership)
@@ -115,6 +109,28 @@ func (r *GatewayReconciler) apply(ctx context.Context, gateway *gatewayv1.Gatewa
 		return fmt.Errorf("apply %s %s/%s: %w", wanted.GetKind(), want.GetNamespace(), want.GetName(), err)
 	}
 	return nil
+}
+
+// matches says that the cluster has an object as it should be. An object of
+// somebody else's in its place is an error.
+func (r *GatewayReconciler) matches(ctx context.Context, gateway *gatewayv1.Gateway, want infra.Object, wanted *unstructured.Unstructured) (bool, error) {
+	current, err := r.current(ctx, want)
+	if err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	if foreign(current, gateway) {
+		return false, fmt.Errorf("%s %s/%s exists and is not the Gateway's: rename or remove it", wanted.GetKind(), want.GetNamespace(), want.GetName())
+	}
+	has, err := runtime.DefaultUnstructuredConverter.ToUnstructured(current)
+	if err != nil {
+		return false, fmt.Errorf("convert %s: %w", wanted.GetKind(), err)
+	}
+	return contains(has, withoutKind(wanted)), nil
+}
+
+// foreign says that an object was made by somebody else, for something else.
+func foreign(o client.Object, gateway *gatewayv1.Gateway) bool {
+	return !metav1.IsControlledBy(o, gateway) && metav1.GetControllerOf(o) == nil && o.GetLabels()[infra.LabelManagedBy] != infra.ManagedBy
 }
 
 // current reads the object as the cluster has it, from the cache.
@@ -130,11 +146,6 @@ func (r *GatewayReconciler) current(ctx context.Context, want infra.Object) (cli
 // prune removes what a Gateway owns but does not need: after a change of class
 // or when the last listener went.
 func (r *GatewayReconciler) prune(ctx context.Context, gateway *gatewayv1.Gateway, keep []infra.Object) error {
-	type identity struct{ kind, name string }
-	kept := map[identity]bool{}
-	for _, o := range keep {
-		kept[identity{fmt.Sprintf("%T", o), o.GetName()}] = true
-	}
 	var errs []error
 	for _, list := range []client.ObjectList{
 		&appsv1.DeploymentList{}, &corev1.ServiceList{}, &policyv1.PodDisruptionBudgetList{}, &corev1.ConfigMapList{}, &corev1.ServiceAccountList{},
@@ -144,14 +155,19 @@ func (r *GatewayReconciler) prune(ctx context.Context, gateway *gatewayv1.Gatewa
 			return err
 		}
 		for _, o := range owned {
-			if kept[identity{fmt.Sprintf("%T", o), o.GetName()}] || o.GetDeletionTimestamp() != nil {
-				continue
+			if !isOneOf(o, keep) && o.GetDeletionTimestamp() == nil {
+				log.FromContext(ctx).Info("Deleting what the Gateway does not need", "object", fmt.Sprintf("%T", o), "name", o.GetName())
+				errs = append(errs, client.IgnoreNotFound(r.client.Delete(ctx, o)))
 			}
-			log.FromContext(ctx).Info("Deleting what the Gateway does not need", "object", fmt.Sprintf("%T", o), "name", o.GetName())
-			errs = append(errs, client.IgnoreNotFound(r.client.Delete(ctx, o)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func isOneOf(o client.Object, these []infra.Object) bool {
+	return slices.ContainsFunc(these, func(other infra.Object) bool {
+		return reflect.TypeOf(o) == reflect.TypeOf(other) && o.GetName() == other.GetName()
+	})
 }
 
 // owned lists the objects of one kind that a Gateway owns.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -72,41 +71,40 @@ func (i *Identity) Start(ctx context.Context) error {
 // renew brings the Secret up to date.
 func (i *Identity) renew(ctx context.Context) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: i.secret.Namespace, Name: i.secret.Name}}
-	err := i.reader.Get(ctx, i.secret, secret)
-	absent := apierrors.IsNotFound(err)
-	if err != nil && !absent {
+	if err := client.IgnoreNotFound(i.reader.Get(ctx, i.secret, secret)); err != nil {
 		return fmt.Errorf("read Secret %s: %w", i.secret, err)
 	}
 	next, changed, err := materialOf(secret).Renew(i.hosts, i.now())
 	if err != nil {
 		return err
 	}
-	if !changed {
-		i.observe(secret)
-		return nil
+	if changed {
+		if err := i.write(ctx, secret, next); err != nil {
+			return fmt.Errorf("write Secret %s: %w", i.secret, err)
+		}
+		i.log.Info("Renewed the certificates of the config stream", "secret", i.secret.String())
 	}
-	secret.Type = corev1.SecretTypeTLS
-	secret.Labels = map[string]string{infra.LabelManagedBy: infra.ManagedBy}
-	secret.Data = map[string][]byte{
-		keyAuthorities: next.Authorities, keyAuthorityKeys: next.AuthorityKeys,
-		corev1.TLSCertKey: next.Certificate, corev1.TLSPrivateKeyKey: next.Key,
-	}
-	if absent {
-		err = i.client.Create(ctx, secret)
-	} else {
-		err = i.client.Update(ctx, secret)
-	}
-	if err != nil {
-		return fmt.Errorf("write Secret %s: %w", i.secret, err)
-	}
-	i.log.Info("Renewed the certificates of the config stream", "secret", i.secret.String())
 	i.observe(secret)
 	return nil
 }
 
+// write stores m in the Secret, which is new if it has no version.
+func (i *Identity) write(ctx context.Context, secret *corev1.Secret, m authority.Material) error {
+	secret.Type = corev1.SecretTypeTLS
+	secret.Labels = map[string]string{infra.LabelManagedBy: infra.ManagedBy}
+	secret.Data = map[string][]byte{
+		keyAuthorities: m.Authorities, keyAuthorityKeys: m.AuthorityKeys,
+		corev1.TLSCertKey: m.Certificate, corev1.TLSPrivateKeyKey: m.Key,
+	}
+	if secret.ResourceVersion == "" {
+		return i.client.Create(ctx, secret)
+	}
+	return i.client.Update(ctx, secret)
+}
+
 // observe takes the material of the Secret in; other Secrets are ignored.
 func (i *Identity) observe(secret *corev1.Secret) {
-	if secret.Namespace != i.secret.Namespace || secret.Name != i.secret.Name {
+	if client.ObjectKeyFromObject(secret) != i.secret {
 		return
 	}
 	m := materialOf(secret)

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/citoroute/citoroute/internal/push"
 )
 
 // metrics are the controller's own, beside those of controller-runtime.
@@ -26,38 +24,38 @@ func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 10),
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.changes, m.translation} {
-		if err := registry.Register(c); err != nil {
-			return nil, err
-		}
-	}
-	return m, nil
+	return m, register(registry, m.changes, m.translation)
 }
 
-// watch adds gauges of what the world and the config server hold.
-func (m *metrics) watch(registry prometheus.Registerer, world *World, server *push.Server) error {
-	for _, g := range []prometheus.Collector{
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "citoroute_controller_nodes", Help: "Configurations that are kept, one per Gateway.",
-		}, func() float64 { return float64(len(world.nodes())) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "citoroute_controller_streams", Help: "Proxies that are connected to this replica.",
-		}, func() float64 { return float64(server.Streams()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "citoroute_controller_rejecting_nodes", Help: "Configurations that a proxy refused, wholly or in part.",
-		}, func() float64 { return float64(rejecting(world, server)) }),
-	} {
-		if err := registry.Register(g); err != nil {
+func register(registry prometheus.Registerer, collectors ...prometheus.Collector) error {
+	for _, c := range collectors {
+		if err := registry.Register(c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func rejecting(world *World, server *push.Server) int {
+// watch adds gauges of what the world and its config server hold.
+func (m *metrics) watch(registry prometheus.Registerer, world *World) error {
+	return register(registry,
+		gauge("citoroute_controller_nodes", "Configurations that are kept, one per Gateway.",
+			func() int { return len(world.nodes()) }),
+		gauge("citoroute_controller_streams", "Proxies that are connected to this replica.",
+			world.server.Streams),
+		gauge("citoroute_controller_rejecting_nodes", "Configurations that a proxy refused, wholly or in part.",
+			func() int { return rejecting(world) }),
+	)
+}
+
+func gauge(name, help string, value func() int) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+}
+
+func rejecting(world *World) int {
 	n := 0
 	for _, node := range world.nodes() {
-		if server.State(node).Rejected != "" {
+		if world.server.State(node).Rejected != "" {
 			n++
 		}
 	}

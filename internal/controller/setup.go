@@ -70,14 +70,18 @@ func CacheOptions() cache.Options {
 			&appsv1.Deployment{}:            ours,
 			&corev1.ServiceAccount{}:        ours,
 			&policyv1.PodDisruptionBudget{}: ours,
-			// No reference can mean these, and there may be many.
-			&corev1.Secret{}: {Field: fields.AndSelectors(
-				fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
-				fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeServiceAccountToken)),
-				fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeDockerConfigJson)),
-			)},
+			&corev1.Secret{}:                {Field: usableSecrets()},
 		},
 	}
+}
+
+// usableSecrets leaves out those that no reference can mean: there may be many.
+func usableSecrets() fields.Selector {
+	return fields.AndSelectors(
+		fields.OneTermNotEqualSelector("type", "helm.sh/release.v1"),
+		fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeServiceAccountToken)),
+		fields.OneTermNotEqualSelector("type", string(corev1.SecretTypeDockerConfigJson)),
+	)
 }
 
 // Setup adds everything that the controller does to a manager: the one list of
@@ -90,34 +94,56 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
-	log := mgr.GetLogger().WithName("citoroute")
-	world := newWorld(o.ControllerName, log, m)
-	identity := &Identity{
+	world := newWorld(o.ControllerName, logger(mgr), m)
+	identity := newIdentity(mgr, o, world)
+	world.server = newServer(mgr, o, world, identity)
+	if err := m.watch(o.Registry, world); err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	stream := &Stream{world: world, server: world.server, address: o.StreamAddress, bound: make(chan struct{})}
+	for _, r := range []manager.Runnable{newFeed(mgr, world, identity), identity, stream} {
+		if err := mgr.Add(r); err != nil {
+			return err
+		}
+	}
+	if err := addReconcilers(mgr, o, world, identity); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("stream", ready(stream, identity))
+}
+
+func logger(mgr ctrl.Manager) logr.Logger { return mgr.GetLogger().WithName("citoroute") }
+
+func newIdentity(mgr ctrl.Manager, o Options, world *World) *Identity {
+	return &Identity{
 		client:  mgr.GetClient(),
 		reader:  mgr.GetAPIReader(),
 		secret:  types.NamespacedName{Namespace: o.Namespace, Name: o.SecretName},
 		hosts:   []string{o.Infra.ServerName},
 		now:     time.Now,
-		log:     log.WithName("identity"),
+		log:     logger(mgr).WithName("identity"),
 		changed: world.reconsiderAll,
 	}
-	server := push.NewServer(push.ServerOptions{
+}
+
+func newServer(mgr ctrl.Manager, o Options, world *World, identity *Identity) *push.Server {
+	return push.NewServer(push.ServerOptions{
 		TLS:       &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: identity.Certificate},
 		Authorize: authorize(mgr.GetClient(), world),
 		Changed:   func(node string) { world.restate(gatewayOf(node)) },
 		Logger:    o.Logger,
 	})
-	world.server = server
-	if err := m.watch(o.Registry, world, server); err != nil {
-		return fmt.Errorf("metrics: %w", err)
+}
+
+func newFeed(mgr ctrl.Manager, world *World, identity *Identity) *Feed {
+	return &Feed{
+		world: world, identity: identity, cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(),
+		log: logger(mgr).WithName("feed"),
 	}
-	stream := &Stream{world: world, server: server, address: o.StreamAddress, bound: make(chan struct{})}
-	feed := &Feed{world: world, identity: identity, cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(), log: log.WithName("feed")}
-	for _, r := range []manager.Runnable{feed, identity, stream} {
-		if err := mgr.Add(r); err != nil {
-			return err
-		}
-	}
+}
+
+// addReconcilers adds the leader's two writers.
+func addReconcilers(mgr ctrl.Manager, o Options, world *World, identity *Identity) error {
 	gateways := &GatewayReconciler{
 		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,
 		events: mgr.GetEventRecorder("citoroute-controller"),
@@ -125,14 +151,10 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	if err := drain(mgr, "gateway", world.infra, gateways); err != nil {
 		return err
 	}
-	statuses := &StatusReconciler{
+	return drain(mgr, "status", world.status, &StatusReconciler{
 		client: mgr.GetClient(), world: world,
-		facts: &facts{reader: mgr.GetClient(), world: world, server: server, now: time.Now},
-	}
-	if err := drain(mgr, "status", world.status, statuses); err != nil {
-		return err
-	}
-	return mgr.AddReadyzCheck("stream", ready(stream, identity))
+		facts: &facts{reader: mgr.GetClient(), world: world, server: world.server, now: time.Now},
+	})
 }
 
 // drain has the leader's reconciler look at the keys of a queue, which every
@@ -142,13 +164,7 @@ func drain(mgr ctrl.Manager, name string, q queue, r reconcile.TypedReconciler[t
 		Reconciler:              r,
 		MaxConcurrentReconciles: workers,
 		SkipNameValidation:      new(true), // several managers in one test process
-		LogConstructor: func(key *translate.Key) logr.Logger {
-			log := mgr.GetLogger().WithValues("controller", name)
-			if key != nil {
-				log = log.WithValues("object", key.String())
-			}
-			return log
-		},
+		LogConstructor:          logFor(mgr.GetLogger().WithValues("controller", name)),
 		NewQueue: func(string, workqueue.TypedRateLimiter[translate.Key]) workqueue.TypedRateLimitingInterface[translate.Key] {
 			return q
 		},
@@ -157,6 +173,16 @@ func drain(mgr ctrl.Manager, name string, q queue, r reconcile.TypedReconciler[t
 		return fmt.Errorf("controller %s: %w", name, err)
 	}
 	return nil
+}
+
+// logFor has lines name the object that is looked at.
+func logFor(log logr.Logger) func(*translate.Key) logr.Logger {
+	return func(key *translate.Key) logr.Logger {
+		if key == nil {
+			return log
+		}
+		return log.WithValues("object", key.String())
+	}
 }
 
 // ready says that this replica serves configuration.
@@ -177,13 +203,8 @@ func (o *Options) complete() error {
 	if o.ControllerName == "" {
 		o.ControllerName = DefaultControllerName
 	}
-	for name, value := range map[string]string{
-		"Namespace": o.Namespace, "ServiceName": o.ServiceName, "SecretName": o.SecretName,
-		"StreamAddress": o.StreamAddress, "Infra.Image": o.Infra.Image,
-	} {
-		if value == "" {
-			return fmt.Errorf("controller options: %s is required", name)
-		}
+	if err := o.checkRequired(); err != nil {
+		return err
 	}
 	host := strings.Join([]string{o.ServiceName, o.Namespace, "svc"}, ".")
 	if o.Infra.ServerName == "" {
@@ -195,6 +216,18 @@ func (o *Options) complete() error {
 			return fmt.Errorf("controller options: StreamAddress: %w", err)
 		}
 		o.Infra.Servers = []string{net.JoinHostPort(host, port)}
+	}
+	return nil
+}
+
+func (o *Options) checkRequired() error {
+	for name, value := range map[string]string{
+		"Namespace": o.Namespace, "ServiceName": o.ServiceName, "SecretName": o.SecretName,
+		"StreamAddress": o.StreamAddress, "Infra.Image": o.Infra.Image,
+	} {
+		if value == "" {
+			return fmt.Errorf("controller options: %s is required", name)
+		}
 	}
 	return nil
 }

@@ -24,9 +24,7 @@ type StatusReconciler struct {
 }
 
 // Reconcile writes the status of one object, if it is another one than the
-// object has. The write demands that the object is as it was seen: what others
-// write in the meantime is never lost, and the newer object comes along by
-// itself.
+// object has.
 func (r *StatusReconciler) Reconcile(ctx context.Context, key translate.Key) (ctrl.Result, error) {
 	o, report := r.world.object(key)
 	if o == nil {
@@ -40,17 +38,23 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key translate.Key) (ct
 	if !changed {
 		return ctrl.Result{}, nil
 	}
+	return ctrl.Result{}, r.write(ctx, key, updated)
+}
+
+// write demands that the object is as it was seen: what others write in the
+// meantime is never lost, and the newer object comes along by itself.
+func (r *StatusReconciler) write(ctx context.Context, key translate.Key, updated translate.Object) error {
 	writable, ok := updated.(client.Object)
 	if !ok {
-		return ctrl.Result{}, fmt.Errorf("%T is no API object", updated)
+		return fmt.Errorf("%T is no API object", updated)
 	}
-	err = r.client.Status().Update(ctx, writable)
+	err := client.IgnoreNotFound(r.client.Status().Update(ctx, writable))
 	switch {
 	case apierrors.IsConflict(err):
 		r.world.status.AddRateLimited(key)
-		return ctrl.Result{}, nil
-	case client.IgnoreNotFound(err) != nil:
-		return ctrl.Result{}, fmt.Errorf("write status of %s: %w", key, err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("write status of %s: %w", key, err)
 	}
-	return ctrl.Result{}, nil
+	return nil
 }

@@ -53,28 +53,37 @@ func (s *Stream) Start(ctx context.Context) error {
 // nobody to anything else.
 func authorize(reviewer client.Client, world *World) func(ctx context.Context, token, node string) error {
 	return func(ctx context.Context, token, node string) error {
-		if token == "" {
-			return errors.New("no bearer token")
-		}
-		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
-		defer cancel()
-		review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{
-			Token: token, Audiences: []string{infra.TokenAudience},
-		}}
-		if err := reviewer.Create(ctx, review); err != nil {
-			return fmt.Errorf("review token: %w", err)
-		}
-		if !review.Status.Authenticated || !slices.Contains(review.Status.Audiences, infra.TokenAudience) {
-			return fmt.Errorf("token is not valid for audience %q: %s", infra.TokenAudience, review.Status.Error)
+		user, err := authenticate(ctx, reviewer, token)
+		if err != nil {
+			return err
 		}
 		gateway, managed := world.gateway(gatewayOf(node))
 		if !managed {
 			return fmt.Errorf("node %q is no Gateway of this controller", node)
 		}
 		namespace, name := infra.Key(gateway)
-		if want := strings.Join([]string{"system", "serviceaccount", namespace, name}, ":"); review.Status.User.Username != want {
-			return fmt.Errorf("%s may not have the configuration of node %q", review.Status.User.Username, node)
+		if want := strings.Join([]string{"system", "serviceaccount", namespace, name}, ":"); user != want {
+			return fmt.Errorf("%s may not have the configuration of node %q", user, node)
 		}
 		return nil
 	}
+}
+
+// authenticate returns the user of a token that is meant for the config stream.
+func authenticate(ctx context.Context, reviewer client.Client, token string) (string, error) {
+	if token == "" {
+		return "", errors.New("no bearer token")
+	}
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
+	review := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{
+		Token: token, Audiences: []string{infra.TokenAudience},
+	}}
+	if err := reviewer.Create(ctx, review); err != nil {
+		return "", fmt.Errorf("review token: %w", err)
+	}
+	if !review.Status.Authenticated || !slices.Contains(review.Status.Audiences, infra.TokenAudience) {
+		return "", fmt.Errorf("token is not valid for audience %q: %s", infra.TokenAudience, review.Status.Error)
+	}
+	return review.Status.User.Username, nil
 }

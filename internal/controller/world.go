@@ -97,15 +97,30 @@ func (w *World) apply() {
 	if len(changes) == 0 {
 		return
 	}
+	result := w.translate(changes)
+	w.push(result)
+	for _, key := range result.Infra {
+		w.infra.Add(key)
+	}
+	for _, key := range result.Status {
+		w.status.Add(key)
+	}
+}
+
+// translate takes changes through the engine.
+func (w *World) translate(changes []engine.Change) engine.Result {
 	began := time.Now()
+	defer func() { w.metrics.translated(len(changes), time.Since(began)) }()
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, c := range changes {
 		w.relate(c)
 	}
-	result := w.engine.Apply(changes...)
-	w.mu.Unlock()
-	w.metrics.translated(len(changes), time.Since(began))
+	return w.engine.Apply(changes...)
+}
 
+// push hands the configuration of nodes to the stream's server.
+func (w *World) push(result engine.Result) {
 	for node, update := range result.Nodes {
 		if err := w.server.Update(node, update); err != nil {
 			w.log.Error(err, "Configuration was not sent", "node", node)
@@ -116,12 +131,6 @@ func (w *World) apply() {
 	}
 	for _, node := range result.RemovedNodes {
 		w.server.RemoveNode(node)
-	}
-	for _, key := range result.Infra {
-		w.infra.Add(key)
-	}
-	for _, key := range result.Status {
-		w.status.Add(key)
 	}
 }
 
@@ -142,22 +151,32 @@ func (w *World) take() []engine.Change {
 // relate keeps dependants, and asks for a look at the Gateways of a class that
 // changed. w.mu is held.
 func (w *World) relate(c engine.Change) {
-	if parent, ok := parentOf(w.engine.Object(c.Key)); ok {
-		delete(w.dependants[parent], c.Key)
-		if len(w.dependants[parent]) == 0 {
-			delete(w.dependants, parent)
-		}
-	}
-	if parent, ok := parentOf(c.Object); ok {
-		if w.dependants[parent] == nil {
-			w.dependants[parent] = map[translate.Key]bool{}
-		}
-		w.dependants[parent][c.Key] = true
-	}
+	w.part(c.Key, w.engine.Object(c.Key))
+	w.attach(c.Key, c.Object)
 	if c.Key.Kind == translate.KindGatewayClass {
 		for key := range w.dependants[c.Key] {
 			w.infra.Add(key)
 		}
+	}
+}
+
+// part takes an object from the dependants of its parent, if it has one.
+func (w *World) part(key translate.Key, o translate.Object) {
+	if parent, ok := parentOf(o); ok {
+		delete(w.dependants[parent], key)
+		if len(w.dependants[parent]) == 0 {
+			delete(w.dependants, parent)
+		}
+	}
+}
+
+// attach adds an object to the dependants of its parent, if it has one.
+func (w *World) attach(key translate.Key, o translate.Object) {
+	if parent, ok := parentOf(o); ok {
+		if w.dependants[parent] == nil {
+			w.dependants[parent] = map[translate.Key]bool{}
+		}
+		w.dependants[parent][key] = true
 	}
 }
 
@@ -226,6 +245,10 @@ func (w *World) gateway(key translate.Key) (gateway *gatewayv1.Gateway, managed 
 // bind, and those that spec.listeners asks for, so that a listener which is
 // invalid for a while does not change the Service.
 func (w *World) ports(gateway *gatewayv1.Gateway) []infra.Port {
+	return append(askedPorts(gateway), w.boundPorts(gateway)...)
+}
+
+func askedPorts(gateway *gatewayv1.Gateway) []infra.Port {
 	var out []infra.Port
 	for _, l := range gateway.Spec.Listeners {
 		switch l.Protocol {
@@ -235,11 +258,12 @@ func (w *World) ports(gateway *gatewayv1.Gateway) []infra.Port {
 			out = append(out, infra.Port{Number: l.Port, Protocol: corev1.ProtocolUDP})
 		}
 	}
-	key := translate.Key{Kind: translate.KindGateway, Namespace: gateway.Namespace, Name: gateway.Name}
-	w.mu.Lock()
-	snapshot := w.engine.Snapshot(engine.NodeOf(key))
-	w.mu.Unlock()
-	for _, r := range snapshot.Upserts {
+	return out
+}
+
+func (w *World) boundPorts(gateway *gatewayv1.Gateway) []infra.Port {
+	var out []infra.Port
+	for _, r := range w.snapshot(gateway).Upserts {
 		if l, ok := r.(*ir.Listener); ok {
 			protocol := corev1.ProtocolTCP
 			if l.Protocol == ir.ProtocolUDP {
@@ -251,15 +275,21 @@ func (w *World) ports(gateway *gatewayv1.Gateway) []infra.Port {
 	return out
 }
 
+// snapshot returns the whole configuration of a Gateway's proxies.
+func (w *World) snapshot(gateway *gatewayv1.Gateway) ir.Update {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.engine.Snapshot(engine.NodeOf(keyOf(gateway)))
+}
+
+func keyOf(gateway *gatewayv1.Gateway) translate.Key {
+	return translate.Key{Kind: translate.KindGateway, Namespace: gateway.Namespace, Name: gateway.Name}
+}
+
 // touchesListeners says that an update may change which ports are bound.
 func touchesListeners(u ir.Update) bool {
-	if u.Complete {
-		return true
-	}
-	for _, r := range u.Upserts {
-		if r.ResourceType() == ir.TypeListener {
-			return true
-		}
-	}
-	return slices.ContainsFunc(u.Removed, func(ref ir.Ref) bool { return ref.Type == ir.TypeListener })
+	isListener := func(t ir.Type) bool { return t == ir.TypeListener }
+	return u.Complete ||
+		slices.ContainsFunc(u.Upserts, func(r ir.Resource) bool { return isListener(r.ResourceType()) }) ||
+		slices.ContainsFunc(u.Removed, func(ref ir.Ref) bool { return isListener(ref.Type) })
 }

@@ -96,18 +96,30 @@ func (m Material) authorities(now time.Time) []authority {
 		if c == nil || k == nil {
 			return out
 		}
-		cert, err := x509.ParseCertificate(c.Bytes)
+		a, err := parseAuthority(c.Bytes, k.Bytes)
 		if err != nil {
 			return out
 		}
-		key, err := x509.ParseECPrivateKey(k.Bytes)
-		if err != nil || !key.PublicKey.Equal(cert.PublicKey) {
-			return out
-		}
-		if now.Before(cert.NotAfter) {
-			out = append(out, authority{cert, key})
+		if now.Before(a.cert.NotAfter) {
+			out = append(out, a)
 		}
 	}
+}
+
+// parseAuthority reads a certificate and its key, in DER.
+func parseAuthority(certificate, private []byte) (authority, error) {
+	cert, err := x509.ParseCertificate(certificate)
+	if err != nil {
+		return authority{}, err
+	}
+	key, err := x509.ParseECPrivateKey(private)
+	if err != nil {
+		return authority{}, err
+	}
+	if !key.PublicKey.Equal(cert.PublicKey) {
+		return authority{}, errors.New("key is not the certificate's")
+	}
+	return authority{cert, key}, nil
 }
 
 // signer returns the newest authority that everyone had time to learn of.
@@ -136,7 +148,20 @@ func due(cert *x509.Certificate, now time.Time) bool {
 }
 
 func newAuthority(now time.Time) (authority, error) {
-	template := &x509.Certificate{
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return authority{}, fmt.Errorf("generate the authority's key: %w", err)
+	}
+	template := authorityTemplate(now)
+	cert, err := sign(template, authority{template, key}, &key.PublicKey)
+	if err != nil {
+		return authority{}, err
+	}
+	return authority{cert, key}, nil
+}
+
+func authorityTemplate(now time.Time) *x509.Certificate {
+	return &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "citoroute-controller-ca"},
 		NotBefore:             now.Add(-skew),
 		NotAfter:              now.Add(authorityLife),
@@ -145,15 +170,6 @@ func newAuthority(now time.Time) (authority, error) {
 		IsCA:                  true,
 		MaxPathLenZero:        true,
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return authority{}, fmt.Errorf("generate the authority's key: %w", err)
-	}
-	cert, err := sign(template, authority{template, key}, &key.PublicKey)
-	if err != nil {
-		return authority{}, err
-	}
-	return authority{cert, key}, nil
 }
 
 // issue returns a new serving certificate and its key.
@@ -165,18 +181,7 @@ func (a authority) issue(hosts []string, now time.Time) (certPEM, keyPEM []byte,
 	if err != nil {
 		return nil, nil, fmt.Errorf("generate the server's key: %w", err)
 	}
-	notAfter := now.Add(servingLife)
-	if a.cert.NotAfter.Before(notAfter) {
-		notAfter = a.cert.NotAfter
-	}
-	cert, err := sign(&x509.Certificate{
-		Subject:     pkix.Name{CommonName: "citoroute-controller"},
-		DNSNames:    hosts,
-		NotBefore:   now.Add(-skew),
-		NotAfter:    notAfter,
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, a, &key.PublicKey)
+	cert, err := sign(a.servingTemplate(hosts, now), a, &key.PublicKey)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -184,6 +189,22 @@ func (a authority) issue(hosts []string, now time.Time) (certPEM, keyPEM []byte,
 		return nil, nil, err
 	}
 	return encodeCert(cert), keyPEM, nil
+}
+
+// servingTemplate ends no later than the authority.
+func (a authority) servingTemplate(hosts []string, now time.Time) *x509.Certificate {
+	notAfter := now.Add(servingLife)
+	if a.cert.NotAfter.Before(notAfter) {
+		notAfter = a.cert.NotAfter
+	}
+	return &x509.Certificate{
+		Subject:     pkix.Name{CommonName: "citoroute-controller"},
+		DNSNames:    hosts,
+		NotBefore:   now.Add(-skew),
+		NotAfter:    notAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
 }
 
 func sign(template *x509.Certificate, by authority, public *ecdsa.PublicKey) (*x509.Certificate, error) {
