@@ -25,6 +25,8 @@ type runFlags struct {
 	accessLog bool
 	logLevel  string
 	demo      bool
+	otlp      string
+	ratio     float64
 }
 
 func newRun() *cobra.Command {
@@ -53,6 +55,9 @@ are there without a manifest.`,
 	flags.BoolVar(&f.accessLog, "access-log", false, "write a JSON line per request to standard error")
 	flags.StringVar(&f.logLevel, "log-level", "warn", "debug, info, warn or error")
 	flags.BoolVar(&f.demo, "demo", false, "also start the backends of the examples: two echo servers and a fake LLM provider")
+	flags.StringVar(&f.otlp, "otlp-endpoint", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"),
+		"base `URL` of an OTLP collector for spans (default from OTEL_EXPORTER_OTLP_ENDPOINT; its protocol from OTEL_EXPORTER_OTLP_PROTOCOL)")
+	flags.Float64Var(&f.ratio, "trace-ratio", 1, "share of requests that are recorded where the caller has not decided")
 	return c
 }
 
@@ -70,11 +75,10 @@ func serveFiles(ctx context.Context, f runFlags, paths []string, stdout, stderr 
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
 		return usageError{fmt.Errorf("--log-level: %w", err)}
 	}
-	observing := observe.Options{Version: buildVersion()}
-	if f.accessLog {
-		observing.AccessLog = stderr
+	observer, err := newObserver(ctx, f, stderr)
+	if err != nil {
+		return err
 	}
-	observer := observe.New(observing)
 	defer observer.Close()
 	s, err := standalone.New(standalone.Options{
 		Paths: paths, Bind: bind, Port: port, Observe: observer,
@@ -105,6 +109,20 @@ func serveFiles(ctx context.Context, f runFlags, paths []string, stdout, stderr 
 			printTries(out, s.Try(triesShown))
 		}
 	})
+}
+
+func newObserver(ctx context.Context, f runFlags, stderr io.Writer) (*observe.Observer, error) {
+	options := observe.Options{Version: buildVersion()}
+	if f.accessLog {
+		options.AccessLog = stderr
+	}
+	if f.otlp != "" {
+		var err error
+		if options.Tracing, err = observe.NewTracing(ctx, f.otlp, os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), f.ratio); err != nil {
+			return nil, usageError{fmt.Errorf("--otlp-endpoint, --trace-ratio: %w", err)}
+		}
+	}
+	return observe.New(options), nil
 }
 
 func printTries(out standalone.Printer, tries []string) {

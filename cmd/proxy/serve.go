@@ -30,11 +30,10 @@ const grace = 5 * time.Second
 // serve runs a proxy until ctx is done, and then drains it.
 func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, stdout io.Writer, log *slog.Logger) error {
 	version := buildVersion()
-	options := observe.Options{Version: version}
-	if config.Log.Access {
-		options.AccessLog = stdout
+	observer, err := newObserver(ctx, config, stdout)
+	if err != nil {
+		return err
 	}
-	observer := observe.New(options)
 	defer observer.Close()
 	live := server.NewRuntime(observer, config.Issuers.Networks)
 	srv := server.New(server.Options{
@@ -66,6 +65,20 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	finish()
 	log.Info("Drained")
 	return group.Wait()
+}
+
+func newObserver(ctx context.Context, config *bootstrap.Config, stdout io.Writer) (*observe.Observer, error) {
+	options := observe.Options{Version: buildVersion()}
+	if config.Log.Access {
+		options.AccessLog = stdout
+	}
+	if t := config.Tracing; t.Endpoint != "" {
+		var err error
+		if options.Tracing, err = observe.NewTracing(ctx, t.Endpoint, t.Protocol, t.Ratio); err != nil {
+			return nil, fmt.Errorf("tracing: %w", err)
+		}
+	}
+	return observe.New(options), nil
 }
 
 // follow keeps sink up to date until ctx is done.

@@ -37,6 +37,7 @@ type Config struct {
 	StateDir string   `toml:"state_dir,omitempty"`
 	Issuers  Issuers  `toml:"issuers,omitempty"`
 	Log      Log      `toml:"log"`
+	Tracing  Tracing  `toml:"tracing,omitempty"`
 	Timeouts Timeouts `toml:"timeouts"`
 }
 
@@ -68,6 +69,18 @@ type Issuers struct {
 type Log struct {
 	Level  string `toml:"level"`  // debug, info, warn or error
 	Access bool   `toml:"access"` // one JSON line per request on standard output
+}
+
+// Tracing says where spans go.
+type Tracing struct {
+	// Endpoint is the base URL of an OTLP collector, such as
+	// http://collector:4318; empty: there is no tracing.
+	Endpoint string `toml:"endpoint,omitempty"`
+	// Protocol is "http/protobuf", also where empty, or "grpc".
+	Protocol string `toml:"protocol,omitempty"`
+	// Ratio, 0 to 1, is the share of requests that are recorded where the
+	// caller has not decided.
+	Ratio float64 `toml:"ratio,omitempty"`
 }
 
 // Timeouts of client connections. Zero values are replaced by Default's.

@@ -13,6 +13,7 @@ func TestParse_ReadsWhatMarshalWrote(t *testing.T) {
 	want.Node = "gateway/ns/gw"
 	want.Stream = Stream{Servers: []string{"c:15010"}, ServerName: "c", CAFile: "/ca", TokenFile: "/token"}
 	want.Issuers.Networks = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12")}
+	want.Tracing = Tracing{Endpoint: "http://collector:4317", Protocol: "grpc", Ratio: 0.01}
 	b, err := want.Marshal()
 	if err != nil {
 		t.Fatal(err)

@@ -59,6 +59,8 @@ type Options struct {
 	// LogLevel and AccessLog are the proxies' (see package bootstrap).
 	LogLevel  string
 	AccessLog bool
+	// Tracing is the proxies', too.
+	Tracing bootstrap.Tracing
 	// IssuerNetworks are where the proxies may fetch keys of token issuers
 	// besides the internet.
 	IssuerNetworks []netip.Prefix
@@ -187,6 +189,7 @@ func (in Input) bootstrap() bootstrap.Config {
 	c.Issuers.Networks = in.IssuerNetworks
 	c.Log.Level = cmp.Or(in.LogLevel, c.Log.Level)
 	c.Log.Access = in.AccessLog
+	c.Tracing = in.Tracing
 	c.Timeouts.Drain = bootstrap.Duration(drainSeconds * time.Second)
 	return c
 }

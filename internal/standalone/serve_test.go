@@ -18,6 +18,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/echo"
 	"github.com/citoroute/citoroute/internal/fakellm"
+	"github.com/citoroute/citoroute/internal/proxy/observe"
 )
 
 // running is a Standalone that serves a folder on ports of its own.
@@ -34,6 +35,12 @@ type running struct {
 // serve runs the manifests, each a file by name, until the test ends.
 func serve(t *testing.T, files map[string]string) *running {
 	t.Helper()
+	return serveWith(t, files, nil)
+}
+
+// serveWith is serve with an observer of the test's own.
+func serveWith(t *testing.T, files map[string]string, observer *observe.Observer) *running {
+	t.Helper()
 	r := &running{t: t, dir: t.TempDir(), changed: make(chan struct{}, 1)}
 	for name, content := range files {
 		r.write(name, content)
@@ -43,6 +50,8 @@ func serve(t *testing.T, files map[string]string) *running {
 		Paths: []string{r.dir},
 		Bind:  netip.MustParseAddr("127.0.0.1"),
 		Port:  func(uint16) uint16 { return 0 },
+
+		Observe: observer,
 	}, true)
 	if err != nil {
 		t.Fatal(err)

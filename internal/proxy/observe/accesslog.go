@@ -3,6 +3,7 @@ package observe
 import (
 	"bufio"
 	"encoding/json/jsontext"
+	"errors"
 	"io"
 	"strconv"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 )
 
@@ -113,12 +115,25 @@ func appendLine(b []byte, rec *runtime.Record) []byte {
 	b = appendText(b, "userAgent", rec.UserAgent)
 	b = appendText(b, "requestID", rec.RequestID)
 	if rec.Err != nil {
-		b = appendText(b, "error", rec.Err.Error())
+		b = appendText(b, "error", errorText(rec.Err))
 	}
 	if rec.End.Err != nil {
 		b = appendText(b, "clientError", rec.End.Err.Error())
 	}
 	return append(b, '}', '\n')
+}
+
+// errorText is err as the log tells it. The message of an LLM error is left
+// out: it may repeat what was said, in a provider's words or in ours.
+func errorText(err error) string {
+	e, ok := errors.AsType[*chat.Error](err)
+	switch {
+	case !ok:
+		return err.Error()
+	case e.Code != "":
+		return e.Type + ": " + e.Code
+	}
+	return e.Type
 }
 
 // appendText appends a member, unless it is empty.

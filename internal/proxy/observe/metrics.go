@@ -21,6 +21,7 @@ type metrics struct {
 	datagrams   prometheus.Counter
 	malformed   *prometheus.CounterVec
 	dropped     prometheus.Counter
+	spans       *prometheus.CounterVec
 	applies     *prometheus.CounterVec
 	applied     prometheus.Gauge
 	build       *prometheus.GaugeVec
@@ -56,6 +57,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 		malformed: counter("http_malformed_requests_total", "HTTP requests refused before routing.", "code"),
 		dropped: counter("access_log_dropped_total", "Access log lines lost because the log could not keep up.").
 			WithLabelValues(),
+		spans:   counter("trace_spans_total", "Spans by what became of them: exported, or dropped because the collector could not be reached or keep up.", "result"),
 		applies: counter("config_updates_total", "Configuration updates by outcome.", "result"),
 		applied: gauge("config_last_applied_timestamp_seconds", "When the configuration last changed.").WithLabelValues(),
 		build:   gauge("build_info", "1, labelled with the version.", "version"),

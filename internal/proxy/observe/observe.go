@@ -11,6 +11,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
+	"github.com/citoroute/citoroute/internal/proxy/trace"
 )
 
 // Options of an Observer.
@@ -19,6 +20,8 @@ type Options struct {
 	AccessLog io.Writer
 	// Version is the program's, for citoroute_build_info.
 	Version string
+	// Tracing is where spans go; nil: nowhere.
+	Tracing *Tracing
 	// Now is time.Now where nil.
 	Now func() time.Time
 }
@@ -28,7 +31,9 @@ type Observer struct {
 	registry *prometheus.Registry
 	metrics  metrics
 	log      *accessLog // nil: none
-	unrouted *series    // exchanges that no route has taken
+	spans    *spanQueue // nil: none
+	sampler  *trace.Sampler
+	unrouted *series // exchanges that no route has taken
 	now      func() time.Time
 
 	llmMu sync.Mutex // guards metrics.llm and the LLM series of routes
@@ -55,17 +60,26 @@ func New(opts Options) *Observer {
 	if opts.AccessLog != nil {
 		o.log = newAccessLog(opts.AccessLog, o.metrics.dropped)
 	}
+	if t := opts.Tracing; t != nil {
+		o.spans, o.sampler = newSpanQueue(t, resourceOf(opts.Version), o.metrics.spans), t.sampler
+	}
 	return o
 }
+
+// Sampler decides which exchanges are recorded in traces; nil: none is.
+func (o *Observer) Sampler() *trace.Sampler { return o.sampler }
 
 // Registry is what /metrics serves.
 func (o *Observer) Registry() *prometheus.Registry { return o.registry }
 
-// Close writes out what the access log still holds and stops it. No exchange
-// may end afterwards.
+// Close writes out what the access log and the traces still hold, and stops
+// them. No exchange may end afterwards.
 func (o *Observer) Close() {
 	if o.log != nil {
 		o.log.close()
+	}
+	if o.spans != nil {
+		o.spans.close()
 	}
 }
 
@@ -99,6 +113,9 @@ func (o *Observer) Done(rec *runtime.Record) {
 	}
 	if o.log != nil {
 		o.log.write(rec)
+	}
+	if o.spans != nil && rec.Trace.Sampled {
+		o.spans.add(spansOf(rec))
 	}
 }
 

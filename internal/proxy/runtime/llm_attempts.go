@@ -11,6 +11,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/trace"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -152,6 +153,10 @@ func (c *conversation) ask(i int) verdict {
 		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model,
 		Configured: c.model(i, config) != "" && !c.wildcard(i), Host: config.Backend.LLM.Host, Start: now,
 	})
+	if c.Trace.Sampled {
+		c.note().Span = trace.NewSpan(c.rt.opts.Rand)
+		c.ex.Request.Header.Set(trace.Header, c.Trace.Field(c.note().Span))
+	}
 	return c.judge(c.exchange(config))
 }
 

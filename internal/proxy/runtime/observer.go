@@ -9,6 +9,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/limit"
+	"github.com/citoroute/citoroute/internal/proxy/trace"
 )
 
 // Observer is told of every exchange, for metrics and the access log.
@@ -55,6 +56,8 @@ type LLMAttempt struct {
 	// of the answer.
 	Start                  time.Time
 	FirstContent, Duration time.Duration
+	// Span is the attempt's own, where the request is recorded in a trace.
+	Span trace.Span
 	// Status is the provider's; 0: no answer came.
 	Status int
 	// Err is why the attempt failed; nil where it did not.
@@ -80,6 +83,8 @@ type Record struct {
 	Proto                                  exchange.Proto
 	Remote                                 netip.AddrPort
 	UserAgent, RequestID                   string
+	// Trace is zero where the request is not recorded in a trace.
+	Trace trace.Trace
 
 	// Listener, Route and Rule are nil where none was found.
 	Listener *ir.Listener

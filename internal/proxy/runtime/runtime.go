@@ -14,6 +14,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/jwks"
 	"github.com/citoroute/citoroute/internal/proxy/limit"
 	"github.com/citoroute/citoroute/internal/proxy/limit/redis"
+	"github.com/citoroute/citoroute/internal/proxy/trace"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -33,6 +34,9 @@ type Options struct {
 	LLMMemory int64
 	// Observer is told of every exchange; nil: nobody is.
 	Observer Observer
+	// Sampler decides which requests are recorded in traces; nil: none is, and
+	// what clients send of traces passes unchanged.
+	Sampler *trace.Sampler
 	// Applied is called after each successful Apply, on its goroutine, when
 	// the new snapshot already serves; nil: nobody is told.
 	Applied func()

@@ -9,6 +9,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/filter/scratch"
 	"github.com/citoroute/citoroute/internal/proxy/llm"
+	"github.com/citoroute/citoroute/internal/proxy/trace"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
@@ -66,7 +67,19 @@ func (rt *Runtime) begin(ex *exchange.Exchange) *state {
 		}
 	}
 	ex.State = st
+	if rt.opts.Sampler != nil {
+		st.trace(req)
+	}
 	return st
+}
+
+// trace makes the request a part of its caller's trace, or the start of one.
+// What is not recorded passes unchanged.
+func (st *state) trace(req *exchange.Request) {
+	field, _ := req.Header.Get(trace.Header)
+	if st.Trace = st.rt.opts.Sampler.Begin(field, st.rt.opts.Rand); st.Trace.Sampled {
+		req.Header.Set(trace.Header, st.Trace.Field(st.Trace.Own))
+	}
 }
 
 // end gives the state back. Nothing of it may be used afterwards.
