@@ -69,6 +69,8 @@ func TestLM031_ReplicasOnOneServer(t *testing.T) {
 	}
 }
 
+// TestLimits_StoreIsLost is LM-035: the store is the one external call that can
+// refuse a request, and what follows from its loss is stated.
 func TestLimits_StoreIsLost(t *testing.T) {
 	server := redistest.Start(t, "--requirepass", "secret")
 	m, now := replica(t, server.Address, false)
