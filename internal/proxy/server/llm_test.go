@@ -216,7 +216,7 @@ func TestLM022_T64_ClientsThatLeave(t *testing.T) {
 	eventually(t, func() bool { return ended.Load() == clients })
 	took := time.Since(left)
 	t.Logf("%d requests ended within %s of the last client's leaving", clients, took)
-	if took > time.Second {
+	if took > time.Second && !raceEnabled {
 		t.Errorf("that took %s", took)
 	}
 	eventually(t, func() bool { return tokens(t, srv, "input") == 7*clients && tokens(t, srv, "output") == clients })
@@ -249,6 +249,9 @@ func tokens(t *testing.T, srv *Server, kind string) (n int) {
 func TestLM023_SlowReaders(t *testing.T) {
 	const limit = 100 << 20
 	for provider, clients := range map[string]int{"openai": 200, "anthropic": 1_000, "bedrock": 200} {
+		if raceEnabled {
+			clients = 50
+		}
 		t.Run(provider, func(t *testing.T) {
 			stream := streams()[provider]
 			backend, written := endless(t, stream)
