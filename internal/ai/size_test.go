@@ -48,3 +48,13 @@ func TestLM013_SizesAreClamped(t *testing.T) {
 		}
 	}
 }
+
+func FuzzEstimateInput(f *testing.F) {
+	f.Add([]byte(`{"a":"b\"","c":"` + strings.Repeat("QUJD", 400) + `"}`))
+	f.Add([]byte(`"\`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if got, most := estimateInput(body), int64(len(body)/bytesPerToken+len(body)/minMedia*mediaTokens); got < 0 || got > most {
+			t.Errorf("%d tokens in %d bytes", got, len(body))
+		}
+	})
+}
