@@ -89,17 +89,22 @@ func (e *Engine) Apply(changes ...Change) Result {
 		e.change(c)
 	}
 	for stage := range stages {
-		for len(e.queue[stage]) > 0 {
-			u := e.queue[stage][0]
-			e.queue[stage] = e.queue[stage][1:]
-			u.dirty = false
-			if e.units[u.id] == u {
-				e.settle(u, e.run(u))
-			}
-		}
+		e.runStage(stage)
 	}
 	e.collect()
 	return e.result()
+}
+
+// runStage runs the units of a stage until none is left to run.
+func (e *Engine) runStage(stage stage) {
+	for len(e.queue[stage]) > 0 {
+		u := e.queue[stage][0]
+		e.queue[stage] = e.queue[stage][1:]
+		u.dirty = false
+		if e.units[u.id] == u {
+			e.settle(u, e.run(u))
+		}
+	}
 }
 
 // change stores an object and marks the units that have read it.
@@ -115,23 +120,19 @@ func (e *Engine) change(c Change) {
 		}
 	}
 	e.invalidate(read{key: c.Key})
-	for _, o := range []translate.Object{before, c.Object} {
-		if o == nil {
-			continue
-		}
-		for _, b := range translate.Buckets(o) {
-			e.invalidate(read{bucket: b})
-		}
+	e.invalidateBuckets(before)
+	e.invalidateBuckets(c.Object)
+	if stage, ok := stageOf(c.Key.Kind); ok {
+		e.enqueue(e.unit(unitID{key: c.Key}, stage))
 	}
-	stage, ok := stageOf(c.Key.Kind)
-	if !ok {
-		return
-	}
-	id := unitID{key: c.Key}
+}
+
+// unit returns the unit of that name, which it creates where needed.
+func (e *Engine) unit(id unitID, stage stage) *unit {
 	if e.units[id] == nil {
 		e.units[id] = &unit{id: id, stage: stage}
 	}
-	e.enqueue(e.units[id])
+	return e.units[id]
 }
 
 // hasStatus says whether we may have to write a status of a kind: also to take
@@ -176,23 +177,32 @@ func (e *Engine) settle(u *unit, out translate.Output) {
 	}
 	e.settleReports(u.id, old.Reports, out.Reports)
 	e.settleAttached(old.Attached, out.Attached)
-	now := make(map[translate.Key]map[ir.Ref]bool, 1)
-	for _, r := range out.Resources {
-		if now[r.Gateway] == nil {
-			now[r.Gateway] = map[ir.Ref]bool{}
+	e.settleResources(old.Resources, out.Resources)
+	if u.id.ref == (ir.Ref{}) && e.store.objects[u.id.key] == nil {
+		e.drop(u)
+	}
+}
+
+// drop forgets a unit.
+func (e *Engine) drop(u *unit) {
+	e.subscribe(u, nil)
+	delete(e.units, u.id)
+}
+
+func (e *Engine) settleResources(old, now []translate.NodeResource) {
+	kept := make(map[translate.Key]map[ir.Ref]bool, 1)
+	for _, r := range now {
+		if kept[r.Gateway] == nil {
+			kept[r.Gateway] = map[ir.Ref]bool{}
 		}
 		ref := ir.RefOf(r.Resource)
-		now[r.Gateway][ref] = true
+		kept[r.Gateway][ref] = true
 		e.put(e.node(r.Gateway), ref, r.Resource)
 	}
-	for _, r := range old.Resources {
-		if ref := ir.RefOf(r.Resource); !now[r.Gateway][ref] {
+	for _, r := range old {
+		if ref := ir.RefOf(r.Resource); !kept[r.Gateway][ref] {
 			e.put(e.node(r.Gateway), ref, nil)
 		}
-	}
-	if u.id.ref == (ir.Ref{}) && e.store.objects[u.id.key] == nil {
-		e.subscribe(u, nil)
-		delete(e.units, u.id)
 	}
 }
 
@@ -229,23 +239,33 @@ func (e *Engine) settleReports(id unitID, old, now []translate.ObjectReport) {
 	kept := map[translate.Key]bool{}
 	for _, r := range now {
 		kept[r.Key] = true
-		if e.reports[r.Key] == nil {
-			e.reports[r.Key] = map[unitID]translate.Report{}
-		}
-		if before, ok := e.reports[r.Key][id]; !ok || !reflect.DeepEqual(before, r.Report) {
-			e.reports[r.Key][id] = r.Report
-			e.status[r.Key] = struct{}{}
-		}
+		e.report(id, r)
 	}
 	for _, r := range old {
 		if !kept[r.Key] {
-			delete(e.reports[r.Key], id)
-			if len(e.reports[r.Key]) == 0 {
-				delete(e.reports, r.Key)
-			}
-			e.status[r.Key] = struct{}{}
+			e.unreport(id, r.Key)
 		}
 	}
+}
+
+// report notes what a unit says about an object.
+func (e *Engine) report(id unitID, r translate.ObjectReport) {
+	if e.reports[r.Key] == nil {
+		e.reports[r.Key] = map[unitID]translate.Report{}
+	}
+	if before, ok := e.reports[r.Key][id]; !ok || !reflect.DeepEqual(before, r.Report) {
+		e.reports[r.Key][id] = r.Report
+		e.status[r.Key] = struct{}{}
+	}
+}
+
+// unreport takes back what a unit said about an object.
+func (e *Engine) unreport(id unitID, key translate.Key) {
+	delete(e.reports[key], id)
+	if len(e.reports[key]) == 0 {
+		delete(e.reports, key)
+	}
+	e.status[key] = struct{}{}
 }
 
 func (e *Engine) settleAttached(old, now []translate.ListenerKey) {
@@ -267,17 +287,9 @@ func (e *Engine) settleAttached(old, now []translate.ListenerKey) {
 
 // result collects what the Apply changed, and forgets it.
 func (e *Engine) result() Result {
-	r := Result{Nodes: map[string]ir.Update{}}
+	r := Result{Nodes: map[string]ir.Update{}, Infra: slices.SortedFunc(maps.Keys(e.infra), translate.Key.Compare)}
 	for n := range e.touched {
-		update, gone := n.update()
-		if gone {
-			r.RemovedNodes = append(r.RemovedNodes, NodeOf(n.gateway))
-		}
-		if !n.exists {
-			delete(e.nodes, n.gateway)
-		} else if !update.Empty() {
-			r.Nodes[NodeOf(n.gateway)] = update
-		}
+		e.collectNode(n, &r)
 	}
 	slices.Sort(r.RemovedNodes)
 	for key := range e.status {
@@ -286,10 +298,19 @@ func (e *Engine) result() Result {
 		}
 	}
 	slices.SortFunc(r.Status, translate.Key.Compare)
-	for key := range e.infra {
-		r.Infra = append(r.Infra, key)
-	}
-	slices.SortFunc(r.Infra, translate.Key.Compare)
 	e.forget()
 	return r
+}
+
+// collectNode adds what changed of a node, and forgets one that is gone.
+func (e *Engine) collectNode(n *node, r *Result) {
+	update, gone := n.update()
+	if gone {
+		r.RemovedNodes = append(r.RemovedNodes, NodeOf(n.gateway))
+	}
+	if !n.exists {
+		delete(e.nodes, n.gateway)
+	} else if !update.Empty() {
+		r.Nodes[NodeOf(n.gateway)] = update
+	}
 }

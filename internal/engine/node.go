@@ -36,6 +36,17 @@ func (e *Engine) node(gateway translate.Key) *node {
 // put makes resource what is at ref, nil for nothing, and moves references
 // along. New ones are counted first, so that what stays in use stays.
 func (e *Engine) put(n *node, ref ir.Ref, resource ir.Resource) {
+	old := n.set(ref, resource)
+	for _, target := range references(resource) {
+		e.use(n, target)
+	}
+	for _, target := range references(old) {
+		e.release(n, target)
+	}
+}
+
+// set stores a resource, nil for none, and returns what was there before.
+func (n *node) set(ref ir.Ref, resource ir.Resource) ir.Resource {
 	old := n.resources[ref]
 	if _, noted := n.before[ref]; !noted {
 		n.before[ref] = old
@@ -44,15 +55,16 @@ func (e *Engine) put(n *node, ref ir.Ref, resource ir.Resource) {
 		delete(n.resources, ref)
 	} else {
 		n.resources[ref] = resource
-		for _, target := range translate.References(resource) {
-			e.use(n, target)
-		}
 	}
-	if old != nil {
-		for _, target := range translate.References(old) {
-			e.release(n, target)
-		}
+	return old
+}
+
+// references returns what a resource refers to; nil refers to nothing.
+func references(resource ir.Resource) []ir.Ref {
+	if resource == nil {
+		return nil
 	}
+	return translate.References(resource)
 }
 
 // use counts a reference, and brings its target to life with the first.
@@ -61,16 +73,11 @@ func (e *Engine) use(n *node, ref ir.Ref) {
 	if n.uses[ref] > 1 {
 		return
 	}
-	id := unitID{key: n.gateway, ref: ref}
-	u := e.units[id]
-	if u == nil {
-		u = &unit{id: id, stage: stageLeaf}
-		if ref.Type == ir.TypeBackend || ref.Type == ir.TypePolicy {
-			u.stage = stageBackend
-		}
-		e.units[id] = u
+	stage := stageLeaf
+	if ref.Type == ir.TypeBackend || ref.Type == ir.TypePolicy {
+		stage = stageBackend
 	}
-	e.enqueue(u)
+	e.enqueue(e.unit(unitID{key: n.gateway, ref: ref}, stage))
 }
 
 // release drops a reference; what is left without is collected at the end.
@@ -91,9 +98,8 @@ func (e *Engine) collect() {
 		if u == nil || e.nodes[id.key].uses[id.ref] > 0 {
 			continue
 		}
-		e.subscribe(u, nil)
 		e.settle(u, translate.Output{})
-		delete(e.units, id)
+		e.drop(u)
 	}
 }
 
@@ -108,6 +114,11 @@ func (n *node) update() (update ir.Update, gone bool) {
 		n.isNew = false
 		return n.snapshot(), false
 	}
+	return n.difference(), false
+}
+
+// difference returns what is another than before.
+func (n *node) difference() (update ir.Update) {
 	for ref, old := range n.before {
 		switch now := n.resources[ref]; {
 		case now == nil && old != nil:
@@ -117,7 +128,7 @@ func (n *node) update() (update ir.Update, gone bool) {
 		}
 	}
 	sortUpdate(&update)
-	return update, false
+	return update
 }
 
 // snapshot returns the whole configuration of the node.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/citoroute/citoroute/internal/translate"
@@ -24,17 +25,15 @@ func newStore() store {
 func (s *store) set(key translate.Key, object translate.Object) translate.Object {
 	before := s.objects[key]
 	if before != nil {
-		for _, b := range translate.Buckets(before) {
-			delete(s.buckets[b], key)
-			if len(s.buckets[b]) == 0 {
-				delete(s.buckets, b)
-			}
-		}
+		s.remove(key, before)
 	}
-	if object == nil {
-		delete(s.objects, key)
-		return before
+	if object != nil {
+		s.add(key, object)
 	}
+	return before
+}
+
+func (s *store) add(key translate.Key, object translate.Object) {
 	s.objects[key] = object
 	for _, b := range translate.Buckets(object) {
 		if s.buckets[b] == nil {
@@ -42,18 +41,22 @@ func (s *store) set(key translate.Key, object translate.Object) translate.Object
 		}
 		s.buckets[b][key] = object
 	}
-	return before
+}
+
+func (s *store) remove(key translate.Key, object translate.Object) {
+	delete(s.objects, key)
+	for _, b := range translate.Buckets(object) {
+		delete(s.buckets[b], key)
+		if len(s.buckets[b]) == 0 {
+			delete(s.buckets, b)
+		}
+	}
 }
 
 // list returns the objects in a bucket, sorted by key.
 func (s *store) list(b translate.Bucket) []translate.Object {
-	keys := make([]translate.Key, 0, len(s.buckets[b]))
-	for key := range s.buckets[b] {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, translate.Key.Compare)
-	out := make([]translate.Object, 0, len(keys))
-	for _, key := range keys {
+	out := make([]translate.Object, 0, len(s.buckets[b]))
+	for _, key := range slices.SortedFunc(maps.Keys(s.buckets[b]), translate.Key.Compare) {
 		out = append(out, s.buckets[b][key])
 	}
 	return out

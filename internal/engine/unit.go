@@ -96,34 +96,28 @@ func isPolicy(kind translate.Kind) bool {
 	}
 }
 
-// run calls the translation function of u.
+// run calls the translation function of u and notes what it reads.
 func (e *Engine) run(u *unit) translate.Output {
 	r := &recorder{engine: e, reads: map[read]struct{}{}}
-	var out translate.Output
+	defer func() { e.subscribe(u, r.reads) }()
 	switch {
 	case u.id.ref != ir.Ref{}:
-		out = translate.Resource(r, u.id.ref, u.id.key, e.options)
+		return translate.Resource(r, u.id.ref, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGatewayClass:
-		out = translate.GatewayClass(r, u.id.key, e.options)
+		return translate.GatewayClass(r, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGateway:
-		out = translate.Gateway(r, u.id.key, e.options)
+		return translate.Gateway(r, u.id.key, e.options)
 	case isPolicy(u.id.key.Kind):
-		out = translate.Policy(r, u.id.key, e.options)
-	default:
-		out = translate.Route(r, u.id.key, e.options)
+		return translate.Policy(r, u.id.key, e.options)
 	}
-	e.subscribe(u, r.reads)
-	return out
+	return translate.Route(r, u.id.key, e.options)
 }
 
 // subscribe makes reads what u depends on.
 func (e *Engine) subscribe(u *unit, reads map[read]struct{}) {
 	for old := range u.reads {
 		if _, still := reads[old]; !still {
-			delete(e.readers[old], u)
-			if len(e.readers[old]) == 0 {
-				delete(e.readers, old)
-			}
+			e.unsubscribe(u, old)
 		}
 	}
 	for now := range reads {
@@ -135,10 +129,27 @@ func (e *Engine) subscribe(u *unit, reads map[read]struct{}) {
 	u.reads = reads
 }
 
+func (e *Engine) unsubscribe(u *unit, what read) {
+	delete(e.readers[what], u)
+	if len(e.readers[what]) == 0 {
+		delete(e.readers, what)
+	}
+}
+
 // invalidate marks the units that depend on what was read.
 func (e *Engine) invalidate(what read) {
 	for u := range e.readers[what] {
 		e.enqueue(u)
+	}
+}
+
+// invalidateBuckets marks the units that have listed an object; nil is none.
+func (e *Engine) invalidateBuckets(o translate.Object) {
+	if o == nil {
+		return
+	}
+	for _, b := range translate.Buckets(o) {
+		e.invalidate(read{bucket: b})
 	}
 }
 

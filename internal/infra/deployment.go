@@ -39,17 +39,22 @@ func (in Input) deployment(bootstrapHash string) *appsv1.Deployment {
 		ObjectMeta: in.meta(),
 		Spec: appsv1.DeploymentSpec{
 			Selector: &metav1.LabelSelector{MatchLabels: in.selector()},
-			Strategy: appsv1.DeploymentStrategy{
-				Type: appsv1.RollingUpdateDeploymentStrategyType,
-				RollingUpdate: &appsv1.RollingUpdateDeployment{
-					MaxUnavailable: new(intstr.FromInt32(0)),
-					MaxSurge:       new(intstr.FromString("25%")),
-				},
-			},
+			Strategy: rolling(),
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: in.labels(), Annotations: annotations},
 				Spec:       in.pod(),
 			},
+		},
+	}
+}
+
+// rolling never has fewer pods than there should be.
+func rolling() appsv1.DeploymentStrategy {
+	return appsv1.DeploymentStrategy{
+		Type: appsv1.RollingUpdateDeploymentStrategyType,
+		RollingUpdate: &appsv1.RollingUpdateDeployment{
+			MaxUnavailable: new(intstr.FromInt32(0)),
+			MaxSurge:       new(intstr.FromString("25%")),
 		},
 	}
 }
@@ -61,22 +66,26 @@ func (in Input) pod() corev1.PodSpec {
 		AutomountServiceAccountToken:  new(false),
 		EnableServiceLinks:            new(false),
 		TerminationGracePeriodSeconds: new(int64(graceSeconds)),
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot:   new(true),
-			RunAsUser:      new(int64(userID)),
-			RunAsGroup:     new(int64(userID)),
-			FSGroup:        new(int64(userID)),
-			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-			// Listeners come and go with ports below 1024, and the proxy has no
-			// capability to bind them otherwise.
-			Sysctls: []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}},
-		},
+		SecurityContext:               podSecurity(),
 		TopologySpreadConstraints: []corev1.TopologySpreadConstraint{
 			in.spread("topology.kubernetes.io/zone"),
 			in.spread(corev1.LabelHostname),
 		},
 		Containers: []corev1.Container{in.container()},
 		Volumes:    in.volumes(name),
+	}
+}
+
+func podSecurity() *corev1.PodSecurityContext {
+	return &corev1.PodSecurityContext{
+		RunAsNonRoot:   new(true),
+		RunAsUser:      new(int64(userID)),
+		RunAsGroup:     new(int64(userID)),
+		FSGroup:        new(int64(userID)),
+		SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		// Listeners come and go with ports below 1024, and the proxy has no
+		// capability to bind them otherwise.
+		Sysctls: []corev1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "0"}},
 	}
 }
 
@@ -96,15 +105,8 @@ func (in Input) container() corev1.Container {
 		ImagePullPolicy: in.ImagePullPolicy,
 		Args:            []string{"--mode=gateway", "--bootstrap=" + configDir + "/" + KeyBootstrap},
 		Ports:           []corev1.ContainerPort{{Name: "metrics", ContainerPort: MetricsPort, Protocol: corev1.ProtocolTCP}},
-		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
-			corev1.ResourceCPU:    resource.MustParse("10m"),
-			corev1.ResourceMemory: resource.MustParse("32Mi"),
-		}},
-		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: new(false),
-			ReadOnlyRootFilesystem:   new(true),
-			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
+		Resources:       resources(),
+		SecurityContext: containerSecurity(),
 		// Ready only after the first whole configuration serves. A first probe
 		// may come early, so it is asked often.
 		ReadinessProbe: probe("/readyz", 2, 2),
@@ -112,11 +114,30 @@ func (in Input) container() corev1.Container {
 		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 			Sleep: &corev1.SleepAction{Seconds: preStopSeconds},
 		}},
-		VolumeMounts: []corev1.VolumeMount{
-			{Name: "config", MountPath: configDir, ReadOnly: true},
-			{Name: "token", MountPath: tokenDir, ReadOnly: true},
-			{Name: "state", MountPath: stateDir},
-		},
+		VolumeMounts: mounts(),
+	}
+}
+
+func resources() corev1.ResourceRequirements {
+	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
+		corev1.ResourceCPU:    resource.MustParse("10m"),
+		corev1.ResourceMemory: resource.MustParse("32Mi"),
+	}}
+}
+
+func containerSecurity() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		ReadOnlyRootFilesystem:   new(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+}
+
+func mounts() []corev1.VolumeMount {
+	return []corev1.VolumeMount{
+		{Name: "config", MountPath: configDir, ReadOnly: true},
+		{Name: "token", MountPath: tokenDir, ReadOnly: true},
+		{Name: "state", MountPath: stateDir},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,24 +99,27 @@ func Objects(in Input) ([]Object, error) {
 		return nil, fmt.Errorf("gateway %s/%s: %w", in.Gateway.Namespace, in.Gateway.Name, err)
 	}
 	sum := sha256.Sum256(config)
-	objects := []Object{
-		&corev1.ServiceAccount{
-			TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
-			ObjectMeta:                   in.meta(),
-			AutomountServiceAccountToken: new(false),
-		},
-		&corev1.ConfigMap{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-			ObjectMeta: in.meta(),
-			Data:       map[string]string{KeyBootstrap: string(config), KeyCA: string(in.CA)},
-		},
-		in.deployment(hex.EncodeToString(sum[:8])),
-		in.budget(),
-	}
+	objects := []Object{in.account(), in.config(config), in.deployment(hex.EncodeToString(sum[:8])), in.budget()}
 	if len(in.Ports) > 0 {
 		objects = append(objects, in.service())
 	}
 	return objects, nil
+}
+
+func (in Input) account() *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{
+		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+		ObjectMeta:                   in.meta(),
+		AutomountServiceAccountToken: new(false),
+	}
+}
+
+func (in Input) config(file []byte) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: in.meta(),
+		Data:       map[string]string{KeyBootstrap: string(file), KeyCA: string(in.CA)},
+	}
 }
 
 // Key returns the namespace and name of every object of a Gateway.
@@ -126,18 +130,22 @@ func Key(gateway *gatewayv1.Gateway) (namespace, name string) {
 func (in Input) meta() metav1.ObjectMeta {
 	namespace, name := Key(in.Gateway)
 	return metav1.ObjectMeta{
-		Name:        name,
-		Namespace:   namespace,
-		Labels:      in.labels(),
-		Annotations: in.annotations(),
-		OwnerReferences: []metav1.OwnerReference{{
-			APIVersion:         gatewayv1.GroupVersion.String(),
-			Kind:               "Gateway",
-			Name:               in.Gateway.Name,
-			UID:                in.Gateway.UID,
-			Controller:         new(true),
-			BlockOwnerDeletion: new(true),
-		}},
+		Name:            name,
+		Namespace:       namespace,
+		Labels:          in.labels(),
+		Annotations:     in.annotations(),
+		OwnerReferences: []metav1.OwnerReference{in.owner()},
+	}
+}
+
+func (in Input) owner() metav1.OwnerReference {
+	return metav1.OwnerReference{
+		APIVersion:         gatewayv1.GroupVersion.String(),
+		Kind:               "Gateway",
+		Name:               in.Gateway.Name,
+		UID:                in.Gateway.UID,
+		Controller:         new(true),
+		BlockOwnerDeletion: new(true),
 	}
 }
 
@@ -146,9 +154,7 @@ func (in Input) meta() metav1.ObjectMeta {
 func (in Input) labels() map[string]string {
 	out := map[string]string{}
 	if i := in.Gateway.Spec.Infrastructure; i != nil {
-		for k, v := range i.Labels {
-			out[string(k)] = string(v)
-		}
+		out = plain(i.Labels)
 	}
 	maps.Copy(out, in.selector())
 	out[LabelClass] = LabelValue(string(in.Gateway.Spec.GatewayClassName))
@@ -157,16 +163,21 @@ func (in Input) labels() map[string]string {
 	return out
 }
 
+// plain returns labels or annotations as strings.
+func plain[K, V ~string](in map[K]V) map[string]string {
+	out := make(map[string]string, len(in))
+	for k, v := range in {
+		out[string(k)] = string(v)
+	}
+	return out
+}
+
 func (in Input) annotations() map[string]string {
 	i := in.Gateway.Spec.Infrastructure
 	if i == nil || len(i.Annotations) == 0 {
 		return nil
 	}
-	out := make(map[string]string, len(i.Annotations))
-	for k, v := range i.Annotations {
-		out[string(k)] = string(v)
-	}
-	return out
+	return plain(i.Annotations)
 }
 
 // selector is immutable in a Deployment, so it holds only what never changes.
@@ -178,12 +189,7 @@ func (in Input) bootstrap() bootstrap.Config {
 	c := bootstrap.Default()
 	c.Node = in.Node
 	c.Source = bootstrap.SourceStream
-	c.Stream = bootstrap.Stream{
-		Servers:    in.Servers,
-		ServerName: in.ServerName,
-		CAFile:     configDir + "/" + KeyCA,
-		TokenFile:  tokenDir + "/token",
-	}
+	c.Stream = in.stream()
 	c.Metrics = fmt.Sprintf(":%d", MetricsPort)
 	c.StateDir = stateDir
 	c.Issuers.Networks = in.IssuerNetworks
@@ -192,6 +198,15 @@ func (in Input) bootstrap() bootstrap.Config {
 	c.Tracing = in.Tracing
 	c.Timeouts.Drain = bootstrap.Duration(drainSeconds * time.Second)
 	return c
+}
+
+func (in Input) stream() bootstrap.Stream {
+	return bootstrap.Stream{
+		Servers:    in.Servers,
+		ServerName: in.ServerName,
+		CAFile:     configDir + "/" + KeyCA,
+		TokenFile:  tokenDir + "/token",
+	}
 }
 
 func (in Input) budget() *policyv1.PodDisruptionBudget {
@@ -237,15 +252,16 @@ func (in Input) servicePorts() []corev1.ServicePort {
 	ports = slices.Compact(ports)
 	out := make([]corev1.ServicePort, 0, len(ports))
 	for _, p := range ports {
-		name := fmt.Sprintf("tcp-%d", p.Number)
-		if p.Protocol == corev1.ProtocolUDP {
-			name = fmt.Sprintf("udp-%d", p.Number)
-		}
-		out = append(out, corev1.ServicePort{
-			Name: name, Port: p.Number, Protocol: p.Protocol, TargetPort: intstr.FromInt32(p.Number),
-		})
+		out = append(out, p.service())
 	}
 	return out
+}
+
+func (p Port) service() corev1.ServicePort {
+	return corev1.ServicePort{
+		Name: fmt.Sprintf("%s-%d", strings.ToLower(string(p.Protocol)), p.Number),
+		Port: p.Number, Protocol: p.Protocol, TargetPort: intstr.FromInt32(p.Number),
+	}
 }
 
 // RequestedAddresses returns the IP addresses that spec.addresses asks for by

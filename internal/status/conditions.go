@@ -49,13 +49,14 @@ func (c clock) conditions(old []metav1.Condition, defaults []condition, extra []
 			out = append(out, c.condition(old, d))
 		}
 	}
-	for _, o := range old {
-		if !slices.Contains(ours, o.Type) {
-			out = append(out, o)
-		}
-	}
+	out = append(out, foreign(old, ours)...)
 	slices.SortStableFunc(out, func(a, b metav1.Condition) int { return cmp.Compare(a.Type, b.Type) })
 	return out
+}
+
+// foreign returns the conditions of others: those of no type in ours.
+func foreign(old []metav1.Condition, ours []string) []metav1.Condition {
+	return slices.DeleteFunc(slices.Clone(old), func(o metav1.Condition) bool { return slices.Contains(ours, o.Type) })
 }
 
 // condition makes a condition; its transition time is kept if its status is.
@@ -75,20 +76,7 @@ func (c clock) condition(old []metav1.Condition, d condition) metav1.Condition {
 // override lays findings over a default. Findings that contradict it go before
 // those that do not; of several, the first gives the reason and all the message.
 func override(d condition, findings []translate.Finding) condition {
-	var differ, agree []translate.Finding
-	for _, f := range findings {
-		switch {
-		case f.Condition != d.kind:
-		case f.Status != d.status:
-			differ = append(differ, f)
-		default:
-			agree = append(agree, f)
-		}
-	}
-	use := differ
-	if len(use) == 0 {
-		use = agree
-	}
+	use := decisive(d, findings)
 	if len(use) == 0 {
 		return d
 	}
@@ -103,6 +91,25 @@ func override(d condition, findings []translate.Finding) condition {
 		d.message = strings.ToValidUTF8(d.message[:maxMessage], "") + "…"
 	}
 	return d
+}
+
+// decisive returns the findings on a condition that contradict its default or,
+// where none does, all of them.
+func decisive(d condition, findings []translate.Finding) []translate.Finding {
+	var differ, agree []translate.Finding
+	for _, f := range findings {
+		switch {
+		case f.Condition != d.kind:
+		case f.Status != d.status:
+			differ = append(differ, f)
+		default:
+			agree = append(agree, f)
+		}
+	}
+	if len(differ) > 0 {
+		return differ
+	}
+	return agree
 }
 
 // about returns the findings that are about an object itself (section empty) or

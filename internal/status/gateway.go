@@ -16,27 +16,18 @@ func (c clock) gateway(o *gatewayv1.Gateway, report translate.Report, facts Fact
 	if !report.Managed {
 		return
 	}
-	defaults := []condition{
+	extra := []string{string(gatewayv1.GatewayConditionInsecureFrontendValidationMode)}
+	o.Status.Conditions = c.conditions(o.Status.Conditions, gatewayDefaults(facts), extra, about(report.Findings, ""))
+	o.Status.AttachedListenerSets = &report.AttachedListenerSets
+	o.Status.Addresses = facts.Addresses
+	o.Status.Listeners = c.listeners(o.Status.Listeners, report, facts)
+}
+
+func gatewayDefaults(facts Facts) []condition {
+	return []condition{
 		isTrue(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted)),
 		programmed(facts),
 		isTrue(string(gatewayv1.GatewayConditionResolvedRefs), string(gatewayv1.GatewayReasonResolvedRefs)),
-	}
-	own := about(report.Findings, "")
-	extra := []string{string(gatewayv1.GatewayConditionInsecureFrontendValidationMode)}
-	o.Status.Conditions = c.conditions(o.Status.Conditions, defaults, extra, own)
-	o.Status.AttachedListenerSets = &report.AttachedListenerSets
-	o.Status.Addresses = facts.Addresses
-	old := o.Status.Listeners
-	o.Status.Listeners = make([]gatewayv1.ListenerStatus, 0, len(report.Listeners))
-	for _, l := range report.Listeners {
-		var before []metav1.Condition
-		if i := slices.IndexFunc(old, func(s gatewayv1.ListenerStatus) bool { return s.Name == l.Name }); i >= 0 {
-			before = old[i].Conditions
-		}
-		o.Status.Listeners = append(o.Status.Listeners, gatewayv1.ListenerStatus{
-			Name: l.Name, SupportedKinds: kinds(l), AttachedRoutes: l.AttachedRoutes,
-			Conditions: c.listener(before, report, l, facts),
-		})
 	}
 }
 
@@ -54,22 +45,37 @@ func (c clock) listenerSet(o *gatewayv1.ListenerSet, report translate.Report, fa
 	if !report.Managed {
 		return
 	}
+	o.Status.Conditions = c.conditions(o.Status.Conditions, listenerSetDefaults(facts), nil, about(report.Findings, ""))
+	old := make([]gatewayv1.ListenerStatus, 0, len(o.Status.Listeners))
+	for _, l := range o.Status.Listeners {
+		old = append(old, gatewayv1.ListenerStatus(l))
+	}
+	o.Status.Listeners = make([]gatewayv1.ListenerEntryStatus, 0, len(report.Listeners))
+	for _, l := range c.listeners(old, report, facts) {
+		o.Status.Listeners = append(o.Status.Listeners, gatewayv1.ListenerEntryStatus(l))
+	}
+}
+
+func listenerSetDefaults(facts Facts) []condition {
 	serving := served(facts)
 	serving.kind = string(gatewayv1.ListenerSetConditionProgrammed)
-	defaults := []condition{isTrue(string(gatewayv1.ListenerSetConditionAccepted), string(gatewayv1.ListenerSetReasonAccepted)), serving}
-	o.Status.Conditions = c.conditions(o.Status.Conditions, defaults, nil, about(report.Findings, ""))
-	old := o.Status.Listeners
-	o.Status.Listeners = make([]gatewayv1.ListenerEntryStatus, 0, len(report.Listeners))
+	return []condition{isTrue(string(gatewayv1.ListenerSetConditionAccepted), string(gatewayv1.ListenerSetReasonAccepted)), serving}
+}
+
+// listeners computes the statuses of the listeners of a Gateway or ListenerSet.
+func (c clock) listeners(old []gatewayv1.ListenerStatus, report translate.Report, facts Facts) []gatewayv1.ListenerStatus {
+	out := make([]gatewayv1.ListenerStatus, 0, len(report.Listeners))
 	for _, l := range report.Listeners {
 		var before []metav1.Condition
-		if i := slices.IndexFunc(old, func(s gatewayv1.ListenerEntryStatus) bool { return s.Name == l.Name }); i >= 0 {
+		if i := slices.IndexFunc(old, func(s gatewayv1.ListenerStatus) bool { return s.Name == l.Name }); i >= 0 {
 			before = old[i].Conditions
 		}
-		o.Status.Listeners = append(o.Status.Listeners, gatewayv1.ListenerEntryStatus{
+		out = append(out, gatewayv1.ListenerStatus{
 			Name: l.Name, SupportedKinds: kinds(l), AttachedRoutes: l.AttachedRoutes,
 			Conditions: c.listener(before, report, l, facts),
 		})
 	}
+	return out
 }
 
 func (c clock) listener(old []metav1.Condition, report translate.Report, l translate.ListenerReport, facts Facts) []metav1.Condition {

@@ -2,6 +2,7 @@ package status
 
 import (
 	"reflect"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -23,63 +24,62 @@ func policyDefaults() []condition {
 	}
 }
 
-// parents computes the parents of a route's status: ours in the order of its
-// parentRefs, then those of other controllers as they are.
+// parents computes the parents of a route's status.
 func (c clock) parents(old []gatewayv1.RouteParentStatus, report translate.Report) []gatewayv1.RouteParentStatus {
-	var ours, others []gatewayv1.RouteParentStatus
-	for _, p := range old {
-		if p.ControllerName != report.ControllerName {
-			others = append(others, p)
-		}
-	}
-	defaults := []condition{
+	extra := []string{string(gatewayv1.RouteConditionPartiallyInvalid)}
+	return entries(old, report, maxParents, func(before []metav1.Condition, findings []translate.Finding) []metav1.Condition {
+		return c.conditions(before, routeDefaults(), extra, findings)
+	})
+}
+
+// routeDefaults are the conditions of a route for one parent.
+func routeDefaults() []condition {
+	return []condition{
 		isTrue(string(gatewayv1.RouteConditionAccepted), string(gatewayv1.RouteReasonAccepted)),
 		isTrue(string(gatewayv1.RouteConditionResolvedRefs), string(gatewayv1.RouteReasonResolvedRefs)),
 	}
-	extra := []string{string(gatewayv1.RouteConditionPartiallyInvalid)}
-	for _, ref := range report.Parents {
-		if len(ours)+len(others) == maxParents {
-			break
-		}
-		var before []metav1.Condition
-		for _, p := range old {
-			if p.ControllerName == report.ControllerName && reflect.DeepEqual(p.ParentRef, ref) {
-				before = p.Conditions
-			}
-		}
-		ours = append(ours, gatewayv1.RouteParentStatus{
-			ParentRef: ref, ControllerName: report.ControllerName,
-			Conditions: c.conditions(before, defaults, extra, aboutParent(report.Findings, ref)),
-		})
-	}
-	// The list is required, also when it is empty.
-	return append(append([]gatewayv1.RouteParentStatus{}, ours...), others...)
 }
 
-// ancestors computes the ancestors of a policy's status in the same way.
+// entries returns ours in the order of the report's parents, then those of
+// other controllers as they are. The list is required, also when it is empty.
+func entries(old []gatewayv1.RouteParentStatus, report translate.Report, most int, conditions func([]metav1.Condition, []translate.Finding) []metav1.Condition) []gatewayv1.RouteParentStatus {
+	isOurs := func(p gatewayv1.RouteParentStatus) bool { return p.ControllerName == report.ControllerName }
+	others := slices.DeleteFunc(slices.Clone(old), isOurs)
+	out := []gatewayv1.RouteParentStatus{}
+	for _, ref := range report.Parents[:min(len(report.Parents), max(0, most-len(others)))] {
+		p := gatewayv1.RouteParentStatus{ParentRef: ref, ControllerName: report.ControllerName}
+		p.Conditions = conditions(before(old, p), aboutParent(report.Findings, ref))
+		out = append(out, p)
+	}
+	return append(out, others...)
+}
+
+// before returns the conditions that an entry has in old.
+func before(old []gatewayv1.RouteParentStatus, p gatewayv1.RouteParentStatus) []metav1.Condition {
+	i := slices.IndexFunc(old, func(o gatewayv1.RouteParentStatus) bool {
+		return o.ControllerName == p.ControllerName && reflect.DeepEqual(o.ParentRef, p.ParentRef)
+	})
+	if i < 0 {
+		return nil
+	}
+	return old[i].Conditions
+}
+
+// ancestors computes the ancestors of a policy's status: they are to a policy
+// what parents are to a route.
 func (c clock) ancestors(old []gatewayv1.PolicyAncestorStatus, report translate.Report, defaults []condition) []gatewayv1.PolicyAncestorStatus {
-	var ours, others []gatewayv1.PolicyAncestorStatus
+	parents := make([]gatewayv1.RouteParentStatus, 0, len(old))
 	for _, a := range old {
-		if a.ControllerName != report.ControllerName {
-			others = append(others, a)
-		}
+		parents = append(parents, gatewayv1.RouteParentStatus{ParentRef: a.AncestorRef, ControllerName: a.ControllerName, Conditions: a.Conditions})
 	}
-	for _, ref := range report.Parents {
-		if len(ours)+len(others) == maxAncestors {
-			break
-		}
-		var before []metav1.Condition
-		for _, a := range old {
-			if a.ControllerName == report.ControllerName && reflect.DeepEqual(a.AncestorRef, ref) {
-				before = a.Conditions
-			}
-		}
-		ours = append(ours, gatewayv1.PolicyAncestorStatus{
-			AncestorRef: ref, ControllerName: report.ControllerName,
-			Conditions: c.conditions(before, defaults, nil, aboutParent(report.Findings, ref)),
-		})
+	parents = entries(parents, report, maxAncestors, func(before []metav1.Condition, findings []translate.Finding) []metav1.Condition {
+		return c.conditions(before, defaults, nil, findings)
+	})
+	out := make([]gatewayv1.PolicyAncestorStatus, 0, len(parents))
+	for _, p := range parents {
+		out = append(out, gatewayv1.PolicyAncestorStatus{AncestorRef: p.ParentRef, ControllerName: p.ControllerName, Conditions: p.Conditions})
 	}
-	return append(append([]gatewayv1.PolicyAncestorStatus{}, ours...), others...)
+	return out
 }
 
 // aboutParent returns the findings that are about one parent or ancestor.

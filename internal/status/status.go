@@ -32,13 +32,34 @@ func Compute(obj translate.Object, report translate.Report, facts Facts, now met
 		return obj, false
 	}
 	c := clock{now: now, generation: obj.GetGeneration()}
-	switch o := updated.(type) {
+	if !c.parent(updated, report, facts) && !c.route(updated, report) && !c.policy(updated, report) && !c.own(updated, report) {
+		return obj, false
+	}
+	if equality.Semantic.DeepEqual(obj, updated) {
+		return obj, false
+	}
+	return updated, true
+}
+
+// parent computes the status of what routes attach to; ok is false for any
+// other kind.
+func (c clock) parent(o translate.Object, report translate.Report, facts Facts) (ok bool) {
+	switch o := o.(type) {
 	case *gatewayv1.GatewayClass:
 		c.gatewayClass(o, report)
 	case *gatewayv1.Gateway:
 		c.gateway(o, report, facts)
 	case *gatewayv1.ListenerSet:
 		c.listenerSet(o, report, facts)
+	default:
+		return false
+	}
+	return true
+}
+
+// route computes the status of a route; ok is false for any other kind.
+func (c clock) route(o translate.Object, report translate.Report) (ok bool) {
+	switch o := o.(type) {
 	case *gatewayv1.HTTPRoute:
 		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *gatewayv1.GRPCRoute:
@@ -51,19 +72,24 @@ func Compute(obj translate.Object, report translate.Report, facts Facts, now met
 		o.Status.Parents = c.parents(o.Status.Parents, report)
 	case *v1alpha1.LLMRoute:
 		o.Status.Parents = c.parents(o.Status.Parents, report)
+	default:
+		return false
+	}
+	return true
+}
+
+// own computes the status of our kinds that have no parents; ok is false for
+// any other kind.
+func (c clock) own(o translate.Object, report translate.Report) (ok bool) {
+	switch o := o.(type) {
 	case *v1alpha1.LLMBackend:
 		o.Status.Conditions = c.conditions(o.Status.Conditions, resolvedDefaults(), nil, report.Findings)
 	case *v1alpha1.Consumer:
 		o.Status.Conditions = c.conditions(o.Status.Conditions, resolvedDefaults(), nil, report.Findings)
 	default:
-		if !c.policy(updated, report) {
-			return obj, false
-		}
+		return false
 	}
-	if equality.Semantic.DeepEqual(obj, updated) {
-		return obj, false
-	}
-	return updated, true
+	return true
 }
 
 // policy computes the status of a policy; ok is false for any other kind.
