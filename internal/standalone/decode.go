@@ -34,77 +34,96 @@ type decoder struct {
 }
 
 func newDecoder() (*decoder, error) {
-	d := &decoder{scheme: runtime.NewScheme(), versions: map[gvk.GroupKind]string{}}
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, gatewayv1.Install, v1alpha1.AddToScheme} {
-		if err := add(d.scheme); err != nil {
-			return nil, fmt.Errorf("scheme: %w", err)
-		}
+	scheme, err := newScheme()
+	if err != nil {
+		return nil, fmt.Errorf("scheme: %w", err)
 	}
-	for known := range d.scheme.AllKnownTypes() {
+	d := &decoder{scheme: scheme, versions: map[gvk.GroupKind]string{}}
+	for known := range scheme.AllKnownTypes() {
 		d.versions[known.GroupKind()] = known.Version
 	}
-	var err error
 	d.schemas, err = schema.Load()
 	return d, err
 }
 
+// newScheme returns the Go types of the kinds that translation reads.
+func newScheme() (*runtime.Scheme, error) {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme, gatewayv1.Install, v1alpha1.AddToScheme} {
+		if err := add(s); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
 // refusal is what is wrong with one document.
 type refusal struct {
-	object   string
 	key      translate.Key // zero where it is not known
 	problems []Problem
+}
+
+// refuse returns the problems of a document, of which they need not name file,
+// line and object.
+func refuse(doc document, object string, problems ...Problem) *refusal {
+	for i := range problems {
+		problems[i].File, problems[i].Line, problems[i].Object = doc.file, doc.line, object
+	}
+	return &refusal{problems: problems}
 }
 
 // decode makes an object of a document. Exactly one of the two is returned,
 // or neither for a document that is nothing to us and worth no word.
 func (d *decoder) decode(ctx context.Context, doc document) (translate.Object, *refusal) {
-	apiVersion, _ := doc.fields["apiVersion"].(string)
-	kind, _ := doc.fields["kind"].(string)
-	r := &refusal{}
-	refuse := func(path, format string, args ...any) {
-		r.problems = append(r.problems, Problem{
-			File: doc.file, Line: doc.line, Object: r.object, Field: path, Message: fmt.Sprintf(format, args...),
-		})
+	id, refused := kindOf(doc)
+	if refused != nil {
+		return nil, refused
 	}
-	switch {
-	case kind == "":
-		refuse("kind", "required: this is no Kubernetes object")
-		return nil, r
-	case apiVersion == "":
-		r.object = kind
-		refuse("apiVersion", "required")
-		return nil, r
-	}
-	id := gvk.FromAPIVersionAndKind(apiVersion, kind)
-	name, namespace := d.identity(doc.fields, id)
-	r.object = translate.Key{Kind: translate.Kind(kind), Namespace: namespace, Name: name}.String()
+	key := d.identity(doc.fields, id)
 	if problem := d.reads(id); problem != nil {
-		problem.File, problem.Line, problem.Object = doc.file, doc.line, r.object
-		r.problems = append(r.problems, *problem)
-		return nil, r
+		return nil, refuse(doc, key.String(), *problem)
 	}
-	r.key = translate.Key{Kind: translate.Kind(kind), Namespace: namespace, Name: name}
 	obj, errs := d.admit(ctx, id, doc.fields)
-	for _, e := range errs {
-		refuse(strings.TrimPrefix(e.Field, "<nil>"), "%s", e.ErrorBody())
-	}
-	if len(r.problems) > 0 {
-		return nil, r
+	if len(errs) > 0 {
+		refused = refuse(doc, key.String(), problemsOf(errs)...)
+		refused.key = key
+		return nil, refused
 	}
 	return obj, nil
 }
 
-// identity reads name and namespace of a document and puts the default
-// namespace in.
-func (d *decoder) identity(fields map[string]any, id gvk.GroupVersionKind) (name, namespace string) {
+// kindOf reads what a document is.
+func kindOf(doc document) (gvk.GroupVersionKind, *refusal) {
+	apiVersion, _ := doc.fields["apiVersion"].(string)
+	kind, _ := doc.fields["kind"].(string)
+	var refused *refusal
+	switch {
+	case kind == "":
+		refused = refuse(doc, "", Problem{Field: "kind", Message: "required: this is no Kubernetes object"})
+	case apiVersion == "":
+		refused = refuse(doc, kind, Problem{Field: "apiVersion", Message: "required"})
+	}
+	return gvk.FromAPIVersionAndKind(apiVersion, kind), refused
+}
+
+func problemsOf(errs field.ErrorList) []Problem {
+	var out []Problem
+	for _, e := range errs {
+		out = append(out, Problem{Field: strings.TrimPrefix(e.Field, "<nil>"), Message: e.ErrorBody()})
+	}
+	return out
+}
+
+// identity reads the key of a document and puts the default namespace in.
+func (d *decoder) identity(fields map[string]any, id gvk.GroupVersionKind) translate.Key {
 	meta, _ := fields["metadata"].(map[string]any)
-	name, _ = meta["name"].(string)
-	namespace, _ = meta["namespace"].(string)
+	name, _ := meta["name"].(string)
+	namespace, _ := meta["namespace"].(string)
 	if meta != nil && namespace == "" && d.namespaced(id) {
 		namespace = defaultNamespace
 		meta["namespace"] = namespace
 	}
-	return name, namespace
+	return translate.Key{Kind: translate.Kind(id.Kind), Namespace: namespace, Name: name}
 }
 
 func (d *decoder) namespaced(id gvk.GroupVersionKind) bool {
@@ -117,11 +136,7 @@ func (d *decoder) namespaced(id gvk.GroupVersionKind) bool {
 // reads says why a kind is not read; nil: it is.
 func (d *decoder) reads(id gvk.GroupVersionKind) *Problem {
 	ours := id.Group == gatewayv1.GroupName || id.Group == v1alpha1.GroupVersion.Group
-	versions := d.schemas.Versions(id.GroupKind())
-	if version, ok := d.versions[id.GroupKind()]; ok && len(versions) == 0 && !ours {
-		versions = []string{version}
-	}
-	slices.Sort(versions)
+	versions := d.versionsOf(id.GroupKind(), ours)
 	switch {
 	case len(versions) == 0 && ours:
 		return &Problem{Field: "kind", Message: fmt.Sprintf("there is no kind %q in %s", id.Kind, id.Group)}
@@ -140,6 +155,17 @@ func (d *decoder) reads(id gvk.GroupVersionKind) *Problem {
 	return nil
 }
 
+// versionsOf returns the versions of a kind, sorted. Kubernetes' own kinds have
+// no schema here.
+func (d *decoder) versionsOf(kind gvk.GroupKind, ours bool) []string {
+	versions := d.schemas.Versions(kind)
+	if version, ok := d.versions[kind]; ok && len(versions) == 0 && !ours {
+		return []string{version}
+	}
+	slices.Sort(versions)
+	return versions
+}
+
 // empty returns an object of the Go type that a kind is decoded into.
 func (d *decoder) empty(kind gvk.GroupKind) (translate.Object, error) {
 	obj, err := d.scheme.New(kind.WithVersion(d.versions[kind]))
@@ -155,36 +181,51 @@ func (d *decoder) empty(kind gvk.GroupKind) (translate.Object, error) {
 
 // admit checks a document, puts defaults in and decodes it.
 func (d *decoder) admit(ctx context.Context, id gvk.GroupVersionKind, fields map[string]any) (translate.Object, field.ErrorList) {
-	var errs field.ErrorList
-	if _, ok := d.schemas.Has(id); ok {
-		var err error
-		if errs, err = d.schemas.Admit(ctx, id, fields); err != nil {
-			return nil, field.ErrorList{field.InternalError(nil, err)}
-		}
-		// All versions of these kinds have one form (conversion strategy None).
-		fields["apiVersion"] = gvk.GroupVersion{Group: id.Group, Version: d.versions[id.GroupKind()]}.String()
-	}
-	if len(errs) > 0 {
+	if errs := d.checkSchema(ctx, id, fields); len(errs) > 0 {
 		return nil, errs
 	}
 	obj, err := d.empty(id.GroupKind())
 	if err != nil {
 		return nil, field.ErrorList{field.InternalError(field.NewPath("kind"), err)}
 	}
-	b, err := json.Marshal(fields)
-	if err != nil {
-		return nil, field.ErrorList{field.InternalError(nil, err)}
-	}
-	strict, err := kubejson.UnmarshalStrict(b, obj)
-	if err != nil {
-		return nil, field.ErrorList{field.Invalid(nil, field.OmitValueType{}, strings.TrimPrefix(err.Error(), "json: "))}
-	}
-	for _, e := range strict {
-		errs = append(errs, strictError(e))
+	errs, fault := fill(obj, fields)
+	if fault != nil {
+		return nil, field.ErrorList{fault}
 	}
 	errs = append(errs, complete(obj)...)
 	errs = append(errs, checkMeta(obj, d.namespaced(id))...)
 	return obj, errs
+}
+
+// checkSchema admits a document of a kind that has a schema.
+func (d *decoder) checkSchema(ctx context.Context, id gvk.GroupVersionKind, fields map[string]any) field.ErrorList {
+	if _, ok := d.schemas.Has(id); !ok {
+		return nil
+	}
+	errs, err := d.schemas.Admit(ctx, id, fields)
+	if err != nil {
+		return field.ErrorList{field.InternalError(nil, err)}
+	}
+	// All versions of these kinds have one form (conversion strategy None).
+	fields["apiVersion"] = gvk.GroupVersion{Group: id.Group, Version: d.versions[id.GroupKind()]}.String()
+	return errs
+}
+
+// fill decodes fields into obj. Unknown and doubled fields are strict's, a
+// value of a wrong type is the fault.
+func fill(obj translate.Object, fields map[string]any) (strict field.ErrorList, fault *field.Error) {
+	b, err := json.Marshal(fields)
+	if err != nil {
+		return nil, field.InternalError(nil, err)
+	}
+	errs, err := kubejson.UnmarshalStrict(b, obj)
+	if err != nil {
+		return nil, field.Invalid(nil, field.OmitValueType{}, strings.TrimPrefix(err.Error(), "json: "))
+	}
+	for _, e := range errs {
+		strict = append(strict, strictError(e))
+	}
+	return strict, nil
 }
 
 // strictError makes a field error of the JSON decoder's text for a field that
@@ -200,15 +241,18 @@ func strictError(err error) *field.Error {
 }
 
 func checkMeta(obj translate.Object, namespaced bool) field.ErrorList {
-	nameOK := apivalidation.NameIsDNSSubdomain
-	switch obj.(type) {
-	case *corev1.Service:
-		nameOK = apivalidation.NameIsDNS1035Label
-	case *corev1.Namespace:
-		nameOK = apivalidation.ValidateNamespaceName
-	}
 	meta := metav1.ObjectMeta{
 		Name: obj.GetName(), Namespace: obj.GetNamespace(), Labels: obj.GetLabels(), Annotations: obj.GetAnnotations(),
 	}
-	return apivalidation.ValidateObjectMeta(&meta, namespaced, nameOK, field.NewPath("metadata"))
+	return apivalidation.ValidateObjectMeta(&meta, namespaced, nameRule(obj), field.NewPath("metadata"))
+}
+
+func nameRule(obj translate.Object) apivalidation.ValidateNameFunc {
+	switch obj.(type) {
+	case *corev1.Service:
+		return apivalidation.NameIsDNS1035Label
+	case *corev1.Namespace:
+		return apivalidation.ValidateNamespaceName
+	}
+	return apivalidation.NameIsDNSSubdomain
 }

@@ -54,14 +54,12 @@ func documents(file string, content []byte) ([]document, []Problem) {
 			continue // nothing but comments
 		}
 		fields, err := parse(raw)
-		if err != nil {
+		switch {
+		case err != nil:
 			problems = append(problems, Problem{File: file, Line: line, Message: err.Error()})
-			continue
+		case fields != nil:
+			docs = append(docs, unfold(document{file, line, fields})...)
 		}
-		if fields == nil {
-			continue
-		}
-		docs = append(docs, unfold(document{file, line, fields})...)
 	}
 	return docs, problems
 }
@@ -81,12 +79,8 @@ func firstLine(raw []byte) int {
 
 // parse reads one YAML or JSON document. A key that is there twice is an error.
 func parse(raw []byte) (map[string]any, error) {
-	b, err := yaml.YAMLToJSONStrict(raw)
+	v, err := parseValue(raw)
 	if err != nil {
-		return nil, fmt.Errorf("not YAML: %s", oneLine(err.Error()))
-	}
-	var v any
-	if err := kubejson.Unmarshal(b, &v); err != nil {
 		return nil, fmt.Errorf("not YAML: %s", oneLine(err.Error()))
 	}
 	switch v := v.(type) {
@@ -96,6 +90,15 @@ func parse(raw []byte) (map[string]any, error) {
 		return v, nil
 	}
 	return nil, fmt.Errorf("not a Kubernetes object: want apiVersion, kind, metadata and spec, found %s", article(v))
+}
+
+func parseValue(raw []byte) (v any, err error) {
+	b, err := yaml.YAMLToJSONStrict(raw)
+	if err != nil {
+		return nil, err
+	}
+	err = kubejson.Unmarshal(b, &v)
+	return v, err
 }
 
 // article names the JSON type of a value that is neither null nor an object.

@@ -56,15 +56,18 @@ func (f *fleet) apply(ctx context.Context, r engine.Result) {
 		}
 	}
 	for node, update := range r.Nodes {
-		g := f.gateways[node]
-		if g == nil {
-			g = f.start(ctx)
-			f.gateways[node] = g
+		if f.gateways[node] == nil {
+			f.gateways[node] = f.start(ctx)
 		}
-		g.rejected = ""
-		if err := g.apply(update); err != nil {
-			g.rejected = strings.ReplaceAll(err.Error(), "\n", "; ")
-		}
+		f.gateways[node].follow(update)
+	}
+}
+
+// follow makes an update live and notes why it cannot be, if it cannot.
+func (g *gateway) follow(u ir.Update) {
+	g.rejected = ""
+	if err := g.apply(u); err != nil {
+		g.rejected = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 }
 

@@ -41,25 +41,33 @@ func (p Printer) Status(s Status) {
 	}
 	p.line(head)
 	for _, section := range s.Sections {
-		var words, troubles []string
-		for _, c := range section.Conditions {
-			words = append(words, p.condition(c))
-			if !Good(c) {
-				troubles = append(troubles, fmt.Sprintf("      %s: %s", c.Reason, c.Message))
-			}
-		}
-		text := strings.Join(words, "  ")
-		if section.Name != "" {
-			text = section.Name + ": " + text
-		}
-		if section.Note != "" {
-			text += "  (" + section.Note + ")"
-		}
-		p.line("  " + strings.TrimSpace(text))
-		for _, t := range troubles {
-			p.line(t)
+		p.section(section)
+	}
+}
+
+func (p Printer) section(s Section) {
+	p.line("  " + strings.TrimSpace(p.summary(s)))
+	for _, c := range s.Conditions {
+		if !Good(c) {
+			p.Note("      %s: %s", c.Reason, c.Message)
 		}
 	}
+}
+
+// summary is a section on one line.
+func (p Printer) summary(s Section) string {
+	var words []string
+	for _, c := range s.Conditions {
+		words = append(words, p.condition(c))
+	}
+	text := strings.Join(words, "  ")
+	if s.Name != "" {
+		text = s.Name + ": " + text
+	}
+	if s.Note != "" {
+		text += "  (" + s.Note + ")"
+	}
+	return text
 }
 
 func (p Printer) condition(c metav1.Condition) string {

@@ -37,32 +37,44 @@ type source struct {
 func (s source) looks() (map[string]look, error) {
 	out := map[string]look{}
 	for _, root := range s.paths {
-		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				if path == root {
-					return err
-				}
-				return nil // gone since the folder was listed
-			}
-			hidden := strings.HasPrefix(entry.Name(), ".") && len(entry.Name()) > 1 && entry.Name() != ".."
-			switch {
-			case entry.IsDir() && hidden && path != root:
-				return fs.SkipDir
-			case entry.IsDir(), hidden, !manifest(path) && path != root:
-				return nil
-			}
-			info, err := os.Stat(path) // through links, as mounted ConfigMaps have them
-			if err != nil || !info.Mode().IsRegular() {
-				return nil //nolint:nilerr // gone since the folder was listed
-			}
-			out[path] = look{info.Size(), info.ModTime()}
-			return nil
-		})
-		if err != nil {
+		if err := filepath.WalkDir(root, lookAt(root, out)); err != nil {
 			return nil, fmt.Errorf("read manifests: %w", err)
 		}
 	}
 	return out, nil
+}
+
+// lookAt notes in out what is there below root.
+func lookAt(root string, out map[string]look) fs.WalkDirFunc {
+	return func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return goneUnless(path == root, err)
+		}
+		switch {
+		case entry.IsDir() && hidden(entry) && path != root:
+			return fs.SkipDir
+		case entry.IsDir(), hidden(entry), !manifest(path) && path != root:
+			return nil
+		}
+		info, err := os.Stat(path) // through links, as mounted ConfigMaps have them
+		if err == nil && info.Mode().IsRegular() {
+			out[path] = look{info.Size(), info.ModTime()}
+		}
+		return nil // what is not there is gone since the folder was listed
+	}
+}
+
+// goneUnless takes what is missing below a root for gone since the folder was
+// listed; the root itself must be there.
+func goneUnless(isRoot bool, err error) error {
+	if isRoot {
+		return err
+	}
+	return nil
+}
+
+func hidden(entry fs.DirEntry) bool {
+	return strings.HasPrefix(entry.Name(), ".") && len(entry.Name()) > 1 && entry.Name() != ".."
 }
 
 // read returns the contents of the manifests. A file that cannot be read is a
@@ -71,11 +83,7 @@ func (s source) read(looks map[string]look) (map[string][]byte, []Problem) {
 	files := make(map[string][]byte, len(looks))
 	var problems []Problem
 	for path, l := range looks {
-		if l.size > maxFile {
-			problems = append(problems, Problem{File: path, Message: fmt.Sprintf("not read: longer than %d MiB", maxFile>>20)})
-			continue
-		}
-		b, err := os.ReadFile(path)
+		b, err := readManifest(path, l.size)
 		if err != nil {
 			problems = append(problems, Problem{File: path, Message: err.Error()})
 			continue
@@ -83,6 +91,13 @@ func (s source) read(looks map[string]look) (map[string][]byte, []Problem) {
 		files[path] = b
 	}
 	return files, problems
+}
+
+func readManifest(path string, size int64) ([]byte, error) {
+	if size > maxFile {
+		return nil, fmt.Errorf("not read: longer than %d MiB", maxFile>>20)
+	}
+	return os.ReadFile(path)
 }
 
 // watch calls changed whenever the files have changed since they looked like

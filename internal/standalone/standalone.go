@@ -69,15 +69,7 @@ func New(opts Options, serve bool) (*Standalone, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Observe == nil {
-		opts.Observe = observe.New(observe.Options{})
-	}
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
-	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
+	opts.complete()
 	return &Standalone{
 		opts:   opts,
 		source: source{opts.Paths},
@@ -89,6 +81,19 @@ func New(opts Options, serve bool) (*Standalone, error) {
 		},
 		shown: map[translate.Key]Status{},
 	}, nil
+}
+
+// complete fills in what may be left out.
+func (o *Options) complete() {
+	if o.Observe == nil {
+		o.Observe = observe.New(observe.Options{})
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 }
 
 // Load reads the files once and serves what is in them for as long as ctx is
@@ -143,12 +148,7 @@ func (s *Standalone) take(ctx context.Context, looks map[string]look) Report {
 
 // reportStatuses finds the statuses that differ from what was shown.
 func (s *Standalone) reportStatuses(report *Report) {
-	for key := range s.shown {
-		if _, there := s.world.objects[key]; !there {
-			delete(s.shown, key)
-			report.Gone = append(report.Gone, key)
-		}
-	}
+	report.Gone = s.gone()
 	for key := range s.world.objects {
 		now, err := s.status(key)
 		if err != nil || len(now.Sections) == 0 {
@@ -159,8 +159,20 @@ func (s *Standalone) reportStatuses(report *Report) {
 			report.Statuses = append(report.Statuses, now)
 		}
 	}
-	slices.SortFunc(report.Gone, translate.Key.Compare)
 	slices.SortFunc(report.Statuses, func(a, b Status) int { return a.Key.Compare(b.Key) })
+}
+
+// gone forgets the objects that were shown and are no longer there.
+func (s *Standalone) gone() []translate.Key {
+	var out []translate.Key
+	for key := range s.shown {
+		if _, there := s.world.objects[key]; !there {
+			delete(s.shown, key)
+			out = append(out, key)
+		}
+	}
+	slices.SortFunc(out, translate.Key.Compare)
+	return out
 }
 
 // status computes what a controller would write about an object.
@@ -182,14 +194,11 @@ func reportable(kind translate.Kind) bool {
 	}, kind)
 }
 
-// facts are what only the running data plane knows of a Gateway.
+// facts are what only the running data plane knows of a Gateway, or of that of
+// a ListenerSet.
 func (s *Standalone) facts(key translate.Key, obj translate.Object) status.Facts {
 	if set, ok := obj.(*gatewayv1.ListenerSet); ok {
-		ref := set.Spec.ParentRef
-		key = translate.Key{Kind: translate.KindGateway, Namespace: key.Namespace, Name: string(ref.Name)}
-		if ref.Namespace != nil {
-			key.Namespace = string(*ref.Namespace)
-		}
+		key = parentOf(set)
 	}
 	g := s.fleet.of(key)
 	if g == nil {
@@ -199,6 +208,15 @@ func (s *Standalone) facts(key translate.Key, obj translate.Object) status.Facts
 	return status.Facts{
 		Addresses: []gatewayv1.GatewayStatusAddress{address}, Serving: g.rejected == "", Rejected: g.rejected,
 	}
+}
+
+func parentOf(set *gatewayv1.ListenerSet) translate.Key {
+	ref := set.Spec.ParentRef
+	key := translate.Key{Kind: translate.KindGateway, Namespace: set.Namespace, Name: string(ref.Name)}
+	if ref.Namespace != nil {
+		key.Namespace = string(*ref.Namespace)
+	}
+	return key
 }
 
 // Way is where a request goes, at one Gateway.
@@ -216,23 +234,32 @@ func (s *Standalone) Explain(name string, q runtime.Question) []Way {
 		if name != "" && name != key.Name && name != key.Namespace+"/"+key.Name {
 			continue
 		}
-		g := s.fleet.of(key)
-		if g == nil {
-			continue
-		}
-		for _, l := range ports(g.runtime.Listeners()) {
-			if q.Port != 0 && q.Port != l.Port {
-				continue
-			}
-			at := q
-			at.Port = l.Port
-			if at.TLS = l.TLS != nil; at.TLS && at.ServerName == "" {
-				at.ServerName = q.Host
-			}
-			out = append(out, Way{key, g.runtime.Explain(at)})
+		if g := s.fleet.of(key); g != nil {
+			out = append(out, g.explain(key, q)...)
 		}
 	}
 	return out
+}
+
+// explain asks every port that q stands for.
+func (g *gateway) explain(key translate.Key, q runtime.Question) []Way {
+	var out []Way
+	for _, l := range ports(g.runtime.Listeners()) {
+		if q.Port == 0 || q.Port == l.Port {
+			out = append(out, Way{key, g.runtime.Explain(askedAt(l, q))})
+		}
+	}
+	return out
+}
+
+// askedAt returns q as it arrives at a listener.
+func askedAt(l *ir.Listener, q runtime.Question) runtime.Question {
+	q.Port = l.Port
+	q.TLS = l.TLS != nil
+	if q.TLS && q.ServerName == "" {
+		q.ServerName = q.Host
+	}
+	return q
 }
 
 // gateways returns the Gateways that there are, sorted.

@@ -3,6 +3,7 @@ package standalone
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -89,29 +90,33 @@ func statusOf(key translate.Key, where string, obj translate.Object) (Status, er
 	if err := json.Unmarshal(b, &f); err != nil {
 		return out, fmt.Errorf("status of %s: %w", key, err)
 	}
-	add := func(name, note string, conditions []metav1.Condition) {
-		if len(conditions) > 0 {
-			out.Sections = append(out.Sections, Section{name, note, conditions})
-		}
-	}
 	for _, a := range f.Status.Addresses {
 		out.Addresses = append(out.Addresses, a.Value)
 	}
-	add("", "", f.Status.Conditions)
+	out.Sections = f.sections()
+	return out, nil
+}
+
+// sections returns those that have conditions.
+func (f *statusFields) sections() []Section {
+	out := []Section{{Conditions: f.Status.Conditions}}
 	for _, l := range f.Status.Listeners {
-		note := fmt.Sprintf("%d routes", l.AttachedRoutes)
-		if l.AttachedRoutes == 1 {
-			note = "1 route"
-		}
-		add("listener "+l.Name, note, l.Conditions)
+		out = append(out, Section{"listener " + l.Name, countRoutes(l.AttachedRoutes), l.Conditions})
 	}
 	for _, p := range f.Status.Parents {
-		add("parent "+p.ParentRef.String(), "", p.Conditions)
+		out = append(out, Section{Name: "parent " + p.ParentRef.String(), Conditions: p.Conditions})
 	}
 	for _, a := range f.Status.Ancestors {
-		add("target "+a.AncestorRef.String(), "", a.Conditions)
+		out = append(out, Section{Name: "target " + a.AncestorRef.String(), Conditions: a.Conditions})
 	}
-	return out, nil
+	return slices.DeleteFunc(out, func(s Section) bool { return len(s.Conditions) == 0 })
+}
+
+func countRoutes(n int) string {
+	if n == 1 {
+		return "1 route"
+	}
+	return fmt.Sprintf("%d routes", n)
 }
 
 // Good says whether a condition is as it should be: most should be true, those

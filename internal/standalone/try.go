@@ -1,6 +1,7 @@
 package standalone
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -18,64 +19,76 @@ func (s *Standalone) Try(limit int) []string {
 		if g == nil || g.server == nil {
 			continue
 		}
-		listeners := map[string]*ir.Listener{}
-		for _, l := range g.runtime.Listeners() {
-			listeners[l.Name] = l
-		}
 		for _, r := range g.runtime.Resources() {
 			route, ok := r.(*ir.Route)
 			if !ok || len(route.Rules) == 0 || seen[route.Source] || len(out) == limit {
 				continue
 			}
-			if l := listeners[route.Listener]; l != nil {
-				if addr, bound := g.server.Addr(l.Port); bound {
-					seen[route.Source] = true
-					out = append(out, curl(route, l, netip.AddrPortFrom(s.opts.Bind, addr.Port())))
-				}
+			if l, addr := g.serving(route); addr.IsValid() {
+				seen[route.Source] = true
+				out = append(out, curl(route, l, netip.AddrPortFrom(s.opts.Bind, addr.Port())))
 			}
 		}
 	}
 	return out
 }
 
+// serving returns a route's listener and where it is bound, if it is.
+func (g *gateway) serving(route *ir.Route) (*ir.Listener, netip.AddrPort) {
+	for _, l := range g.runtime.Listeners() {
+		if l.Name == route.Listener {
+			addr, _ := g.server.Addr(l.Port)
+			return l, addr
+		}
+	}
+	return nil, netip.AddrPort{}
+}
+
 // curl returns a command for the first match of a route's first rule.
 func curl(route *ir.Route, l *ir.Listener, addr netip.AddrPort) string {
 	rule := route.Rules[0]
-	command := []string{"curl"}
-	host := ""
-	if len(route.Hostnames) > 0 {
-		host = strings.Replace(route.Hostnames[0], "*", "www", 1)
-	}
-	authority := addr.String()
-	scheme := "http"
-	switch {
-	case l.TLS != nil:
-		scheme = "https"
-		if host == "" {
-			host = "localhost"
-		}
-		authority = fmt.Sprintf("%s:%d", host, addr.Port())
-		command = append(command, "-k", "--resolve", authority+":"+addr.Addr().String())
-	case host != "":
-		command = append(command, "-H", "'Host: "+host+"'")
-	}
+	origin, command := reach(route, l, addr)
 	path := "/"
 	if len(rule.Matches) > 0 {
 		m := rule.Matches[0]
 		if m.Path.Type != ir.MatchRegex && m.Path.Value != "" {
 			path = m.Path.Value
 		}
-		if m.Method != "" {
-			command = append(command, "-X", m.Method)
-		}
-		for _, h := range m.Headers {
-			command = append(command, "-H", "'"+h.Name+": "+h.Value+"'")
-		}
+		command = append(command, satisfy(m)...)
 	}
-	command = append(command, scheme+"://"+authority+path)
+	command = append(command, origin+path)
 	if rule.LLM != nil {
 		command = append(command, "-H", "'Content-Type: application/json'", "-d",
 			`'{"model":"fake-large","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`)
 	}
-	return strings.Join(command, " ")
+	return "curl " + strings.Join(command, " ")
+}
+
+// reach returns a URL without a path, and the options with which it leads to
+// addr under the route's host name.
+func reach(route *ir.Route, l *ir.Listener, addr netip.AddrPort) (origin string, options []string) {
+	host := ""
+	if len(route.Hostnames) > 0 {
+		host = strings.Replace(route.Hostnames[0], "*", "www", 1)
+	}
+	switch {
+	case l.TLS != nil:
+		authority := fmt.Sprintf("%s:%d", cmp.Or(host, "localhost"), addr.Port())
+		return "https://" + authority, []string{"-k", "--resolve", authority + ":" + addr.Addr().String()}
+	case host != "":
+		options = []string{"-H", "'Host: " + host + "'"}
+	}
+	return "http://" + addr.String(), options
+}
+
+// satisfy returns the options for a match's method and headers.
+func satisfy(m ir.Match) []string {
+	var options []string
+	if m.Method != "" {
+		options = append(options, "-X", m.Method)
+	}
+	for _, h := range m.Headers {
+		options = append(options, "-H", "'"+h.Name+": "+h.Value+"'")
+	}
+	return options
 }

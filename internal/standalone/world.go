@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -64,21 +65,9 @@ func emptyWorld(d *decoder) *world {
 }
 
 // load takes the files as they are now, and those that could not be read, and
-// returns the objects that changed and everything that is wrong. Files that did
-// not change are not decoded again.
+// returns the objects that changed and everything that is wrong.
 func (w *world) load(ctx context.Context, files map[string][]byte, unreadable []Problem) ([]engine.Change, []Problem) {
-	now := make(map[string]*fileContent, len(files))
-	for _, p := range unreadable {
-		now[p.File] = &fileContent{problems: []Problem{p}, torn: true}
-	}
-	for name, content := range files {
-		if old := w.files[name]; old != nil && bytes.Equal(old.content, content) {
-			now[name] = old
-			continue
-		}
-		now[name] = w.read(ctx, name, content)
-	}
-	w.files = now
+	w.files = w.readAll(ctx, files, unreadable)
 	objects, problems := w.gather()
 	w.keepLastGood(objects)
 	changes := difference(w.objects, objects)
@@ -88,22 +77,41 @@ func (w *world) load(ctx context.Context, files map[string][]byte, unreadable []
 	return changes, problems
 }
 
+// readAll decodes files. Those that did not change are not decoded again.
+func (w *world) readAll(ctx context.Context, files map[string][]byte, unreadable []Problem) map[string]*fileContent {
+	now := make(map[string]*fileContent, len(files))
+	for _, p := range unreadable {
+		now[p.File] = &fileContent{problems: []Problem{p}, torn: true}
+	}
+	for name, content := range files {
+		if old := w.files[name]; old != nil && bytes.Equal(old.content, content) {
+			now[name] = old
+		} else {
+			now[name] = w.read(ctx, name, content)
+		}
+	}
+	return now
+}
+
 func (w *world) read(ctx context.Context, name string, content []byte) *fileContent {
 	f := &fileContent{content: content, refused: map[translate.Key]bool{}}
 	docs, problems := documents(name, content)
 	f.problems, f.torn = problems, len(problems) > 0
 	for _, doc := range docs {
-		obj, refused := w.decoder.decode(ctx, doc)
-		if refused == nil {
+		if obj, refused := w.decoder.decode(ctx, doc); refused != nil {
+			f.refuse(refused)
+		} else {
 			f.items = append(f.items, item{obj, doc.file, doc.line})
-			continue
-		}
-		f.problems = append(f.problems, refused.problems...)
-		if refused.key.Name != "" {
-			f.refused[refused.key] = true
 		}
 	}
 	return f
+}
+
+func (f *fileContent) refuse(r *refusal) {
+	f.problems = append(f.problems, r.problems...)
+	if r.key.Name != "" {
+		f.refused[r.key] = true
+	}
 }
 
 // gather puts the objects of all files together. Of two with one name the
@@ -111,26 +119,25 @@ func (w *world) read(ctx context.Context, name string, content []byte) *fileCont
 func (w *world) gather() (map[translate.Key]item, []Problem) {
 	objects := map[translate.Key]item{}
 	var problems []Problem
-	names := make([]string, 0, len(w.files))
-	for name := range w.files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(w.files)) {
 		problems = append(problems, w.files[name].problems...)
 		for _, it := range w.files[name].items {
 			key, _ := translate.KeyOf(it.object)
 			if first, twice := objects[key]; twice {
-				problems = append(problems, Problem{
-					File: it.file, Line: it.line, Object: key.String(), Field: "metadata.name",
-					Message: fmt.Sprintf("this object is in %s:%d already, which counts; remove one", first.file, first.line),
-				})
-				continue
+				problems = append(problems, doubled(key, first, it))
+			} else {
+				objects[key] = it
 			}
-			objects[key] = it
 		}
 	}
 	return objects, problems
+}
+
+func doubled(key translate.Key, first, second item) Problem {
+	return Problem{
+		File: second.file, Line: second.line, Object: key.String(), Field: "metadata.name",
+		Message: fmt.Sprintf("this object is in %s:%d already, which counts; remove one", first.file, first.line),
+	}
 }
 
 // keepLastGood adds the objects to now that were there and are not because
@@ -160,26 +167,15 @@ func difference(from, to map[translate.Key]item) []engine.Change {
 			changes = append(changes, engine.Change{Key: key})
 		}
 	}
-	slices.SortFunc(changes, func(a, b engine.Change) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(changes, byKey)
 	return changes
 }
 
-// imply makes the objects that a cluster would have: the namespaces that are
-// used, and the GatewayClass.
+func byKey(a, b engine.Change) int { return a.Key.Compare(b.Key) }
+
+// imply makes the objects that a cluster would have and no file holds.
 func (w *world) imply() []engine.Change {
-	want := map[translate.Key]translate.Object{}
-	class := translate.Key{Kind: translate.KindGatewayClass, Name: className}
-	want[class] = &gatewayv1.GatewayClass{
-		Name: className, Generation: 1,
-		Spec: gatewayv1.GatewayClassSpec{ControllerName: controllerName},
-	}
-	for key := range w.objects {
-		if key.Namespace != "" {
-			want[translate.Key{Kind: translate.KindNamespace, Name: key.Namespace}] = &corev1.Namespace{
-				Name: key.Namespace, Labels: map[string]string{corev1.LabelMetadataName: key.Namespace},
-			}
-		}
-	}
+	want := w.implied()
 	var changes []engine.Change
 	for key := range w.implicit {
 		if _, given := w.objects[key]; given {
@@ -195,8 +191,30 @@ func (w *world) imply() []engine.Change {
 			changes = append(changes, engine.Change{Key: key, Object: obj})
 		}
 	}
-	slices.SortFunc(changes, func(a, b engine.Change) int { return a.Key.Compare(b.Key) })
+	slices.SortFunc(changes, byKey)
 	return changes
+}
+
+// implied returns the GatewayClass and the namespaces that are used.
+func (w *world) implied() map[translate.Key]translate.Object {
+	out := map[translate.Key]translate.Object{{Kind: translate.KindGatewayClass, Name: className}: class()}
+	for key := range w.objects {
+		if key.Namespace != "" {
+			out[translate.Key{Kind: translate.KindNamespace, Name: key.Namespace}] = namespace(key.Namespace)
+		}
+	}
+	return out
+}
+
+func class() translate.Object {
+	return &gatewayv1.GatewayClass{
+		Name: className, Generation: 1,
+		Spec: gatewayv1.GatewayClassSpec{ControllerName: controllerName},
+	}
+}
+
+func namespace(name string) translate.Object {
+	return &corev1.Namespace{Name: name, Labels: map[string]string{corev1.LabelMetadataName: name}}
 }
 
 // where says which file holds an object: "file:line", or "" for an implicit one.
