@@ -49,28 +49,37 @@ func parseClaims(payload []byte) (*Claims, error) {
 	if err := json.Unmarshal(payload, &c.members); err != nil {
 		return nil, errors.New("the token's payload is not a JSON object")
 	}
+	return c, c.register(&in)
+}
+
+// register takes in the claims whose meaning is fixed.
+func (c *Claims) register(in *registered) (err error) {
 	if in.Issuer == nil {
-		return nil, errors.New("the token has no iss")
+		return errors.New("the token has no iss")
 	}
 	c.issuer = *in.Issuer
-	var err error
-	if c.expires, err = date("exp", in.Expires); err != nil {
-		return nil, err
-	}
-	if c.expires == 0 {
-		return nil, errors.New("the token has no exp")
-	}
-	if c.notBefore, err = date("nbf", in.NotBefore); err != nil {
-		return nil, err
-	}
-	if c.issuedAt, err = date("iat", in.IssuedAt); err != nil {
-		return nil, err
+	if err := c.registerDates(in); err != nil {
+		return err
 	}
 	if c.audiences, err = list("aud", in.Audience); err != nil {
-		return nil, err
+		return err
 	}
 	_, err = list("scp", in.Scopes)
-	return c, err
+	return err
+}
+
+func (c *Claims) registerDates(in *registered) (err error) {
+	if c.expires, err = date("exp", in.Expires); err != nil {
+		return err
+	}
+	if c.expires == 0 {
+		return errors.New("the token has no exp")
+	}
+	if c.notBefore, err = date("nbf", in.NotBefore); err != nil {
+		return err
+	}
+	c.issuedAt, err = date("iat", in.IssuedAt)
+	return err
 }
 
 // date reads a NumericDate: seconds since 1970, up to the year 9999. An absent

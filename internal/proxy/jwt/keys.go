@@ -55,17 +55,12 @@ type jwk struct {
 // out, each with a reason in skipped; err is set where the document is no key
 // set at all. Neither names key material.
 func ParseKeys(document []byte) (set *KeySet, skipped []error, err error) {
-	var in struct {
-		Keys []rawKey `json:"keys"`
-	}
-	if err := json.Unmarshal(document, &in); err != nil || in.Keys == nil {
-		return nil, nil, errors.New("it is not a JSON Web Key Set")
-	}
-	if len(in.Keys) > maxKeys {
-		return nil, nil, fmt.Errorf("it has %d keys, more than %d", len(in.Keys), maxKeys)
+	keys, err := splitKeys(document)
+	if err != nil {
+		return nil, nil, err
 	}
 	set = &KeySet{}
-	for i, raw := range in.Keys {
+	for i, raw := range keys {
 		k, err := parseKey(raw)
 		if err != nil {
 			skipped = append(skipped, fmt.Errorf("keys[%d]: %w", i, err))
@@ -74,6 +69,19 @@ func ParseKeys(document []byte) (set *KeySet, skipped []error, err error) {
 		set.keys = append(set.keys, k)
 	}
 	return set, skipped, nil
+}
+
+func splitKeys(document []byte) ([]rawKey, error) {
+	var in struct {
+		Keys []rawKey `json:"keys"`
+	}
+	if err := json.Unmarshal(document, &in); err != nil || in.Keys == nil {
+		return nil, errors.New("it is not a JSON Web Key Set")
+	}
+	if len(in.Keys) > maxKeys {
+		return nil, fmt.Errorf("it has %d keys, more than %d", len(in.Keys), maxKeys)
+	}
+	return in.Keys, nil
 }
 
 // rawKey keeps a key apart, so that a bad one does not spoil the others.
@@ -105,40 +113,50 @@ func parseKey(raw []byte) (key, error) {
 	if err := json.Unmarshal(raw, &in); err != nil {
 		return key{}, errors.New("it is not a JSON Web Key")
 	}
-	switch {
-	case in.D != nil:
-		return key{}, errors.New("it is a private key")
-	case in.Use != "" && in.Use != "sig":
-		return key{}, fmt.Errorf("its use is %q, not sig", in.Use)
-	case in.KeyOps != nil && !slices.Contains(in.KeyOps, "verify"):
-		return key{}, errors.New("its key_ops do not have verify")
-	case len(in.Kid) > maxKid:
-		return key{}, fmt.Errorf("its kid is longer than %d bytes", maxKid)
+	if err := in.check(); err != nil {
+		return key{}, err
 	}
-	k := key{kid: in.Kid}
-	var err error
-	switch in.Kty {
-	case "RSA":
-		k.algorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
-		k.public, err = rsaKey(in)
-	case "EC":
-		k.public, k.algorithms, err = ecKey(in)
-	case "OKP":
-		k.algorithms = []string{"EdDSA"}
-		k.public, err = edKey(in)
-	default:
-		err = fmt.Errorf("its kty is %q, not RSA, EC or OKP", in.Kty)
-	}
+	public, algorithms, err := in.public()
 	if err != nil {
 		return key{}, err
 	}
-	if in.Alg != "" {
-		if !slices.Contains(k.algorithms, in.Alg) {
-			return key{}, fmt.Errorf("its alg %q does not fit its type", in.Alg)
-		}
-		k.algorithms = []string{in.Alg}
+	if in.Alg == "" {
+		return key{in.Kid, algorithms, public}, nil
 	}
-	return k, nil
+	if !slices.Contains(algorithms, in.Alg) {
+		return key{}, fmt.Errorf("its alg %q does not fit its type", in.Alg)
+	}
+	return key{in.Kid, []string{in.Alg}, public}, nil
+}
+
+// check refuses keys that are not made to verify signatures.
+func (in *jwk) check() error {
+	switch {
+	case in.D != nil:
+		return errors.New("it is a private key")
+	case in.Use != "" && in.Use != "sig":
+		return fmt.Errorf("its use is %q, not sig", in.Use)
+	case in.KeyOps != nil && !slices.Contains(in.KeyOps, "verify"):
+		return errors.New("its key_ops do not have verify")
+	case len(in.Kid) > maxKid:
+		return fmt.Errorf("its kid is longer than %d bytes", maxKid)
+	}
+	return nil
+}
+
+// public returns the key and what keys of its type may verify.
+func (in *jwk) public() (public crypto.PublicKey, algorithms []string, err error) {
+	switch in.Kty {
+	case "RSA":
+		public, err = rsaKey(in)
+		return public, []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}, err
+	case "EC":
+		return ecKey(in)
+	case "OKP":
+		public, err = edKey(in)
+		return public, []string{"EdDSA"}, err
+	}
+	return nil, nil, fmt.Errorf("its kty is %q, not RSA, EC or OKP", in.Kty)
 }
 
 func decode(field, s string) ([]byte, error) {
@@ -149,12 +167,8 @@ func decode(field, s string) ([]byte, error) {
 	return b, nil
 }
 
-func rsaKey(in jwk) (crypto.PublicKey, error) {
-	n, err := decode("n", in.N)
-	if err != nil {
-		return nil, err
-	}
-	e, err := decode("e", in.E)
+func rsaKey(in *jwk) (crypto.PublicKey, error) {
+	n, e, err := decodePair("n", in.N, "e", in.E)
 	if err != nil {
 		return nil, err
 	}
@@ -168,23 +182,21 @@ func rsaKey(in jwk) (crypto.PublicKey, error) {
 	return &rsa.PublicKey{N: modulus, E: int(exponent.Int64())}, nil
 }
 
-func ecKey(in jwk) (crypto.PublicKey, []string, error) {
-	curve, algorithm := elliptic.Curve(nil), ""
-	switch in.Crv {
-	case "P-256":
-		curve, algorithm = elliptic.P256(), "ES256"
-	case "P-384":
-		curve, algorithm = elliptic.P384(), "ES384"
-	case "P-521":
-		curve, algorithm = elliptic.P521(), "ES512"
-	default:
-		return nil, nil, fmt.Errorf("its crv is %q, not P-256, P-384 or P-521", in.Crv)
+// decodePair decodes two fields.
+func decodePair(field1, s1, field2, s2 string) (b1, b2 []byte, err error) {
+	if b1, err = decode(field1, s1); err != nil {
+		return nil, nil, err
 	}
-	x, err := decode("x", in.X)
+	b2, err = decode(field2, s2)
+	return b1, b2, err
+}
+
+func ecKey(in *jwk) (crypto.PublicKey, []string, error) {
+	curve, algorithm, err := curveOf(in.Crv)
 	if err != nil {
 		return nil, nil, err
 	}
-	y, err := decode("y", in.Y)
+	x, y, err := decodePair("x", in.X, "y", in.Y)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -200,18 +212,30 @@ func ecKey(in jwk) (crypto.PublicKey, []string, error) {
 	return public, []string{algorithm}, nil
 }
 
-func edKey(in jwk) (crypto.PublicKey, error) {
+// curveOf returns a curve and the one algorithm that its keys verify.
+func curveOf(crv string) (elliptic.Curve, string, error) {
+	switch crv {
+	case "P-256":
+		return elliptic.P256(), "ES256", nil
+	case "P-384":
+		return elliptic.P384(), "ES384", nil
+	case "P-521":
+		return elliptic.P521(), "ES512", nil
+	}
+	return nil, "", fmt.Errorf("its crv is %q, not P-256, P-384 or P-521", crv)
+}
+
+func edKey(in *jwk) (crypto.PublicKey, error) {
 	if in.Crv != "Ed25519" {
 		return nil, fmt.Errorf("its crv is %q, not Ed25519", in.Crv)
 	}
 	x, err := decode("x", in.X)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if len(x) != ed25519.PublicKeySize {
+	case len(x) != ed25519.PublicKeySize:
 		return nil, fmt.Errorf("its x is not %d bytes long", ed25519.PublicKeySize)
-	}
-	if smallOrder(x) {
+	case smallOrder(x):
 		return nil, errors.New("its point has a small order")
 	}
 	return ed25519.PublicKey(x), nil

@@ -88,27 +88,20 @@ func (v *Verifier) Verify(token string, now time.Time) (*Claims, *Issuer, error)
 		if claims.issuer != issuer.Issuer {
 			continue
 		}
-		if failure = issuer.signed(token, h); failure != nil {
-			continue
+		if failure = issuer.signed(token, h); failure == nil {
+			failure = v.current(claims, issuer, now)
 		}
-		if failure = v.current(claims, issuer, now); failure != nil {
-			continue
+		if failure == nil {
+			return claims, issuer, nil
 		}
-		return claims, issuer, nil
 	}
 	return nil, nil, failure
 }
 
 // split checks the form of a token and returns its header and payload.
 func split(token string) (*header, []byte, error) {
-	if len(token) > MaxToken {
-		return nil, nil, fmt.Errorf("the token is longer than %d bytes", MaxToken)
-	}
-	if strings.Count(token, ".") != 2 {
-		return nil, nil, errors.New("the token does not have three parts")
-	}
-	if strings.ContainsFunc(token, func(r rune) bool { return !alphabet(r) }) {
-		return nil, nil, errors.New("the token has characters that are not base64url")
+	if err := checkForm(token); err != nil {
+		return nil, nil, err
 	}
 	parts := strings.Split(token, ".")
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])
@@ -126,6 +119,18 @@ func split(token string) (*header, []byte, error) {
 	return h, payload, err
 }
 
+func checkForm(token string) error {
+	switch {
+	case len(token) > MaxToken:
+		return fmt.Errorf("the token is longer than %d bytes", MaxToken)
+	case strings.Count(token, ".") != 2:
+		return errors.New("the token does not have three parts")
+	case strings.ContainsFunc(token, func(r rune) bool { return !alphabet(r) }):
+		return errors.New("the token has characters that are not base64url")
+	}
+	return nil
+}
+
 func alphabet(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
 }
@@ -138,19 +143,24 @@ func parseHeader(raw []byte) (*header, error) {
 	if err := twins(h.Rest, "alg", "kid", "typ", "cty", "crit", "b64"); err != nil {
 		return nil, err
 	}
+	return h, h.check()
+}
+
+// check refuses what could change the meaning of a token.
+func (h *header) check() error {
 	switch {
 	case h.Crit != nil || h.B64 != nil:
-		return nil, errors.New("the token uses an extension (crit or b64)")
+		return errors.New("the token uses an extension (crit or b64)")
 	case h.Cty != "":
-		return nil, errors.New("the token holds another token")
+		return errors.New("the token holds another token")
 	case !slices.Contains([]string{"", "jwt", "at+jwt", "application/jwt", "application/at+jwt"}, strings.ToLower(h.Typ)):
-		return nil, errors.New("the token is not an access token (typ)")
+		return errors.New("the token is not an access token (typ)")
 	case !slices.Contains(Algorithms(), h.Alg):
-		return nil, errors.New("the token's algorithm is not accepted")
+		return errors.New("the token's algorithm is not accepted")
 	case h.Kid != nil && len(*h.Kid) > maxKid:
-		return nil, fmt.Errorf("the token's kid is longer than %d bytes", maxKid)
+		return fmt.Errorf("the token's kid is longer than %d bytes", maxKid)
 	}
-	return h, nil
+	return nil
 }
 
 // twins refuses members whose names differ from known ones in case alone:
@@ -187,7 +197,16 @@ func (i *Issuer) signed(token string, h *header) error {
 		i.unknown()
 		return errors.New("no key of the issuer fits the token")
 	}
-	parser := gojwt.NewParser(gojwt.WithValidMethods([]string{h.Alg}), gojwt.WithStrictDecoding(), gojwt.WithoutClaimsValidation())
+	if !verifies(token, h.Alg, candidates) {
+		i.unknown() // the issuer may have new material under an old name
+		return errors.New("the token's signature is not valid")
+	}
+	return nil
+}
+
+// verifies says whether one of the keys made the token's signature.
+func verifies(token, algorithm string, candidates []crypto.PublicKey) bool {
+	parser := gojwt.NewParser(gojwt.WithValidMethods([]string{algorithm}), gojwt.WithStrictDecoding(), gojwt.WithoutClaimsValidation())
 	_, err := parser.ParseWithClaims(token, &ignored{}, func(*gojwt.Token) (any, error) {
 		set := gojwt.VerificationKeySet{}
 		for _, k := range candidates {
@@ -195,11 +214,7 @@ func (i *Issuer) signed(token string, h *header) error {
 		}
 		return set, nil
 	})
-	if err != nil {
-		i.unknown() // the issuer may have new material under an old name
-		return errors.New("the token's signature is not valid")
-	}
-	return nil
+	return err == nil
 }
 
 func (i *Issuer) unknown() {
@@ -227,14 +242,13 @@ func (v *Verifier) current(c *Claims, i *Issuer, now time.Time) error {
 		return errors.New("the token is not valid yet")
 	case c.issuedAt > at+leeway:
 		return errors.New("the token was issued in the future")
+	case !i.isFor(c.audiences):
+		return errors.New("the token is for another audience")
 	}
-	if len(i.Audiences) == 0 {
-		return nil
-	}
-	for _, a := range c.audiences {
-		if slices.Contains(i.Audiences, a) {
-			return nil
-		}
-	}
-	return errors.New("the token is for another audience")
+	return nil
+}
+
+func (i *Issuer) isFor(audiences []string) bool {
+	return len(i.Audiences) == 0 ||
+		slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(i.Audiences, a) })
 }
