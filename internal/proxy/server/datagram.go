@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/l4"
 )
 
@@ -34,16 +35,21 @@ func (s *Server) listenUDP(l *ir.Listener) (*datagramSocket, error) {
 	if !ok {
 		return nil, fmt.Errorf("bind %s: got a %T", address, conn)
 	}
-	k := &datagramSocket{server: s, listener: l.Name, conn: udp, done: make(chan struct{})}
-	k.relay = &l4.Relay{
-		Conn: udp, Choose: k.choose, Idle: s.opts.IdleTimeout, MaxSessions: maxSessions,
-		Dropped: s.opts.Observe.DatagramDropped,
-	}
+	k := s.newDatagramSocket(l.Name, udp)
 	go func() {
 		defer close(k.done)
 		k.relay.Serve()
 	}()
 	return k, nil
+}
+
+func (s *Server) newDatagramSocket(listener string, conn *net.UDPConn) *datagramSocket {
+	k := &datagramSocket{server: s, listener: listener, conn: conn, done: make(chan struct{})}
+	k.relay = &l4.Relay{
+		Conn: conn, Choose: k.choose, Idle: s.opts.IdleTimeout, MaxSessions: maxSessions,
+		Dropped: s.opts.Observe.DatagramDropped,
+	}
+	return k
 }
 
 // choose finds the backend of a new client.
@@ -54,29 +60,31 @@ func (k *datagramSocket) choose() (l4.Backend, error) {
 		o.Log.Debug("Dropping a datagram", "listener", k.listener, "reason", err)
 		return l4.Backend{}, fmt.Errorf("listener %s: %w", k.listener, err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), stream.Target.ConnectTimeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", stream.Target.Addr)
+	conn, err := dialUDP(&stream.Target)
 	if err != nil {
 		stream.Done(true)
 		o.Log.Debug("Cannot reach a backend", "listener", k.listener, "backend", stream.Backend, "error", err)
 		return l4.Backend{}, fmt.Errorf("backend %s: %w", stream.Backend, err)
 	}
+	return l4.Backend{Conn: conn, Done: stream.Done}, nil
+}
+
+func dialUDP(to *exchange.Target) (*net.UDPConn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), to.ConnectTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", to.Addr)
+	if err != nil {
+		return nil, err
+	}
 	udp, ok := conn.(*net.UDPConn)
 	if !ok {
-		return l4.Backend{}, fmt.Errorf("backend %s: got a %T", stream.Backend, conn)
+		return nil, fmt.Errorf("got a %T", conn)
 	}
-	return l4.Backend{Conn: udp, Done: stream.Done}, nil
+	return udp, nil
 }
 
 // addr is where the socket is bound.
-func (k *datagramSocket) addr() netip.AddrPort {
-	if udp, ok := k.conn.LocalAddr().(*net.UDPAddr); ok {
-		p := udp.AddrPort()
-		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-	}
-	return netip.AddrPort{}
-}
+func (k *datagramSocket) addr() netip.AddrPort { return addrPort(k.conn.LocalAddr()) }
 
 // stop lets the sessions come to an end and closes the socket.
 func (k *datagramSocket) stop() {
@@ -85,34 +93,51 @@ func (k *datagramSocket) stop() {
 	<-k.done
 }
 
-// reconcileUDP makes the UDP sockets what the runtime's listeners say. s.mu is
-// held.
+// reconcileUDP makes the UDP sockets what the runtime's listeners say. The
+// errors are those of listeners whose port could not be bound. s.mu is held.
 func (s *Server) reconcileUDP() []error {
-	var errs []error
-	wanted := make(map[uint16]*ir.Listener)
-	for _, l := range s.opts.Runtime.Listeners() {
-		if l.Protocol == ir.ProtocolUDP && wanted[l.Port] == nil {
-			wanted[l.Port] = l
-		}
-	}
+	wanted := udpListeners(s.opts.Runtime.Listeners())
 	for port, k := range s.datagrams {
 		if l := wanted[port]; l == nil || l.Name != k.listener {
-			delete(s.datagrams, port)
-			s.draining.Go(k.stop)
-			s.opts.Log.Info("No longer listening", "port", port, "protocol", ir.ProtocolUDP)
+			s.removeUDP(port, k)
 		}
 	}
+	var unbound []error
 	for port, l := range wanted {
 		if s.datagrams[port] != nil {
 			continue
 		}
-		k, err := s.listenUDP(l)
-		if err != nil {
-			errs = append(errs, &ir.ResourceError{Resource: ir.RefOf(l), Err: err})
-			continue
+		if err := s.serveUDP(port, l); err != nil {
+			unbound = append(unbound, &ir.ResourceError{Resource: ir.RefOf(l), Err: err})
 		}
-		s.datagrams[port] = k
-		s.opts.Log.Info("Listening", "port", port, "address", k.addr(), "protocol", ir.ProtocolUDP)
 	}
-	return errs
+	return unbound
+}
+
+// udpListeners returns the first UDP listener of each port.
+func udpListeners(listeners []*ir.Listener) map[uint16]*ir.Listener {
+	out := make(map[uint16]*ir.Listener)
+	for _, l := range listeners {
+		if l.Protocol == ir.ProtocolUDP && out[l.Port] == nil {
+			out[l.Port] = l
+		}
+	}
+	return out
+}
+
+func (s *Server) serveUDP(port uint16, l *ir.Listener) error {
+	k, err := s.listenUDP(l)
+	if err != nil {
+		return err
+	}
+	s.datagrams[port] = k
+	s.opts.Log.Info("Listening", "port", port, "address", k.addr(), "protocol", ir.ProtocolUDP)
+	return nil
+}
+
+// removeUDP stops a socket and drains it in the background. s.mu is held.
+func (s *Server) removeUDP(port uint16, k *datagramSocket) {
+	delete(s.datagrams, port)
+	s.draining.Go(k.stop)
+	s.opts.Log.Info("No longer listening", "port", port, "protocol", ir.ProtocolUDP)
 }

@@ -41,11 +41,7 @@ func (s *Server) newGeneration(k *socket, p *plan) *generation {
 	g := &generation{
 		server: s, port: k.port,
 		cleartext: o.Runtime.Handler(k.port, ""),
-		h1: &h1.Server{
-			Timeouts: h1.Timeouts{Head: o.HeaderTimeout, Idle: o.IdleTimeout, Body: o.IdleTimeout, Write: o.IdleTimeout},
-			Log:      o.Log,
-			Rejected: func(_ *h1.ConnInfo, status int) { o.Observe.Malformed(status) },
-		},
+		h1:        newH1(o),
 		h2: h2.NewServer(h2.ServerOptions{
 			HeaderTimeout: o.HeaderTimeout, IdleTimeout: o.IdleTimeout,
 			Log: o.Log, Rejected: o.Observe.Malformed,
@@ -55,6 +51,14 @@ func (s *Server) newGeneration(k *socket, p *plan) *generation {
 	}
 	g.plan.Store(p)
 	return g
+}
+
+func newH1(o *Options) *h1.Server {
+	return &h1.Server{
+		Timeouts: h1.Timeouts{Head: o.HeaderTimeout, Idle: o.IdleTimeout, Body: o.IdleTimeout, Write: o.IdleTimeout},
+		Log:      o.Log,
+		Rejected: func(_ *h1.ConnInfo, status int) { o.Observe.Malformed(status) },
+	}
 }
 
 func (g *generation) track(conn *net.TCPConn) {

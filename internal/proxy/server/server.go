@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -101,17 +102,20 @@ func (s *Server) gone(u ir.Update) []ir.Ref {
 	if !u.Complete {
 		return u.Removed
 	}
+	gone := refsOf(s.opts.Runtime.Resources())
 	stay := make(map[ir.Ref]bool, len(u.Upserts))
-	for _, r := range u.Upserts {
-		stay[ir.RefOf(r)] = true
+	for _, ref := range refsOf(u.Upserts) {
+		stay[ref] = true
 	}
-	var gone []ir.Ref
-	for _, r := range s.opts.Runtime.Resources() {
-		if ref := ir.RefOf(r); !stay[ref] {
-			gone = append(gone, ref)
-		}
+	return slices.DeleteFunc(gone, func(ref ir.Ref) bool { return stay[ref] })
+}
+
+func refsOf(resources []ir.Resource) []ir.Ref {
+	out := make([]ir.Ref, 0, len(resources))
+	for _, r := range resources {
+		out = append(out, ir.RefOf(r))
 	}
-	return gone
+	return out
 }
 
 // Run serves until ctx is done, then for Options.Grace more, then drains. It
@@ -122,7 +126,14 @@ func (s *Server) Run(ctx context.Context) {
 	if s.opts.Grace > 0 {
 		<-time.After(s.opts.Grace)
 	}
+	s.close()
+	s.draining.Wait()
+}
+
+// close begins to drain every socket. No new one is bound afterwards.
+func (s *Server) close() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.closed = true
 	if s.retry != nil {
 		s.retry.Stop()
@@ -131,11 +142,8 @@ func (s *Server) Run(ctx context.Context) {
 		s.remove(port, sock)
 	}
 	for port, k := range s.datagrams {
-		delete(s.datagrams, port)
-		s.draining.Go(k.stop)
+		s.removeUDP(port, k)
 	}
-	s.mu.Unlock()
-	s.draining.Wait()
 }
 
 // Ready says that a configuration is being served, with every socket bound,
@@ -162,29 +170,32 @@ func (s *Server) reconcile() error {
 		return errors.New("the server is shutting down")
 	}
 	wanted, err := s.plan()
-	errs := []error{err}
+	unbound := append(s.reconcileUDP(), s.reconcileTCP(wanted)...)
+	if len(unbound) > 0 {
+		s.retryLater()
+	} else {
+		s.complete.Store(true)
+	}
+	return errors.Join(append([]error{err}, unbound...)...)
+}
+
+// reconcileTCP makes the TCP sockets what is wanted. The errors are those of
+// listeners whose port could not be bound. s.mu is held.
+func (s *Server) reconcileTCP(wanted map[uint16]*plan) []error {
 	for port, sock := range s.sockets {
 		if wanted[port] == nil {
 			s.remove(port, sock)
 		}
 	}
-	unbound := s.reconcileUDP()
-	errs = append(errs, unbound...)
-	failed := len(unbound) > 0
+	var unbound []error
 	for port, p := range wanted {
 		if err := s.serve(port, p); err != nil {
-			failed = true
 			for _, l := range p.listeners {
-				errs = append(errs, &ir.ResourceError{Resource: ir.RefOf(l), Err: err})
+				unbound = append(unbound, &ir.ResourceError{Resource: ir.RefOf(l), Err: err})
 			}
 		}
 	}
-	if failed {
-		s.retryLater()
-	} else {
-		s.complete.Store(true)
-	}
-	return errors.Join(errs...)
+	return unbound
 }
 
 // serve has port serve p, on the socket that is there or on a new one.
@@ -212,17 +223,19 @@ func (s *Server) remove(port uint16, sock *socket) {
 // retryLater reconciles again after a while: what holds a port may go. s.mu is
 // held.
 func (s *Server) retryLater() {
-	if s.retry != nil {
+	if s.retry == nil {
+		s.retry = time.AfterFunc(rebindInterval, s.reconcileAgain)
+	} else {
 		s.retry.Reset(rebindInterval)
-		return
 	}
-	s.retry = time.AfterFunc(rebindInterval, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if !s.closed {
-			_ = s.reconcile() // it was reported when it first happened
-		}
-	})
+}
+
+func (s *Server) reconcileAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		_ = s.reconcile() // it was reported when it first happened
+	}
 }
 
 // family is what the clients of a port begin with.
@@ -259,8 +272,23 @@ type plan struct {
 // plan arranges the runtime's listeners by port. The error names listeners
 // whose certificates cannot be used: the plan refuses their clients.
 func (s *Server) plan() (map[uint16]*plan, error) {
+	plans := plansOf(s.opts.Runtime.Listeners())
+	var errs []error
+	next := make(identities)
+	for _, p := range plans {
+		if p.family == familyTLS {
+			var err error
+			p.names, err = newServerNames(p.listeners, s.opts.Runtime.Secret, s.identity, next)
+			errs = append(errs, err)
+		}
+	}
+	s.identity = next
+	return plans, errors.Join(errs...)
+}
+
+func plansOf(listeners []*ir.Listener) map[uint16]*plan {
 	plans := make(map[uint16]*plan)
-	for _, l := range s.opts.Runtime.Listeners() {
+	for _, l := range listeners {
 		f, ok := familyOf(l.Protocol)
 		if !ok {
 			continue
@@ -274,15 +302,5 @@ func (s *Server) plan() (map[uint16]*plan, error) {
 			p.listeners = append(p.listeners, l)
 		}
 	}
-	var errs []error
-	next := make(identities)
-	for _, p := range plans {
-		if p.family == familyTLS {
-			var err error
-			p.names, err = newServerNames(p.listeners, s.opts.Runtime.Secret, s.identity, next)
-			errs = append(errs, err)
-		}
-	}
-	s.identity = next
-	return plans, errors.Join(errs...)
+	return plans
 }

@@ -102,14 +102,7 @@ func (k *socket) accept() {
 		switch {
 		case err == nil:
 			wait = minAcceptWait
-			g := k.serving.Load()
-			k.open.Add(1)
-			g.track(conn)
-			go func() {
-				defer k.open.Add(-1)
-				defer g.untrack(conn)
-				g.serve(conn)
-			}()
+			k.admit(conn)
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return
 		case errors.Is(err, syscall.ECONNABORTED):
@@ -121,10 +114,25 @@ func (k *socket) accept() {
 	}
 }
 
+// admit has a goroutine serve a connection.
+func (k *socket) admit(conn *net.TCPConn) {
+	g := k.serving.Load()
+	k.open.Add(1)
+	g.track(conn)
+	go func() {
+		defer k.open.Add(-1)
+		defer g.untrack(conn)
+		g.serve(conn)
+	}()
+}
+
 func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		p := tcp.AddrPort()
-		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	var p netip.AddrPort
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		p = a.AddrPort()
+	case *net.UDPAddr:
+		p = a.AddrPort()
 	}
-	return netip.AddrPort{}
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }

@@ -53,16 +53,20 @@ func newServerNames(listeners []*ir.Listener, secret func(string) *ir.Secret, ol
 			}
 			tl.config = config
 		}
-		switch suffix, wild := strings.CutPrefix(l.Hostname, "*"); {
-		case l.Hostname == "":
-			t.rest = tl
-		case wild:
-			t.wildcard[suffix] = tl
-		default:
-			t.exact[l.Hostname] = tl
-		}
+		t.add(tl)
 	}
 	return t, errors.Join(errs...)
+}
+
+func (t *serverNames) add(l *tlsListener) {
+	switch suffix, wild := strings.CutPrefix(l.Hostname, "*"); {
+	case l.Hostname == "":
+		t.rest = l
+	case wild:
+		t.wildcard[suffix] = l
+	default:
+		t.exact[l.Hostname] = l
+	}
 }
 
 // find returns the listener for a server name, the most specific hostname
@@ -72,11 +76,9 @@ func (t *serverNames) find(name string) *tlsListener {
 	if l := t.exact[name]; l != nil {
 		return l
 	}
-	for i := 0; i < len(name); i++ {
-		if name[i] == '.' && i > 0 {
-			if l := t.wildcard[name[i:]]; l != nil {
-				return l
-			}
+	for i := 1; i < len(name); i++ {
+		if name[i] == '.' && t.wildcard[name[i:]] != nil {
+			return t.wildcard[name[i:]]
 		}
 	}
 	return t.rest
@@ -89,6 +91,8 @@ func (t *serverNames) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error)
 	}
 	return refusal(), nil
 }
+
+var errNoCertificate = errors.New("tls: no certificate is configured")
 
 // refusal ends a handshake with the alert unrecognized_name, as crypto/tls
 // does without a certificate.
@@ -116,7 +120,7 @@ func identity(l *ir.Listener, secret func(string) *ir.Secret, old, next identiti
 // it: two listeners never share sessions, even with the same certificate.
 func identityKey(l *ir.Listener, secret func(string) *ir.Secret) (key [sha256.Size]byte, err error) {
 	if l.TLS == nil {
-		return key, errors.New("tls: no certificate is configured")
+		return key, errNoCertificate
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -125,11 +129,7 @@ func identityKey(l *ir.Listener, secret func(string) *ir.Secret) (key [sha256.Si
 		Protocol ir.Protocol
 		TLS      *ir.ServerTLS
 	}{l.Name, l.Protocol, l.TLS})
-	names := l.TLS.Certificates
-	if v := l.TLS.ClientValidation; v != nil {
-		names = append(slices.Clip(names), v.CAs...)
-	}
-	for _, name := range names {
+	for _, name := range secretsOf(l.TLS) {
 		s := secret(name)
 		if s == nil {
 			return key, fmt.Errorf("tls: secret %s is missing", name)
@@ -142,29 +142,20 @@ func identityKey(l *ir.Listener, secret func(string) *ir.Secret) (key [sha256.Si
 	return sha256.Sum256(b.Bytes()), nil
 }
 
-func newIdentity(l *ir.Listener, secret func(string) *ir.Secret) (*tls.Config, error) {
-	config := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		// With TLS 1.2 only what RFC 9113 section 9.2.2 lets HTTP/2 use.
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
+func secretsOf(t *ir.ServerTLS) []string {
+	if v := t.ClientValidation; v != nil {
+		return slices.Concat(t.Certificates, v.CAs)
 	}
+	return t.Certificates
+}
+
+func newIdentity(l *ir.Listener, secret func(string) *ir.Secret) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: cipherSuites()}
 	if l.Protocol == ir.ProtocolHTTPS {
 		config.NextProtos = []string{"h2", "http/1.1"}
 	}
-	for _, name := range l.TLS.Certificates {
-		s := secret(name)
-		pair, err := tls.X509KeyPair(s.Certificate, s.Key)
-		if err != nil {
-			return nil, fmt.Errorf("tls: secret %s: %w", name, err)
-		}
-		config.Certificates = append(config.Certificates, pair)
-	}
-	if len(config.Certificates) == 0 {
-		return nil, errors.New("tls: no certificate is configured")
+	if err := present(config, l.TLS.Certificates, secret); err != nil {
+		return nil, err
 	}
 	if err := validateClients(config, l.TLS.ClientValidation, secret); err != nil {
 		return nil, err
@@ -174,6 +165,32 @@ func newIdentity(l *ir.Listener, secret func(string) *ir.Secret) (*tls.Config, e
 	// at another. These use keys of its own, which crypto/tls rotates.
 	config.WrapSession, config.UnwrapSession = config.EncryptTicket, config.DecryptTicket
 	return config, nil
+}
+
+// cipherSuites are, with TLS 1.2, only what RFC 9113 section 9.2.2 lets HTTP/2
+// use.
+func cipherSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
+}
+
+// present adds the certificates that config shows.
+func present(config *tls.Config, secrets []string, secret func(string) *ir.Secret) error {
+	for _, name := range secrets {
+		s := secret(name)
+		pair, err := tls.X509KeyPair(s.Certificate, s.Key)
+		if err != nil {
+			return fmt.Errorf("tls: secret %s: %w", name, err)
+		}
+		config.Certificates = append(config.Certificates, pair)
+	}
+	if len(config.Certificates) == 0 {
+		return errNoCertificate
+	}
+	return nil
 }
 
 // validateClients sets what config demands of clients.
@@ -187,15 +204,20 @@ func validateClients(config *tls.Config, v *ir.ClientValidation, secret func(str
 		config.ClientAuth = tls.RequestClientCert
 		return nil
 	}
+	pool, err := authorities(v.CAs, secret)
+	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, pool
+	return err
+}
+
+func authorities(secrets []string, secret func(string) *ir.Secret) (*x509.CertPool, error) {
+	if len(secrets) == 0 {
+		return nil, errors.New("tls: client validation names no certificate authority")
+	}
 	pool := x509.NewCertPool()
-	for _, name := range v.CAs {
+	for _, name := range secrets {
 		if !pool.AppendCertsFromPEM(secret(name).CA) {
-			return fmt.Errorf("tls: %s holds no certificate authority", name)
+			return nil, fmt.Errorf("tls: %s holds no certificate authority", name)
 		}
 	}
-	if len(v.CAs) == 0 {
-		return errors.New("tls: client validation names no certificate authority")
-	}
-	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, pool
-	return nil
+	return pool, nil
 }
