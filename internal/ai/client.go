@@ -50,6 +50,8 @@ type relay interface {
 	Write(dst, p []byte) (out []byte, content bool, err error)
 	Close() error
 	Usage() chat.Usage
+	// Said is how much text has been forwarded, in bytes.
+	Said() int
 }
 
 // clientOf is the one place that knows every client protocol.

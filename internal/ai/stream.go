@@ -17,6 +17,7 @@ type Stream struct {
 	failed  bool
 	usage   chat.Usage
 	counted bool
+	said    int
 }
 
 // Stream returns the translation of a's streamed answer; created is in Unix
@@ -39,13 +40,17 @@ func (s *Stream) Started() bool { return s.started }
 // reported nothing.
 func (s *Stream) Usage() (u chat.Usage, ok bool) { return s.usage, s.counted }
 
+// Said is how much text, thoughts and arguments of tools included, the provider
+// has sent so far, in bytes.
+func (s *Stream) Said() int { return s.said }
+
 // Write appends to dst what the client is to get now for p. An error is a
 // *chat.Error and ends the stream: where Started is false nothing of dst is
 // for the client, else dst holds the event that tells it.
 func (s *Stream) Write(dst, p []byte) ([]byte, error) {
 	if s.relay != nil {
 		out, content, err := s.relay.Write(s.held, p)
-		s.usage = s.relay.Usage()
+		s.usage, s.said = s.relay.Usage(), s.relay.Said()
 		s.counted = s.usage != chat.Usage{}
 		return s.settle(dst, out, content, err)
 	}
@@ -86,8 +91,12 @@ func (s *Stream) Abort(dst []byte, e *chat.Error) []byte {
 }
 
 func (s *Stream) event(out []byte, e chat.Event) []byte {
-	if e.Kind == chat.UsageEvent {
+	switch e.Kind {
+	case chat.UsageEvent:
 		s.usage, s.counted = e.Usage, true
+	case chat.TextDelta, chat.ThinkDelta, chat.RefusalDelta, chat.ToolDelta:
+		s.said += len(e.Text)
+	default:
 	}
 	return s.encoder.Append(out, e)
 }

@@ -318,6 +318,9 @@ func TestMetrics_EqualTheProvidersAccount(t *testing.T) {
 	if diff := cmp.Diff(outcomes, total(t, registry, "citoroute_llm_attempts_total", "provider", "outcome")); diff != "" {
 		t.Errorf("attempts: -providers +metrics:\n%s", diff)
 	}
+	if assumed := total(t, registry, "citoroute_llm_assumed_tokens_total", "provider"); len(assumed) != 3 {
+		t.Errorf("nothing is assumed of streams that were not counted to their end: %v", assumed)
+	}
 	if diff := cmp.Diff(tokens, total(t, registry, "citoroute_llm_tokens_total", "provider", "model", "type")); diff != "" {
 		t.Errorf("tokens: -providers +metrics:\n%s", diff)
 	}

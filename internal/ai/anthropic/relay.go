@@ -12,6 +12,7 @@ import (
 type Relay struct {
 	sse   sse.Decoder
 	usage usage
+	said  int
 	ended bool
 }
 
@@ -37,6 +38,9 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 			}
 		case "content_block_start", "content_block_delta", "message_delta":
 			content = true
+			if d := in.Delta; d != nil {
+				r.said += len(d.Text) + len(d.Thinking) + len(d.PartialJSON)
+			}
 		case "message_stop":
 			r.ended = true
 		case "error":
@@ -59,6 +63,9 @@ func (r *Relay) Close() error {
 
 // Usage is what the provider has reported so far.
 func (r *Relay) Usage() chat.Usage { return r.usage.sum() }
+
+// Said is how much text has been forwarded, in bytes.
+func (r *Relay) Said() int { return r.said }
 
 // ReadUsage reads the usage out of a whole answer, and nothing else of it.
 func ReadUsage(body []byte) (chat.Usage, bool) {

@@ -13,6 +13,7 @@ type Relay struct {
 
 	sse   sse.Decoder
 	usage chat.Usage
+	said  int
 	ended bool
 }
 
@@ -44,6 +45,7 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 			}
 		}
 		content = content || says(&in)
+		r.said += said(&in)
 		dst = sse.Append(dst, string(e.Name), e.Data)
 		return nil
 	})
@@ -63,6 +65,18 @@ func says(in *chunk) bool {
 	return false
 }
 
+// said is how much text a chunk holds, in bytes.
+func said(in *chunk) (n int) {
+	for i := range in.Choices {
+		d := &in.Choices[i].Delta
+		n += len(value(d.Content)) + len(value(d.Refusal)) + len(value(d.ReasoningContent))
+		for j := range d.ToolCalls {
+			n += len(d.ToolCalls[j].Function.Arguments)
+		}
+	}
+	return n
+}
+
 // Close is called at the end of the stream; it returns an error for one that
 // broke off.
 func (r *Relay) Close() error {
@@ -74,6 +88,9 @@ func (r *Relay) Close() error {
 
 // Usage is what the provider has reported so far.
 func (r *Relay) Usage() chat.Usage { return r.usage }
+
+// Said is how much text has been forwarded, in bytes.
+func (r *Relay) Said() int { return r.said }
 
 // metered is a whole answer, as far as ReadUsage looks at it.
 type metered struct {

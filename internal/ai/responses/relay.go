@@ -1,6 +1,7 @@
 package responses
 
 import (
+	"encoding/json/jsontext"
 	json "encoding/json/v2"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
@@ -15,6 +16,7 @@ const Path = "/responses"
 type Relay struct {
 	sse   sse.Decoder
 	usage chat.Usage
+	said  int
 	ended bool
 }
 
@@ -23,9 +25,10 @@ func NewRelay() *Relay { return &Relay{} }
 
 // event is what must be known of an event that is passed on.
 type event struct {
-	Type     string `json:"type"`
-	Message  string `json:"message"`
-	Code     string `json:"code"`
+	Type     string         `json:"type"`
+	Message  string         `json:"message"`
+	Code     string         `json:"code"`
+	Delta    jsontext.Value `json:"delta"`
 	Response *struct {
 		Usage *usage   `json:"usage"`
 		Error *failure `json:"error"`
@@ -57,6 +60,7 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 			r.ended, content = true, true
 		default:
 			content = true
+			r.said += max(len(in.Delta)-len(`""`), 0)
 		}
 		dst = sse.Append(dst, string(e.Name), e.Data)
 		return nil
@@ -75,6 +79,9 @@ func (r *Relay) Close() error {
 
 // Usage is what the provider has reported so far.
 func (r *Relay) Usage() chat.Usage { return r.usage }
+
+// Said is how much text has been forwarded, in bytes.
+func (r *Relay) Said() int { return r.said }
 
 func readUsage(u *usage) chat.Usage {
 	out := chat.Usage{Prompt: chat.Count(u.InputTokens), Completion: chat.Count(u.OutputTokens)}

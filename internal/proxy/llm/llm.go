@@ -149,6 +149,24 @@ func (a *Attempt) Usage() (u chat.Usage, ok bool) {
 	return a.usage, a.counted
 }
 
+// bytesPerToken is how much text a token is taken for.
+const bytesPerToken = 4
+
+// Assumed is what a stream has used beyond Usage, as far as anyone can tell: for
+// one that broke off, was left or came without a count, since a provider counts
+// at the end. Its prompt is taken by its size, its answer by what has come.
+func (a *Attempt) Assumed() (u chat.Usage) {
+	told, ok := a.Usage()
+	if a.stream == nil || !a.stream.Started() || ok && a.whole {
+		return u
+	}
+	if !ok {
+		u.Prompt = a.call.Size().Input
+	}
+	u.Completion = max(int64(a.stream.Said()+bytesPerToken-1)/bytesPerToken-told.Completion, 0)
+	return u
+}
+
 // Prepare makes req what the provider of backend gets when it is asked for
 // model ("": as the client says), but for its credential: see Authenticate.
 // Nothing of an attempt before is left in req. The error is a *chat.Error.

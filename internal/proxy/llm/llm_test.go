@@ -222,7 +222,7 @@ func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
 	}
 	resp := answer(200, "text/event-stream", "")
 	resp.Body = left{strings.NewReader("data: " + `{"type":"message_start","message":{"id":"1","usage":{"input_tokens":7,"output_tokens":1}}}` + "\n\n" +
-		"data: " + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}}` + "\n\n")}
+		"data: " + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"sixteen bytes..."}}` + "\n\n")}
 	if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
@@ -231,6 +231,9 @@ func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
 	}
 	if u, ok := a.Usage(); !ok || u.Prompt != 7 || u.Completion != 1 {
 		t.Errorf("%+v, counted: %v", u, ok)
+	}
+	if u := a.Assumed(); u.Prompt != 0 || u.Completion != 3 {
+		t.Errorf("assumed: %+v", u)
 	}
 	if failed, ok := errors.AsType[*exchange.Failure](a.Err()); !ok || failed.Stage != exchange.StageClient {
 		t.Errorf("%v", a.Err())

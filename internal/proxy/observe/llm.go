@@ -11,10 +11,10 @@ import (
 
 // llmMetrics count what goes to LLM providers. Observer.llmMu guards them.
 type llmMetrics struct {
-	requests, attempts, tokens, cost *prometheus.CounterVec
-	limits                           limitMetrics
-	genAI                            genAI
-	models                           models
+	requests, attempts, tokens, assumed, cost *prometheus.CounterVec
+	limits                                    limitMetrics
+	genAI                                     genAI
+	models                                    models
 }
 
 // llmLabels are those that every counter has.
@@ -35,16 +35,17 @@ func newLLMMetrics(r prometheus.Registerer) llmMetrics {
 			"status", "outcome"),
 		tokens: counter("tokens_total", "Tokens as the providers counted them, over all attempts. "+
 			"cached_input and cache_write are part of input, reasoning is part of output.", "type"),
-		cost:   counter("cost_usd_total", "What the tokens cost by the price table, in US dollars; models without a price are left out."),
-		limits: newLimitMetrics(r),
-		genAI:  newGenAI(r),
-		models: make(models),
+		assumed: counter("assumed_tokens_total", "Tokens beyond those counted by the providers, by size: of streams whose last count never came.", "type"),
+		cost:    counter("cost_usd_total", "What the tokens cost by the price table, in US dollars; models without a price are left out."),
+		limits:  newLimitMetrics(r),
+		genAI:   newGenAI(r),
+		models:  make(models),
 	}
 }
 
 // forget drops the series of a route.
 func (m *llmMetrics) forget(route prometheus.Labels) {
-	for _, vec := range []*prometheus.CounterVec{m.requests, m.attempts, m.tokens, m.cost} {
+	for _, vec := range []*prometheus.CounterVec{m.requests, m.attempts, m.tokens, m.assumed, m.cost} {
 		vec.DeletePartialMatch(route)
 	}
 	m.limits.forget(route)
@@ -58,7 +59,7 @@ type llmKey struct{ consumer, backend, provider, model string }
 type llmSeries struct {
 	labels             []string
 	requests, attempts map[ending]prometheus.Counter
-	tokens             [tokenTypes]prometheus.Counter
+	tokens, assumed    [tokenTypes]prometheus.Counter
 	cost               prometheus.Counter
 }
 
@@ -109,15 +110,16 @@ func tokenType(i int) string {
 	return [tokenTypes]string{"input", "output", "cached_input", "cache_write", "reasoning"}[i]
 }
 
-func (s *llmSeries) add(vec *prometheus.CounterVec, u chat.Usage) {
+// add adds a usage to the counters of vec in to.
+func (s *llmSeries) add(vec *prometheus.CounterVec, to *[tokenTypes]prometheus.Counter, u chat.Usage) {
 	for i, n := range tokensOf(u) {
 		if n <= 0 {
 			continue
 		}
-		if s.tokens[i] == nil {
-			s.tokens[i] = s.with(vec, tokenType(i))
+		if to[i] == nil {
+			to[i] = s.with(vec, tokenType(i))
 		}
-		s.tokens[i].Add(float64(n))
+		to[i].Add(float64(n))
 	}
 }
 
@@ -157,8 +159,9 @@ func (o *Observer) countAttempt(rec *runtime.Record, r *routeMetrics, i int) llm
 	s := o.llmOf(r, key)
 	s.count(m.attempts, s.attempts, end)
 	if a.Counted {
-		s.add(m.tokens, a.Usage)
+		s.add(m.tokens, &s.tokens, a.Usage)
 	}
+	s.add(m.assumed, &s.assumed, a.Assumed)
 	if a.Priced && a.Cost > 0 {
 		if s.cost == nil {
 			s.cost = s.with(m.cost)

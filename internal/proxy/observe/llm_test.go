@@ -31,7 +31,7 @@ func failedOver(o *Observer) *runtime.Record {
 		LLM: &runtime.LLMRecord{Protocol: ai.Chat, Asked: "gpt", Stream: true, Attempts: []runtime.LLMAttempt{
 			{
 				Backend: "b1", Provider: "bedrock", Model: "eu.claude", Configured: true, Host: "bedrock.test", Start: start,
-				Duration: time.Second, Status: 429, Err: chat.ProviderError(429, "ThrottlingException", "slow down"),
+				Duration: time.Second, Assumed: chat.Usage{Completion: 7}, Status: 429, Err: chat.ProviderError(429, "ThrottlingException", "slow down"),
 			},
 			{
 				Backend: "b2", Provider: "openai", Model: "gpt", Host: "127.0.0.1:9090", Start: start.Add(time.Second),
@@ -54,6 +54,9 @@ func TestCountLLM_FailedOver(t *testing.T) {
 # TYPE citoroute_llm_attempts_total counter
 citoroute_llm_attempts_total{` + b1 + `,outcome="error",provider="bedrock",route="HTTPRoute/ns/chat",status="429"} 1
 citoroute_llm_attempts_total{` + b2 + `,outcome="ok",provider="openai",route="HTTPRoute/ns/chat",status="200"} 1
+# HELP citoroute_llm_assumed_tokens_total Tokens beyond those counted by the providers, by size: of streams whose last count never came.
+# TYPE citoroute_llm_assumed_tokens_total counter
+citoroute_llm_assumed_tokens_total{` + b1 + `,provider="bedrock",route="HTTPRoute/ns/chat",type="output"} 7
 # HELP citoroute_llm_cost_usd_total What the tokens cost by the price table, in US dollars; models without a price are left out.
 # TYPE citoroute_llm_cost_usd_total counter
 citoroute_llm_cost_usd_total{` + b2 + `,provider="openai",route="HTTPRoute/ns/chat"} 0.00125
@@ -70,7 +73,7 @@ citoroute_llm_requests_total{` + b2 + `,outcome="ok",provider="openai",route="HT
 		want += fmt.Sprintf("citoroute_llm_tokens_total{%s,provider=\"openai\",route=\"HTTPRoute/ns/chat\",type=%q} %d\n", b2, n.kind, n.count)
 	}
 	if err := testutil.GatherAndCompare(o.Registry(), strings.NewReader(want),
-		"citoroute_llm_requests_total", "citoroute_llm_attempts_total", "citoroute_llm_tokens_total", "citoroute_llm_cost_usd_total"); err != nil {
+		"citoroute_llm_requests_total", "citoroute_llm_attempts_total", "citoroute_llm_assumed_tokens_total", "citoroute_llm_tokens_total", "citoroute_llm_cost_usd_total"); err != nil {
 		t.Error(err)
 	}
 }
@@ -135,6 +138,7 @@ func TestCountLLM_RefusedAndForgotten(t *testing.T) {
 		"requests": testutil.CollectAndCount(o.metrics.llm.requests),
 		"attempts": testutil.CollectAndCount(o.metrics.llm.attempts),
 		"tokens":   testutil.CollectAndCount(o.metrics.llm.tokens),
+		"assumed":  testutil.CollectAndCount(o.metrics.llm.assumed),
 		"cost":     testutil.CollectAndCount(o.metrics.llm.cost),
 	} {
 		if vec != 0 {

@@ -339,6 +339,7 @@ func (st *state) settle() {
 	attempted, note := st.attempted, st.note()
 	st.attempted = nil
 	note.Usage, note.Counted = attempted.Usage()
+	note.Assumed = attempted.Assumed()
 	if note.Duration = st.rt.opts.Now().Sub(note.Start); note.Err != nil {
 		return
 	}

@@ -65,6 +65,9 @@ type LLMAttempt struct {
 	// Usage is what the provider counted; Counted says that it did.
 	Usage   chat.Usage
 	Counted bool
+	// Assumed is what a stream has used beyond Usage, as far as the gateway can
+	// tell: the provider's last count never came.
+	Assumed chat.Usage
 	// Cost is what Usage costs by the price table in force, in nano-dollars
 	// (1e-9 USD); Priced says that it has a price for the model.
 	Cost   int64
