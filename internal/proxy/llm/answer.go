@@ -190,8 +190,11 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 	if body == nil {
 		return nil, nil
 	}
-	defer func() { _ = body.Close() }()
 	whole, err := upstream.NewReplay(body, length, limit)
+	if err != nil || !whole.Whole() {
+		// A whole body is closed, and may be that of another request by now.
+		_ = body.Close()
+	}
 	switch {
 	case errors.Is(err, exchange.ErrClientGone):
 		return nil, gone(err)

@@ -197,6 +197,26 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func (broken) Buffered() int            { return 0 }
 func (broken) Close() error             { return nil }
 
+// counted counts how often it is closed.
+type counted struct {
+	io.Reader
+	closed int
+}
+
+func (*counted) Buffered() int  { return 0 }
+func (c *counted) Close() error { c.closed++; return nil }
+
+// A body that is closed again may be that of another request by then.
+func TestReadAll_ClosesABodyOnce(t *testing.T) {
+	for name, in := range map[string]io.Reader{"Whole": strings.NewReader("12"), "TooLong": strings.NewReader("123"), "Broken": broken{}} {
+		body := &counted{Reader: in}
+		_, _ = readAll(&exchange.Response{Body: body, ContentLength: -1}, 2)
+		if body.closed != 1 {
+			t.Errorf("%s: closed %d times", name, body.closed)
+		}
+	}
+}
+
 // left is the stream of a provider whose client has gone after what it holds.
 type left struct{ io.Reader }
 
