@@ -46,16 +46,7 @@ func fetcher(inside []netip.Prefix, timeout time.Duration) func(context.Context,
 func newClient(allow func(netip.Addr) bool, timeout time.Duration) *http.Client {
 	dialer := &net.Dialer{
 		Timeout: timeout,
-		Control: func(_, address string, _ syscall.RawConn) error {
-			to, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return fmt.Errorf("address %q: %w", address, err)
-			}
-			if !allow(to.Addr().Unmap()) {
-				return fmt.Errorf("keys may not be fetched from %s: it is not in a network of token issuers", to.Addr())
-			}
-			return nil
-		},
+		Control: func(_, address string, _ syscall.RawConn) error { return check(address, allow) },
 	}
 	return &http.Client{
 		Timeout: timeout,
@@ -70,6 +61,18 @@ func newClient(allow func(netip.Addr) bool, timeout time.Duration) *http.Client 
 	}
 }
 
+// check refuses an address that is about to be dialled and is not allowed.
+func check(address string, allow func(netip.Addr) bool) error {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("address %q: %w", address, err)
+	}
+	if !allow(to.Addr().Unmap()) {
+		return fmt.Errorf("keys may not be fetched from %s: it is not in a network of token issuers", to.Addr())
+	}
+	return nil
+}
+
 func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
@@ -82,20 +85,26 @@ func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 		return nil, fmt.Errorf("fetch keys: %w", err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetch keys: status %d", resp.StatusCode)
-	}
-	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, fmt.Errorf("fetch keys: content encoding %q", encoding)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	body, err := read(resp)
 	if err != nil {
 		return nil, fmt.Errorf("fetch keys: %w", err)
 	}
-	if len(body) > maxDocument {
-		return nil, fmt.Errorf("fetch keys: the document is larger than %d bytes", maxDocument)
-	}
 	return body, nil
+}
+
+// read returns the document of an answer.
+func read(resp *http.Response) ([]byte, error) {
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return nil, fmt.Errorf("content encoding %q", encoding)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err == nil && len(body) > maxDocument {
+		err = fmt.Errorf("the document is larger than %d bytes", maxDocument)
+	}
+	return body, err
 }
 
 // public says whether an address is one of the internet at large: neither this

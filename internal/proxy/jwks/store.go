@@ -63,13 +63,19 @@ func (s *Store) Use(url string) (r *Remote, release func()) {
 	defer s.mu.Unlock()
 	r, ok := s.remote[url]
 	if !ok {
-		ctx, stop := context.WithCancel(context.Background())
-		r = &Remote{url: url, opts: &s.opts, wake: make(chan struct{}, 1), stop: stop}
+		r = s.follow(url)
 		s.remote[url] = r
-		go r.run(ctx)
 	}
 	r.users++
 	return r, sync.OnceFunc(func() { s.release(r) })
+}
+
+// follow begins to fetch the keys behind a URL.
+func (s *Store) follow(url string) *Remote {
+	ctx, stop := context.WithCancel(context.Background())
+	r := &Remote{url: url, opts: &s.opts, wake: make(chan struct{}, 1), stop: stop}
+	go r.run(ctx)
+	return r
 }
 
 func (s *Store) release(r *Remote) {

@@ -55,17 +55,26 @@ func (f *File) Run(ctx context.Context) error {
 	defer poll.Stop()
 	for {
 		f.load(ctx)
-		for changed := false; !changed; {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-watcher.Events:
-				changed = true
-			case err := <-watcher.Errors: // events were lost
-				f.Log.Debug("Watching the configuration", "path", f.Path, "error", err)
-				changed = true
-			case <-poll.C:
-				changed = f.moved()
+		if err := f.wait(ctx, watcher, poll.C); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when the file may have changed, or the context's error.
+func (f *File) wait(ctx context.Context, watcher *fsnotify.Watcher, poll <-chan time.Time) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-watcher.Events:
+			return nil
+		case err := <-watcher.Errors: // events were lost
+			f.Log.Debug("Watching the configuration", "path", f.Path, "error", err)
+			return nil
+		case <-poll:
+			if f.moved() {
+				return nil
 			}
 		}
 	}
@@ -82,22 +91,19 @@ func (f *File) moved() bool {
 
 // load applies the file if its contents are new.
 func (f *File) load(ctx context.Context) {
-	stat, err := os.Stat(f.Path)
-	if err != nil {
-		stat = nil
-	}
-	f.stat = stat
+	f.stat, _ = os.Stat(f.Path) // nil where there is none
 	content, err := os.ReadFile(f.Path)
 	switch {
 	case err != nil:
 		f.complain(ctx, err)
-		return
 	case bytes.Equal(content, f.applied):
 		f.problem = ""
-		return
-	case f.refused != nil && bytes.Equal(content, f.refused):
-		return
+	case f.refused == nil || !bytes.Equal(content, f.refused):
+		f.apply(ctx, content)
 	}
+}
+
+func (f *File) apply(ctx context.Context, content []byte) {
 	resources, err := Unmarshal(content)
 	if err == nil {
 		err = f.Sink.Apply(ir.Update{Upserts: resources, Complete: true})

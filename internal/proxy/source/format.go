@@ -41,19 +41,29 @@ func Unmarshal(b []byte) ([]ir.Resource, error) {
 	resources := make([]ir.Resource, len(entries))
 	seen := make(map[ir.Ref]bool, len(entries))
 	for i, e := range entries {
-		r, err := ir.Decode(e.Type, e.Resource)
+		r, err := e.decode(seen)
 		if err != nil {
 			return nil, fmt.Errorf("read configuration: entry %d: %w", i, err)
 		}
-		ref := ir.RefOf(r)
-		if ref.Name == "" {
-			return nil, fmt.Errorf("read configuration: entry %d: a %s without a name", i, e.Type)
-		}
-		if seen[ref] {
-			return nil, fmt.Errorf("read configuration: entry %d: a second %s %s", i, ref.Type, ref.Name)
-		}
-		seen[ref] = true
 		resources[i] = r
 	}
 	return resources, nil
+}
+
+// decode returns a resource that has a name and is none of those in seen, to
+// which it is added.
+func (e entry) decode(seen map[ir.Ref]bool) (ir.Resource, error) {
+	r, err := ir.Decode(e.Type, e.Resource)
+	if err != nil {
+		return nil, err
+	}
+	ref := ir.RefOf(r)
+	if ref.Name == "" {
+		return nil, fmt.Errorf("a %s without a name", e.Type)
+	}
+	if seen[ref] {
+		return nil, fmt.Errorf("a second %s %s", ref.Type, ref.Name)
+	}
+	seen[ref] = true
+	return r, nil
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -72,25 +73,34 @@ func (s *Snapshot) Restore() ([]ir.Resource, error) {
 // Run writes the snapshot after changes until ctx is done, and once more then
 // if it is due.
 func (s *Snapshot) Run(ctx context.Context) {
-	wait := time.NewTimer(0)
-	defer wait.Stop()
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-s.changed:
 			s.save()
 		case <-ctx.Done():
-			select {
-			case <-s.changed:
-				s.save()
-			default:
-			}
+			s.saveIfDue()
 			return
 		}
-		wait.Reset(snapshotInterval)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-		}
+		pause(ctx, snapshotInterval)
+	}
+	s.saveIfDue()
+}
+
+func (s *Snapshot) saveIfDue() {
+	select {
+	case <-s.changed:
+		s.save()
+	default:
+	}
+}
+
+// pause waits for d, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	wait := time.NewTimer(d)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -106,21 +116,22 @@ func (s *Snapshot) write() error {
 	if err != nil {
 		return err
 	}
-	// CreateTemp's files are for their owner only: keys are in it.
-	tmp, err := os.CreateTemp(s.dir, snapshotName+".*")
-	if err != nil {
-		return fmt.Errorf("write last good configuration: %w", err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = tmp.Write(b)
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(s.dir, snapshotName))
-	}
-	if err != nil {
+	if err := replaceFile(filepath.Join(s.dir, snapshotName), b); err != nil {
 		return fmt.Errorf("write last good configuration: %w", err)
 	}
 	return nil
+}
+
+func replaceFile(path string, content []byte) error {
+	// CreateTemp's files are for their owner only: keys are in it.
+	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	_, err = tmp.Write(content)
+	if err := errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
 }
