@@ -347,7 +347,9 @@ func (e *events) Buffered() int { return 0 }
 func (e *events) Close() error  { return nil }
 
 func TestLLM_ServesAnExactPathOfAnyName(t *testing.T) {
-	exact := func(path string) []ir.Match { return []ir.Match{{Path: ir.PathMatch{Type: ir.MatchExact, Value: path}}} }
+	exact := func(path string) []ir.Match {
+		return []ir.Match{{Path: ir.PathMatch{Type: ir.MatchExact, Value: path}}}
+	}
 	f := newFixture(t, &ir.Backend{Name: "llm", Endpoints: "llm", LLM: &ir.LLMProvider{Provider: "openai", BasePath: "/v1", Host: "h"}},
 		&ir.Endpoints{Name: "llm", Addresses: []ir.Endpoint{{Host: "10.0.0.1", Port: 1}}},
 		routeOf("r",
