@@ -26,6 +26,7 @@ type running struct {
 	t   *testing.T
 	dir string
 	*Standalone
+	stop func() // drains; the end of the test does so, too
 
 	mu      sync.Mutex
 	reports []Report
@@ -59,12 +60,13 @@ func serveWith(t *testing.T, files map[string]string, observer *observe.Observer
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx, r.take) }()
-	t.Cleanup(func() {
+	r.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(r.stop)
 	r.wait(func([]Report) bool { return true })
 	return r
 }

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/expfmt"
@@ -116,19 +115,14 @@ func newObserved(t *testing.T, tracing *observe.Tracing) *observed {
 
 const caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0"
 
-// settled waits until n requests have been counted, then closes the observer.
+// settled ends the gateway and then its observer: n requests are accounted for.
 func (o *observed) settled(n float64) {
 	o.t.Helper()
-	look, timeout := time.NewTicker(5*time.Millisecond), time.After(10*time.Second)
-	defer look.Stop()
-	for total(o.t, o.opts.Observe.Registry(), "citoroute_llm_requests_total")[""] < n {
-		select {
-		case <-look.C:
-		case <-timeout:
-			o.t.Fatal("the requests were not counted")
-		}
-	}
+	o.stop()
 	o.close()
+	if got := total(o.t, o.opts.Observe.Registry(), "citoroute_llm_requests_total")[""]; got != n {
+		o.t.Errorf("%v requests counted, want %v", got, n)
+	}
 }
 
 func TestTraces_ReachTheCollector(t *testing.T) {
