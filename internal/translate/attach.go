@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,25 +16,31 @@ import (
 // Route translates a route of any kind and binds it to the listeners of its
 // parents that are ours.
 func Route(r Reader, key Key, options Options) Output {
-	var t *route
-	switch o := r.Get(key).(type) {
-	case *gatewayv1.HTTPRoute:
-		t = httpRoute(r, key, o)
-	case *gatewayv1.GRPCRoute:
-		t = grpcRoute(r, key, o)
-	case *gatewayv1.TLSRoute:
-		t = tlsRoute(r, key, o)
-	case *gatewayv1.TCPRoute:
-		t = tcpRoute(r, key, o)
-	case *gatewayv1.UDPRoute:
-		t = udpRoute(r, key, o)
-	case *v1alpha1.LLMRoute:
-		t = llmRoute(r, key, o)
-	default:
+	t := newRoute(r, key)
+	if t == nil {
 		return Output{}
 	}
 	t.protect(r)
 	return t.attach(r, options)
+}
+
+// newRoute translates the rules of a route; nil: there is none.
+func newRoute(r Reader, key Key) *route {
+	switch o := r.Get(key).(type) {
+	case *gatewayv1.HTTPRoute:
+		return httpRoute(r, key, o)
+	case *gatewayv1.GRPCRoute:
+		return grpcRoute(r, key, o)
+	case *gatewayv1.TLSRoute:
+		return tlsRoute(r, key, o)
+	case *gatewayv1.TCPRoute:
+		return tcpRoute(r, key, o)
+	case *gatewayv1.UDPRoute:
+		return udpRoute(r, key, o)
+	case *v1alpha1.LLMRoute:
+		return llmRoute(r, key, o)
+	}
+	return nil
 }
 
 // route is what all kinds of routes have in common.
@@ -76,37 +83,15 @@ func (t *route) attach(r Reader, options Options) Output {
 	report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true}
 	seen := map[string]bool{}
 	for i, ref := range t.parents {
-		key, ok := parentKey(ref, t.key.Namespace)
-		if !ok {
-			continue
-		}
-		parent := r.Parent(key)
+		parent := t.parent(r, ref)
 		if parent == nil {
 			continue
 		}
 		report.Parents = append(report.Parents, ref)
-		for _, f := range t.findings {
-			f.Parent = &t.parents[i]
-			report.add(f)
-		}
-		if t.refused {
-			continue
-		}
-		bindings, p := t.bind(r, ref, i, parent)
-		if p != nil {
-			report.add(Finding{
-				Parent: &t.parents[i], Condition: string(gatewayv1.RouteConditionAccepted), Status: metav1.ConditionFalse,
-				Reason: p.reason, Message: p.message,
-			})
-		}
-		for _, b := range bindings {
-			if seen[b.listener.Resource] {
-				continue
-			}
-			seen[b.listener.Resource] = true
-			out.Attached = append(out.Attached, ListenerKey{b.owner, b.listener.Section})
-			if b.listener.Served {
-				out.Resources = append(out.Resources, NodeResource{b.gateway, t.resource(b)})
+		for _, b := range t.bindParent(r, i, parent, &report) {
+			if !seen[b.listener.Resource] {
+				seen[b.listener.Resource] = true
+				t.outputBinding(b, &out)
 			}
 		}
 	}
@@ -114,6 +99,43 @@ func (t *route) attach(r Reader, options Options) Output {
 		out.Reports = []ObjectReport{{t.key, report}}
 	}
 	return out
+}
+
+// parent returns what a parent offers; nil: it is not ours.
+func (t *route) parent(r Reader, ref gatewayv1.ParentReference) *Parent {
+	key, ok := parentKey(ref, t.key.Namespace)
+	if !ok {
+		return nil
+	}
+	return r.Parent(key)
+}
+
+// bindParent returns the bindings to the listeners of one parent, and reports
+// on it.
+func (t *route) bindParent(r Reader, index int, parent *Parent, report *Report) []binding {
+	ref := &t.parents[index]
+	for _, f := range t.findings {
+		f.Parent = ref
+		report.add(f)
+	}
+	if t.refused {
+		return nil
+	}
+	bindings, p := t.bind(r, *ref, index, parent)
+	if p != nil {
+		report.add(Finding{
+			Parent: ref, Condition: string(gatewayv1.RouteConditionAccepted), Status: metav1.ConditionFalse,
+			Reason: p.reason, Message: p.message,
+		})
+	}
+	return bindings
+}
+
+func (t *route) outputBinding(b binding, out *Output) {
+	out.Attached = append(out.Attached, ListenerKey{b.owner, b.listener.Section})
+	if b.listener.Served {
+		out.Resources = append(out.Resources, NodeResource{b.gateway, t.resource(b)})
+	}
 }
 
 // parentKey returns the key of a parent that can be ours.
@@ -188,22 +210,8 @@ func (t *route) intersect(listener string) (hostnames, declared []string, ok boo
 		}
 		return []string{listener}, []string{""}, true
 	}
-	from := map[string]string{}
-	for _, h := range t.hostnames {
-		own, valid := normalizeHost(string(h))
-		if !valid {
-			continue
-		}
-		if host, overlap := intersectHosts(own, listener); overlap {
-			if before, twice := from[host]; !twice || covers(before, own) {
-				from[host] = own
-			}
-		}
-	}
-	for host := range from {
-		hostnames = append(hostnames, host)
-	}
-	slices.Sort(hostnames)
+	from := t.declaredHosts(listener)
+	hostnames = slices.Sorted(maps.Keys(from))
 	differs := false
 	for _, host := range hostnames {
 		declared = append(declared, from[host])
@@ -213,6 +221,23 @@ func (t *route) intersect(listener string) (hostnames, declared []string, ok boo
 		declared = nil
 	}
 	return hostnames, declared, len(hostnames) > 0
+}
+
+// declaredHosts maps the hostnames that the route and a listener have in common
+// to the route's own, the more general of two.
+func (t *route) declaredHosts(listener string) map[string]string {
+	from := map[string]string{}
+	for _, h := range t.hostnames {
+		own, valid := normalizeHost(string(h))
+		if !valid {
+			continue
+		}
+		host, overlap := intersectHosts(own, listener)
+		if before, twice := from[host]; overlap && (!twice || covers(before, own)) {
+			from[host] = own
+		}
+	}
+	return from
 }
 
 // checkHostnames notes hostnames that can match nothing.

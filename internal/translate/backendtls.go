@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -23,27 +22,21 @@ type tlsToBackend struct {
 // for the port itself wins over one for the whole Service, and of two for the
 // same the older wins; the other is in conflict.
 func backendTLS(r Reader, service Key, portName string, gateway Key, options Options) (*tlsToBackend, []ObjectReport) {
-	policies := policiesFor(r, service)
 	winners := map[string]*gatewayv1.BackendTLSPolicy{}
 	var out *tlsToBackend
 	var reports []ObjectReport
-	for _, policy := range policies {
-		sections := targetedSections(policy, service.Name)
-		if !slices.Contains(sections, "") && !slices.Contains(sections, portName) {
+	for _, policy := range policiesFor(r, service) {
+		sections := targetedSections(policy, service.Name, portName)
+		if len(sections) == 0 {
 			continue
 		}
 		key := Key{KindBackendTLSPolicy, policy.Namespace, policy.Name}
 		report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true, Parents: []gatewayv1.ParentReference{ancestor(gateway)}}
 		tls := checkPolicy(r, key, policy, &report)
 		for _, section := range sections {
-			if section != "" && section != portName {
-				continue
-			}
 			if first := winners[section]; first != nil {
-				report.add(Finding{
-					Condition: string(gatewayv1.PolicyConditionAccepted), Status: metav1.ConditionFalse, Reason: string(gatewayv1.PolicyReasonConflicted),
-					Message: fmt.Sprintf("spec.targetRefs: BackendTLSPolicy %s/%s is older and targets the same port of Service %s; delete one", first.Namespace, first.Name, service.Name),
-				})
+				deny(&report, gatewayv1.PolicyConditionAccepted, gatewayv1.PolicyReasonConflicted,
+					fmt.Sprintf("spec.targetRefs: BackendTLSPolicy %s/%s is older and targets the same port of Service %s; delete one", first.Namespace, first.Name, service.Name))
 				continue
 			}
 			winners[section] = policy
@@ -51,12 +44,17 @@ func backendTLS(r Reader, service Key, portName string, gateway Key, options Opt
 				out = tls
 			}
 		}
-		for i := range report.Findings {
-			report.Findings[i].Parent = &report.Parents[0]
-		}
+		report.concern(&report.Parents[0])
 		reports = append(reports, ObjectReport{key, report})
 	}
 	return out, reports
+}
+
+// concern makes every finding one about a parent.
+func (r *Report) concern(parent *gatewayv1.ParentReference) {
+	for i := range r.Findings {
+		r.Findings[i].Parent = parent
+	}
 }
 
 // policiesFor returns the policies that target a Service, the oldest first.
@@ -71,17 +69,22 @@ func policiesFor(r Reader, service Key) []*gatewayv1.BackendTLSPolicy {
 	return out
 }
 
-// targetedSections returns the port names of a Service that a policy targets;
-// "" is the whole Service.
-func targetedSections(policy *gatewayv1.BackendTLSPolicy, service string) []string {
+// targetedSections returns how a policy targets a port of a Service: by name,
+// by "" for the whole Service, both or neither.
+func targetedSections(policy *gatewayv1.BackendTLSPolicy, service, portName string) []string {
 	var out []string
 	for _, ref := range policy.Spec.TargetRefs {
-		if ref.Group == corev1.GroupName && ref.Kind == gatewayv1.Kind(KindService) && string(ref.Name) == service {
-			out = append(out, string(deref(ref.SectionName, "")))
+		section := string(deref(ref.SectionName, ""))
+		if targetsService(ref, service) && (section == "" || section == portName) {
+			out = append(out, section)
 		}
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+func targetsService(ref gatewayv1.LocalPolicyTargetReferenceWithSectionName, service string) bool {
+	return ref.Group == corev1.GroupName && ref.Kind == gatewayv1.Kind(KindService) && string(ref.Name) == service
 }
 
 // ancestor returns the reference to a Gateway that policies report on.
@@ -93,27 +96,12 @@ func ancestor(gateway Key) gatewayv1.ParentReference {
 func checkPolicy(r Reader, key Key, policy *gatewayv1.BackendTLSPolicy, report *Report) *tlsToBackend {
 	v := policy.Spec.Validation
 	host, hostOK := normalizeHost(string(v.Hostname))
-	out := &tlsToBackend{client: ir.ClientTLS{ServerName: host}}
-	refuse := func(reason gatewayv1.PolicyConditionReason, message string) {
-		report.add(Finding{Condition: string(gatewayv1.PolicyConditionAccepted), Status: metav1.ConditionFalse, Reason: string(reason), Message: message})
-	}
-	for i, ref := range v.CACertificateRefs {
-		name, p := resolveCA(r, key, gatewayv1.ObjectReference{Group: ref.Group, Kind: ref.Kind, Name: ref.Name}, fmt.Sprintf("spec.validation.caCertificateRefs[%d]", i))
-		if p == nil {
-			out.client.CAs = append(out.client.CAs, name)
-			continue
-		}
-		reason := gatewayv1.BackendTLSPolicyReasonInvalidCACertificateRef
-		if p.reason == string(gatewayv1.ListenerReasonInvalidCACertificateKind) {
-			reason = gatewayv1.BackendTLSPolicyReasonInvalidKind
-		}
-		report.add(Finding{
-			Condition: string(gatewayv1.BackendTLSPolicyConditionResolvedRefs), Status: metav1.ConditionFalse,
-			Reason: string(reason), Message: p.message,
-		})
-	}
+	out := &tlsToBackend{client: ir.ClientTLS{ServerName: host, CAs: resolvePolicyCAs(r, key, v.CACertificateRefs, report)}}
 	for _, san := range v.SubjectAltNames {
 		out.client.SubjectAltNames = append(out.client.SubjectAltNames, ir.SANMatch{Hostname: string(san.Hostname), URI: string(san.URI)})
+	}
+	refuse := func(reason gatewayv1.PolicyConditionReason, message string) {
+		deny(report, gatewayv1.PolicyConditionAccepted, reason, message)
 	}
 	wellKnown := v.WellKnownCACertificates
 	switch {
@@ -127,6 +115,24 @@ func checkPolicy(r Reader, key Key, policy *gatewayv1.BackendTLSPolicy, report *
 		refuse(gatewayv1.BackendTLSPolicyReasonNoValidCACertificate, "spec.validation: no CA certificate can be used, so the backend is not reached; see condition ResolvedRefs")
 	default:
 		out.usable = true
+	}
+	return out
+}
+
+// resolvePolicyCAs returns the names of the resources that hold a policy's
+// certificate authorities, as far as they can be used.
+func resolvePolicyCAs(r Reader, key Key, refs []gatewayv1.LocalObjectReference, report *Report) []string {
+	var out []string
+	for i, ref := range refs {
+		name, p := resolveCA(r, key, gatewayv1.ObjectReference{Group: ref.Group, Kind: ref.Kind, Name: ref.Name}, fmt.Sprintf("spec.validation.caCertificateRefs[%d]", i))
+		switch {
+		case p == nil:
+			out = append(out, name)
+		case p.reason == string(gatewayv1.ListenerReasonInvalidCACertificateKind):
+			deny(report, gatewayv1.BackendTLSPolicyConditionResolvedRefs, gatewayv1.BackendTLSPolicyReasonInvalidKind, p.message)
+		default:
+			deny(report, gatewayv1.BackendTLSPolicyConditionResolvedRefs, gatewayv1.BackendTLSPolicyReasonInvalidCACertificateRef, p.message)
+		}
 	}
 	return out
 }

@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,23 +78,22 @@ func framingHeaders() []string {
 
 // headers translates a header modifier.
 func (b *ruleBuilder) headers(f *gatewayv1.HTTPHeaderFilter, field string) *ir.HeaderModifier {
-	out := &ir.HeaderModifier{}
-	list := func(in []gatewayv1.HTTPHeader, field string) []ir.NameValue {
-		var out []ir.NameValue
-		for i, h := range in {
-			b.headerName(string(h.Name), fmt.Sprintf("%s[%d].name", field, i))
-			if !isFieldValue(h.Value) {
-				b.unsupported("%s[%d].value: has more than %d bytes or control characters", field, i, maxValue)
-			}
-			out = append(out, ir.NameValue{Name: string(h.Name), Value: h.Value})
-		}
-		return out
-	}
-	out.Set = list(f.Set, field+".set")
-	out.Add = list(f.Add, field+".add")
+	out := &ir.HeaderModifier{Set: b.namesAndValues(f.Set, field+".set"), Add: b.namesAndValues(f.Add, field+".add")}
 	for i, name := range f.Remove {
 		b.headerName(name, fmt.Sprintf("%s.remove[%d]", field, i))
 		out.Remove = append(out.Remove, name)
+	}
+	return out
+}
+
+func (b *ruleBuilder) namesAndValues(in []gatewayv1.HTTPHeader, field string) []ir.NameValue {
+	var out []ir.NameValue
+	for i, h := range in {
+		b.headerName(string(h.Name), fmt.Sprintf("%s[%d].name", field, i))
+		if !isFieldValue(h.Value) {
+			b.unsupported("%s[%d].value: has more than %d bytes or control characters", field, i, maxValue)
+		}
+		out = append(out, ir.NameValue{Name: string(h.Name), Value: h.Value})
 	}
 	return out
 }
@@ -140,28 +140,28 @@ func (b *ruleBuilder) hostname(h *gatewayv1.PreciseHostname, field string) strin
 	return host
 }
 
-// pathModifier translates a path modifier. Replacing a prefix needs rules that
-// match prefixes only.
+// pathModifier translates a path modifier.
 func (b *ruleBuilder) pathModifier(m *gatewayv1.HTTPPathModifier, field string) *ir.PathRewrite {
-	if m == nil {
-		return nil
-	}
 	switch {
+	case m == nil:
+		return nil
 	case m.Type == gatewayv1.FullPathHTTPPathModifier && m.ReplaceFullPath != nil:
 		b.replacement(*m.ReplaceFullPath, field+".path.replaceFullPath")
 		return &ir.PathRewrite{Full: m.ReplaceFullPath}
 	case m.Type == gatewayv1.PrefixMatchHTTPPathModifier && m.ReplacePrefixMatch != nil:
 		b.replacement(*m.ReplacePrefixMatch, field+".path.replacePrefixMatch")
-		for _, match := range b.rule.Matches {
-			if match.Path.Type != ir.MatchPrefix {
-				b.unsupported("%s.path.type: ReplacePrefixMatch needs matches of path type PathPrefix only", field)
-				break
-			}
-		}
+		b.needPrefixes(field + ".path.type")
 		return &ir.PathRewrite{Prefix: m.ReplacePrefixMatch}
 	}
 	b.unsupported("%s.path.type: %q is not supported, or the field that belongs to it is missing", field, short(string(m.Type)))
 	return nil
+}
+
+// needPrefixes refuses to replace a prefix in a rule that matches anything else.
+func (b *ruleBuilder) needPrefixes(field string) {
+	if slices.ContainsFunc(b.rule.Matches, func(m ir.Match) bool { return m.Path.Type != ir.MatchPrefix }) {
+		b.unsupported("%s: ReplacePrefixMatch needs matches of path type PathPrefix only", field)
+	}
 }
 
 func (b *ruleBuilder) replacement(path, field string) {
@@ -173,7 +173,17 @@ func (b *ruleBuilder) replacement(path, field string) {
 // mirror translates a mirror filter. One whose backend cannot be used is left
 // out, and the request itself goes on.
 func (b *ruleBuilder) mirror(f *gatewayv1.HTTPRequestMirrorFilter, field string) (ir.Filter, bool) {
-	out := &ir.Mirror{Numerator: 100, Denominator: 100}
+	numerator, denominator := b.mirrorShare(f, field)
+	name, p := resolveBackend(b.reader, b.from, f.BackendRef, b.field+field+".backendRef", b.over)
+	if p != nil {
+		b.refs = append(b.refs, p)
+		return ir.Filter{}, false
+	}
+	return ir.Filter{Mirror: &ir.Mirror{Backend: name, Numerator: numerator, Denominator: denominator}}, true
+}
+
+// mirrorShare returns which part of the requests is mirrored: all by default.
+func (b *ruleBuilder) mirrorShare(f *gatewayv1.HTTPRequestMirrorFilter, field string) (numerator, denominator uint32) {
 	switch {
 	case f.Percent != nil && f.Fraction != nil:
 		b.unsupported("%s: percent and fraction cannot be used together", field)
@@ -181,21 +191,15 @@ func (b *ruleBuilder) mirror(f *gatewayv1.HTTPRequestMirrorFilter, field string)
 		if *f.Percent < 0 || *f.Percent > 100 {
 			b.unsupported("%s.percent: %d is not in the range 0 to 100", field, *f.Percent)
 		}
-		out.Numerator = uint32(max(*f.Percent, 0))
+		return uint32(max(*f.Percent, 0)), 100
 	case f.Fraction != nil:
 		n, d := f.Fraction.Numerator, deref(f.Fraction.Denominator, 100)
 		if n < 0 || d < 1 || n > d {
 			b.unsupported("%s.fraction: %d/%d is not in the range 0 to 1", field, n, d)
 		}
-		out.Numerator, out.Denominator = uint32(max(n, 0)), uint32(max(d, 1))
+		return uint32(max(n, 0)), uint32(max(d, 1))
 	}
-	name, p := resolveBackend(b.reader, b.from, f.BackendRef, b.field+field+".backendRef", b.over)
-	if p != nil {
-		b.refs = append(b.refs, p)
-		return ir.Filter{}, false
-	}
-	out.Backend = name
-	return ir.Filter{Mirror: out}, true
+	return 100, 100
 }
 
 // defaultCORSMaxAge is the default of HTTPCORSFilter.maxAge, in seconds.
@@ -203,36 +207,40 @@ const defaultCORSMaxAge = 5
 
 // cors translates a CORS filter.
 func (b *ruleBuilder) cors(f *gatewayv1.HTTPCORSFilter, field string) *ir.CORS {
-	out := &ir.CORS{AllowCredentials: deref(f.AllowCredentials, false), MaxAgeSeconds: f.MaxAge}
-	if f.MaxAge == 0 {
-		out.MaxAgeSeconds = defaultCORSMaxAge
+	out := &ir.CORS{
+		AllowCredentials: deref(f.AllowCredentials, false),
+		MaxAgeSeconds:    cmp.Or(f.MaxAge, defaultCORSMaxAge),
+		AllowOrigins:     b.origins(f.AllowOrigins, field+".allowOrigins"),
+		AllowMethods:     tokens(b, f.AllowMethods, field+".allowMethods", "method"),
+		AllowHeaders:     tokens(b, f.AllowHeaders, field+".allowHeaders", "header name"),
+		ExposeHeaders:    tokens(b, f.ExposeHeaders, field+".exposeHeaders", "header name"),
 	}
-	for i, origin := range f.AllowOrigins {
-		if hasControl(string(origin)) || len(origin) > maxValue {
-			b.unsupported("%s.allowOrigins[%d]: %q is not an origin", field, i, short(string(origin)))
-		}
-		out.AllowOrigins = append(out.AllowOrigins, string(origin))
-	}
-	for i, method := range f.AllowMethods {
-		if !isToken(string(method)) {
-			b.unsupported("%s.allowMethods[%d]: %q is not a method", field, i, short(string(method)))
-		}
-		out.AllowMethods = append(out.AllowMethods, string(method))
-	}
-	names := func(in []gatewayv1.HTTPHeaderName, field string) []string {
-		var out []string
-		for i, name := range in {
-			if !isToken(string(name)) {
-				b.unsupported("%s[%d]: %q is not a header name", field, i, short(string(name)))
-			}
-			out = append(out, string(name))
-		}
-		return out
-	}
-	out.AllowHeaders = names(f.AllowHeaders, field+".allowHeaders")
-	out.ExposeHeaders = names(f.ExposeHeaders, field+".exposeHeaders")
 	if out.MaxAgeSeconds < 0 {
 		b.unsupported("%s.maxAge: %d is negative", field, out.MaxAgeSeconds)
+	}
+	return out
+}
+
+func (b *ruleBuilder) origins(in []gatewayv1.CORSOrigin, field string) []string {
+	var out []string
+	for i, origin := range in {
+		if hasControl(string(origin)) || len(origin) > maxValue {
+			b.unsupported("%s[%d]: %q is not an origin", field, i, short(string(origin)))
+		}
+		out = append(out, string(origin))
+	}
+	return out
+}
+
+// tokens returns a list of tokens (RFC 9110 section 5.6.2), of which each is a
+// what.
+func tokens[T ~string](b *ruleBuilder, in []T, field, what string) []string {
+	var out []string
+	for i, token := range in {
+		if !isToken(string(token)) {
+			b.unsupported("%s[%d]: %q is not a %s", field, i, short(string(token)), what)
+		}
+		out = append(out, string(token))
 	}
 	return out
 }

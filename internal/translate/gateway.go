@@ -13,19 +13,19 @@ import (
 // GatewayClass reports on a GatewayClass, if its controllerName is ours.
 func GatewayClass(r Reader, key Key, options Options) Output {
 	class := get[gatewayv1.GatewayClass](r, key)
-	if class == nil || string(class.Spec.ControllerName) != options.ControllerName {
+	if !managedBy(class, options) {
 		return Output{}
 	}
 	report := Report{ControllerName: class.Spec.ControllerName, Managed: true}
 	if ref := class.Spec.ParametersRef; ref != nil {
-		report.add(Finding{
-			Condition: string(gatewayv1.GatewayClassConditionStatusAccepted),
-			Status:    metav1.ConditionFalse,
-			Reason:    string(gatewayv1.GatewayClassReasonInvalidParameters),
-			Message:   fmt.Sprintf("spec.parametersRef: %s %s is not supported; remove the field", ref.Kind, ref.Name),
-		})
+		deny(&report, gatewayv1.GatewayClassConditionStatusAccepted, gatewayv1.GatewayClassReasonInvalidParameters,
+			fmt.Sprintf("spec.parametersRef: %s %s is not supported; remove the field", ref.Kind, ref.Name))
 	}
 	return Output{Reports: []ObjectReport{{key, report}}}
+}
+
+func managedBy(class *gatewayv1.GatewayClass, options Options) bool {
+	return class != nil && string(class.Spec.ControllerName) == options.ControllerName
 }
 
 // Gateway translates a Gateway of one of controller's classes with the
@@ -36,21 +36,12 @@ func Gateway(r Reader, key Key, options Options) Output {
 		return Output{}
 	}
 	class := get[gatewayv1.GatewayClass](r, Key{Kind: KindGatewayClass, Name: string(gw.Spec.GatewayClassName)})
-	if class == nil || string(class.Spec.ControllerName) != options.ControllerName {
+	if !managedBy(class, options) {
 		return Output{}
 	}
 	t := &gatewayTranslation{reader: r, key: key, gateway: gw}
 	t.report = Report{ControllerName: class.Spec.ControllerName, Managed: true}
-	t.accepted = t.checkSpec()
-	t.addListeners(key, gw.Spec.Listeners, &t.report)
-	t.addListenerSets()
-	t.checkConflicts()
-	for _, l := range t.listeners {
-		t.translateListener(l)
-	}
-	t.checkOverlaps()
-	t.applyPolicies()
-	t.applyLLMPolicies()
+	t.translate()
 	return t.output()
 }
 
@@ -67,28 +58,35 @@ type gatewayTranslation struct {
 	listeners []*listener
 }
 
+// translate goes through the Gateway's listeners and those of its ListenerSets.
+func (t *gatewayTranslation) translate() {
+	t.accepted = t.checkSpec()
+	t.addListeners(t.key, t.gateway.Spec.Listeners, &t.report)
+	t.addListenerSets()
+	t.checkConflicts()
+	for _, l := range t.listeners {
+		t.translateListener(l)
+	}
+	t.checkOverlaps()
+	t.applyPolicies()
+	t.applyLLMPolicies()
+}
+
 // checkSpec checks what is not part of a listener, and says whether the
 // Gateway can be accepted as far as that goes.
 func (t *gatewayTranslation) checkSpec() bool {
-	accepted := true
-	refuse := func(reason gatewayv1.GatewayConditionReason, message string) {
-		accepted = false
-		t.report.add(Finding{
-			Condition: string(gatewayv1.GatewayConditionAccepted), Status: metav1.ConditionFalse,
-			Reason: string(reason), Message: message,
-		})
-	}
+	before := len(t.report.Findings)
 	if infra := t.gateway.Spec.Infrastructure; infra != nil && infra.ParametersRef != nil {
 		ref := infra.ParametersRef
-		refuse(gatewayv1.GatewayReasonInvalidParameters,
+		deny(&t.report, gatewayv1.GatewayConditionAccepted, gatewayv1.GatewayReasonInvalidParameters,
 			fmt.Sprintf("spec.infrastructure.parametersRef: %s %s in group %q is not supported; remove the field", ref.Kind, ref.Name, ref.Group))
 	}
 	for i, address := range t.gateway.Spec.Addresses {
 		if message := unsupportedAddress(address); message != "" {
-			refuse(gatewayv1.GatewayReasonUnsupportedAddress, fmt.Sprintf("spec.addresses[%d]%s", i, message))
+			deny(&t.report, gatewayv1.GatewayConditionAccepted, gatewayv1.GatewayReasonUnsupportedAddress, fmt.Sprintf("spec.addresses[%d]%s", i, message))
 		}
 	}
-	return accepted
+	return len(t.report.Findings) == before
 }
 
 // unsupportedAddress says what is wrong with an address; empty: nothing.
@@ -120,10 +118,7 @@ func (t *gatewayTranslation) clientCertificate() string {
 	if p.reason == string(gatewayv1.ListenerReasonRefNotPermitted) {
 		reason = gatewayv1.GatewayReasonRefNotPermitted
 	}
-	t.report.add(Finding{
-		Condition: string(gatewayv1.GatewayConditionResolvedRefs), Status: metav1.ConditionFalse,
-		Reason: string(reason), Message: p.message,
-	})
+	deny(&t.report, gatewayv1.GatewayConditionResolvedRefs, reason, p.message)
 	return ""
 }
 
@@ -132,23 +127,38 @@ func (t *gatewayTranslation) clientCertificate() string {
 func (t *gatewayTranslation) output() Output {
 	var out Output
 	own := &Parent{Key: t.key, Gateway: t.key, ClientCertificate: t.clientCertificate()}
-	t.summarize(t.key, &t.report)
+	t.summarize()
 	if t.accepted {
 		t.report.AttachedListenerSets = t.acceptedSets()
 	}
 	out.Reports = append(out.Reports, ObjectReport{t.key, t.report})
 	out.Parents = append(out.Parents, own)
-	parents := map[Key]*Parent{t.key: own}
 	for _, set := range t.sets {
-		p := &Parent{Key: set.key, Gateway: t.key}
-		out.Parents = append(out.Parents, p)
-		parents[set.key] = p
-		if set.allowed {
-			t.summarizeSet(set)
-		} else {
-			p.Listeners = set.closedListeners()
-		}
+		out.Parents = append(out.Parents, t.parent(set))
 		out.Reports = append(out.Reports, ObjectReport{set.key, set.report})
+	}
+	t.outputListeners(&out)
+	return out
+}
+
+// parent summarizes a ListenerSet and returns what it offers, but for the
+// listeners that it shares with its Gateway.
+func (t *gatewayTranslation) parent(set *listenerSet) *Parent {
+	p := &Parent{Key: set.key, Gateway: t.key}
+	if set.allowed {
+		t.summarizeSet(set)
+	} else {
+		p.Listeners = set.closedListeners()
+	}
+	return p
+}
+
+// outputListeners adds the listeners to the parents that they are of, and those
+// that are served to the resources.
+func (t *gatewayTranslation) outputListeners(out *Output) {
+	parents := map[Key]*Parent{}
+	for _, p := range out.Parents {
+		parents[p.Key] = p
 	}
 	for _, l := range t.listeners {
 		parent := parents[l.owner]
@@ -157,62 +167,60 @@ func (t *gatewayTranslation) output() Output {
 			out.Resources = append(out.Resources, NodeResource{t.key, l.resource()})
 		}
 	}
-	return out
 }
 
 // summarize derives the Gateway's own conditions from those of its listeners.
-func (t *gatewayTranslation) summarize(owner Key, report *Report) {
-	var accepted, refused, unresolved int
+func (t *gatewayTranslation) summarize() {
+	var all, refused, unresolved int
 	for _, l := range t.listeners {
-		if l.owner != owner {
+		if l.owner != t.key {
 			continue
 		}
-		if l.accepted {
-			accepted++
-		} else {
+		all++
+		if !l.accepted {
 			refused++
 		}
 		if !l.resolved {
 			unresolved++
 		}
-		report.addListener(l)
-		if l.insecureFallback() {
-			report.add(Finding{
-				Condition: string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), Status: metav1.ConditionTrue,
-				Reason:  string(gatewayv1.GatewayReasonConfigurationChanged),
-				Message: fmt.Sprintf("spec.tls.frontend: the mode for port %d is AllowInsecureFallback, so clients without a valid certificate are let in", l.spec.Port),
-			})
-		}
+		t.report.addListener(l)
+		t.warnOfFallback(l)
 	}
 	if unresolved > 0 {
-		report.add(Finding{
-			Condition: string(gatewayv1.GatewayConditionResolvedRefs), Status: metav1.ConditionFalse,
-			Reason:  string(gatewayv1.GatewayReasonListenersNotResolved),
-			Message: fmt.Sprintf("%d of %d listeners have references that cannot be resolved; see their conditions", unresolved, accepted+refused),
-		})
+		deny(&t.report, gatewayv1.GatewayConditionResolvedRefs, gatewayv1.GatewayReasonListenersNotResolved,
+			fmt.Sprintf("%d of %d listeners have references that cannot be resolved; see their conditions", unresolved, all))
 	}
 	if !t.accepted {
-		report.add(Finding{
-			Condition: string(gatewayv1.GatewayConditionProgrammed), Status: metav1.ConditionFalse,
-			Reason: string(gatewayv1.GatewayReasonInvalid), Message: "the Gateway is not accepted",
-		})
-		return
+		deny(&t.report, gatewayv1.GatewayConditionProgrammed, gatewayv1.GatewayReasonInvalid, "the Gateway is not accepted")
+	} else if refused > 0 {
+		t.summarizeRefused(refused, all)
 	}
-	if refused == 0 {
-		return
-	}
+}
+
+// summarizeRefused says that some listeners are not accepted. Without a single
+// one that is, the Gateway is not either.
+func (t *gatewayTranslation) summarizeRefused(refused, all int) {
 	status := metav1.ConditionTrue
-	if accepted == 0 {
+	if refused == all {
 		status = metav1.ConditionFalse
-		report.add(Finding{
-			Condition: string(gatewayv1.GatewayConditionProgrammed), Status: status,
-			Reason: string(gatewayv1.GatewayReasonInvalid), Message: "no listener is accepted",
-		})
+		deny(&t.report, gatewayv1.GatewayConditionProgrammed, gatewayv1.GatewayReasonInvalid, "no listener is accepted")
 	}
-	report.add(Finding{
+	t.report.add(Finding{
 		Condition: string(gatewayv1.GatewayConditionAccepted), Status: status,
 		Reason:  string(gatewayv1.GatewayReasonListenersNotValid),
-		Message: fmt.Sprintf("%d of %d listeners are not accepted; see their conditions", refused, accepted+refused),
+		Message: fmt.Sprintf("%d of %d listeners are not accepted; see their conditions", refused, all),
+	})
+}
+
+// warnOfFallback says that a listener lets in clients without a certificate.
+func (t *gatewayTranslation) warnOfFallback(l *listener) {
+	if !l.insecureFallback() {
+		return
+	}
+	t.report.add(Finding{
+		Condition: string(gatewayv1.GatewayConditionInsecureFrontendValidationMode), Status: metav1.ConditionTrue,
+		Reason:  string(gatewayv1.GatewayReasonConfigurationChanged),
+		Message: fmt.Sprintf("spec.tls.frontend: the mode for port %d is AllowInsecureFallback, so clients without a valid certificate are let in", l.spec.Port),
 	})
 }
 

@@ -2,6 +2,7 @@ package translate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -227,21 +228,14 @@ func (l *listener) resolveKinds() {
 		return
 	}
 	for i, allowed := range l.spec.AllowedRoutes.Kinds {
-		group := gatewayv1.GroupName
-		if allowed.Group != nil {
-			group = string(*allowed.Group)
+		group := string(deref(allowed.Group, gatewayv1.GroupName))
+		kind := Kind(allowed.Kind)
+		if slices.Contains(supported, kind) && group == groupOf(kind) {
+			l.kinds = append(l.kinds, routeGroupKind(kind))
+			continue
 		}
-		found := false
-		for _, kind := range supported {
-			if string(allowed.Kind) == string(kind) && group == groupOf(kind) {
-				l.kinds = append(l.kinds, routeGroupKind(kind))
-				found = true
-			}
-		}
-		if !found {
-			l.unresolved(gatewayv1.ListenerReasonInvalidRouteKinds,
-				fmt.Sprintf("allowedRoutes.kinds[%d]: %s in group %q cannot be used with protocol %s", i, short(string(allowed.Kind)), short(group), short(string(l.spec.Protocol))))
-		}
+		l.unresolved(gatewayv1.ListenerReasonInvalidRouteKinds,
+			fmt.Sprintf("allowedRoutes.kinds[%d]: %s in group %q cannot be used with protocol %s", i, short(string(allowed.Kind)), short(group), short(string(l.spec.Protocol))))
 	}
 }
 

@@ -67,6 +67,11 @@ func (r Report) Merge(o Report) Report {
 
 func (r *Report) add(f Finding) { r.Findings = append(r.Findings, f) }
 
+// deny notes that a condition of the object is false.
+func deny[C, R ~string](r *Report, condition C, reason R, message string) {
+	r.add(Finding{Condition: string(condition), Status: metav1.ConditionFalse, Reason: string(reason), Message: message})
+}
+
 func (r *Report) addListener(l *listener) {
 	r.Listeners = append(r.Listeners, ListenerReport{Name: l.spec.Name, SupportedKinds: l.kinds})
 	r.Findings = append(r.Findings, l.findings...)

@@ -16,18 +16,9 @@ import (
 // depends on the BackendTLSPolicies for the Service, on which it reports too,
 // and on the Gateway's client certificate.
 func serviceBackend(r Reader, at servicePort, gateway Key, options Options) Output {
-	backend := &ir.Backend{
-		Name:      at.backend(),
-		Source:    ir.Source{Kind: string(KindService), Namespace: at.service.Namespace, Name: at.service.Name, Section: strconv.Itoa(int(at.port))},
-		Protocol:  ir.ProtocolHTTP,
-		Endpoints: at.endpoints(),
-	}
+	backend := &ir.Backend{Name: at.backend(), Source: at.source(), Protocol: ir.ProtocolHTTP, Endpoints: at.endpoints()}
 	out := Output{Resources: []NodeResource{{gateway, backend}}}
-	service := get[corev1.Service](r, at.service)
-	if service == nil {
-		return out
-	}
-	spec := findPort(service, at.port, at.protocol())
+	_, spec := at.find(r)
 	if spec == nil {
 		return out
 	}
@@ -40,47 +31,62 @@ func serviceBackend(r Reader, at servicePort, gateway Key, options Options) Outp
 	}
 	tls, reports := backendTLS(r, at.service, spec.Name, gateway, options)
 	out.Reports = reports
-	if tls == nil {
-		return out
-	}
-	backend.TLS = &tls.client
-	backend.Protocol = ir.ProtocolHTTP
-	if !tls.usable {
-		backend.Endpoints = noEndpoints
-	}
-	if parent := r.Parent(gateway); parent != nil {
-		backend.TLS.Certificate = parent.ClientCertificate
+	if tls != nil {
+		tls.apply(backend, r.Parent(gateway))
 	}
 	return out
 }
 
-// serviceEndpoints collects the addresses of a Service port.
-func serviceEndpoints(r Reader, at servicePort) *ir.Endpoints {
-	out := &ir.Endpoints{
-		Name:   at.endpoints(),
-		Source: ir.Source{Kind: string(KindService), Namespace: at.service.Namespace, Name: at.service.Name, Section: strconv.Itoa(int(at.port))},
+// apply has a backend reached by TLS, or not at all.
+func (t *tlsToBackend) apply(backend *ir.Backend, parent *Parent) {
+	backend.TLS = &t.client
+	backend.Protocol = ir.ProtocolHTTP
+	if !t.usable {
+		backend.Endpoints = noEndpoints
 	}
+	if parent != nil {
+		backend.TLS.Certificate = parent.ClientCertificate
+	}
+}
+
+func (at servicePort) source() ir.Source {
+	return ir.Source{Kind: string(KindService), Namespace: at.service.Namespace, Name: at.service.Name, Section: strconv.Itoa(int(at.port))}
+}
+
+// find returns the Service and its port, or nil.
+func (at servicePort) find(r Reader) (*corev1.Service, *corev1.ServicePort) {
 	service := get[corev1.Service](r, at.service)
 	if service == nil {
-		return out
+		return nil, nil
 	}
-	spec := findPort(service, at.port, at.protocol())
-	if spec == nil {
-		return out
+	return service, findPort(service, at.port, at.protocol())
+}
+
+// serviceEndpoints collects the addresses of a Service port.
+func serviceEndpoints(r Reader, at servicePort) *ir.Endpoints {
+	out := &ir.Endpoints{Name: at.endpoints(), Source: at.source()}
+	service, spec := at.find(r)
+	switch {
+	case spec == nil:
+	case service.Spec.Type != corev1.ServiceTypeExternalName:
+		out.Addresses = sliceEndpoints(r, at, spec.Name)
+	case safeExternalName(r, service.Spec.ExternalName):
+		out.Addresses = []ir.Endpoint{{Host: service.Spec.ExternalName, Port: port(spec.Port)}}
 	}
-	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		if safeExternalName(r, service.Spec.ExternalName) {
-			out.Addresses = []ir.Endpoint{{Host: service.Spec.ExternalName, Port: port(spec.Port)}}
-		}
-		return out
-	}
+	return out
+}
+
+// sliceEndpoints collects the addresses that the Service's EndpointSlices give
+// for a named port. Endpoints that terminate but still serve are better than
+// none (KEP-1669).
+func sliceEndpoints(r Reader, at servicePort, name string) []ir.Endpoint {
 	var ready, draining []ir.Endpoint
 	for _, o := range r.List(Bucket{Relation: EndpointSlicesOf, Namespace: at.service.Namespace, Name: at.service.Name}) {
 		slice, ok := o.(*discoveryv1.EndpointSlice)
 		if !ok || slice.AddressType == discoveryv1.AddressTypeFQDN {
 			continue
 		}
-		number, ok := slicePort(slice, spec.Name, at.protocol())
+		number, ok := slicePort(slice, name, at.protocol())
 		if !ok {
 			continue
 		}
@@ -94,12 +100,10 @@ func serviceEndpoints(r Reader, at servicePort) *ir.Endpoints {
 			}
 		}
 	}
-	// Endpoints that terminate but still serve are better than none (KEP-1669).
 	if len(ready) == 0 {
 		ready = draining
 	}
-	out.Addresses = sortEndpoints(ready)
-	return out
+	return sortEndpoints(ready)
 }
 
 // slicePort returns the port number in a slice of the Service port with a name
@@ -114,22 +118,25 @@ func slicePort(slice *discoveryv1.EndpointSlice, name string, protocol corev1.Pr
 }
 
 // endpointsOf returns the address of an endpoint. All addresses of one endpoint
-// are the same pod, so the first is enough. Addresses that lead into the proxy's
-// own machine or to many are left out: whoever may write slices must not reach
-// the proxy's administration port through it.
+// are the same pod, so the first is enough.
 func endpointsOf(r Reader, endpoint *discoveryv1.Endpoint, port uint16) []ir.Endpoint {
 	for _, address := range endpoint.Addresses {
-		ip, err := netip.ParseAddr(address)
-		if err != nil || ip.Zone() != "" {
-			continue
+		if ip, err := netip.ParseAddr(address); err == nil && safeAddress(r, ip) {
+			return []ir.Endpoint{{Host: ip.Unmap().String(), Port: port, Zone: deref(endpoint.Zone, "")}}
 		}
-		ip = ip.Unmap()
-		if ip.IsLoopback() && !r.LocalBackends() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() {
-			continue
-		}
-		return []ir.Endpoint{{Host: ip.String(), Port: port, Zone: deref(endpoint.Zone, "")}}
 	}
 	return nil
+}
+
+// safeAddress refuses addresses that lead into the proxy's own machine or to
+// many: whoever may write slices must not reach the proxy's administration port
+// through it.
+func safeAddress(r Reader, ip netip.Addr) bool {
+	if ip.Zone() != "" {
+		return false
+	}
+	ip = ip.Unmap()
+	return (r.LocalBackends() || !ip.IsLoopback()) && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast()
 }
 
 // sortEndpoints sorts endpoints and leaves repetitions out.

@@ -19,23 +19,27 @@ const caKey = "ca.crt"
 // that ends TLS. It is served if at least one certificate is good.
 func (t *gatewayTranslation) resolveTLS(l *listener) {
 	l.tls = &ir.ServerTLS{}
-	if l.spec.TLS == nil || len(l.spec.TLS.CertificateRefs) == 0 {
-		l.unresolved(gatewayv1.ListenerReasonInvalidCertificateRef, fmt.Sprintf("tls.certificateRefs: protocol %s needs at least one Secret of type kubernetes.io/tls", l.spec.Protocol))
-	} else {
-		for i, ref := range l.spec.TLS.CertificateRefs {
-			name, p := resolveCertificate(t.reader, l.owner, ref, fmt.Sprintf("tls.certificateRefs[%d]", i))
-			if p != nil {
-				l.unresolved(gatewayv1.ListenerConditionReason(p.reason), p.message)
-				continue
-			}
-			l.tls.Certificates = append(l.tls.Certificates, name)
-		}
-	}
+	t.resolveCertificates(l)
 	if len(l.tls.Certificates) == 0 {
 		l.stop(gatewayv1.ListenerReasonInvalid, "the listener has no usable certificate; see condition ResolvedRefs")
 	}
 	if l.spec.Protocol == gatewayv1.HTTPSProtocolType { // what spec.tls.frontend is for
 		t.resolveClientValidation(l)
+	}
+}
+
+func (t *gatewayTranslation) resolveCertificates(l *listener) {
+	if l.spec.TLS == nil || len(l.spec.TLS.CertificateRefs) == 0 {
+		l.unresolved(gatewayv1.ListenerReasonInvalidCertificateRef, fmt.Sprintf("tls.certificateRefs: protocol %s needs at least one Secret of type kubernetes.io/tls", l.spec.Protocol))
+		return
+	}
+	for i, ref := range l.spec.TLS.CertificateRefs {
+		name, p := resolveCertificate(t.reader, l.owner, ref, fmt.Sprintf("tls.certificateRefs[%d]", i))
+		if p != nil {
+			l.unresolved(gatewayv1.ListenerConditionReason(p.reason), p.message)
+			continue
+		}
+		l.tls.Certificates = append(l.tls.Certificates, name)
 	}
 }
 
@@ -73,21 +77,25 @@ func (t *gatewayTranslation) resolveClientValidation(l *listener) {
 	if validation == nil {
 		return
 	}
-	out := &ir.ClientValidation{AllowInsecureFallback: validation.Mode == gatewayv1.AllowInsecureFallback}
-	for i, ref := range validation.CACertificateRefs {
-		field := fmt.Sprintf("Gateway spec.tls.frontend caCertificateRefs[%d]", i)
-		name, p := resolveCA(t.reader, t.key, ref, field)
+	cas := t.resolveClientCAs(l, validation.CACertificateRefs)
+	if len(cas) == 0 {
+		l.refuse(gatewayv1.ListenerReasonNoValidCACertificate, "Gateway spec.tls.frontend: no CA certificate can be used, so no client could be let in; see condition ResolvedRefs")
+		return
+	}
+	l.tls.ClientValidation = &ir.ClientValidation{CAs: cas, AllowInsecureFallback: validation.Mode == gatewayv1.AllowInsecureFallback}
+}
+
+func (t *gatewayTranslation) resolveClientCAs(l *listener, refs []gatewayv1.ObjectReference) []string {
+	var out []string
+	for i, ref := range refs {
+		name, p := resolveCA(t.reader, t.key, ref, fmt.Sprintf("Gateway spec.tls.frontend caCertificateRefs[%d]", i))
 		if p != nil {
 			l.unresolved(gatewayv1.ListenerConditionReason(p.reason), p.message)
 			continue
 		}
-		out.CAs = append(out.CAs, name)
+		out = append(out, name)
 	}
-	if len(out.CAs) == 0 {
-		l.refuse(gatewayv1.ListenerReasonNoValidCACertificate, "Gateway spec.tls.frontend: no CA certificate can be used, so no client could be let in; see condition ResolvedRefs")
-		return
-	}
-	l.tls.ClientValidation = out
+	return out
 }
 
 // frontendValidation returns what the Gateway demands of clients on a port.
@@ -117,25 +125,30 @@ func resolveCA(r Reader, from Key, ref gatewayv1.ObjectReference, field string) 
 	if !permitted(r, from, key) {
 		return "", &problem{string(gatewayv1.ListenerReasonRefNotPermitted), notPermitted(field, from, key)}
 	}
-	invalid := func(what string) *problem {
-		return &problem{
+	if what := unusableCA(r, key); what != "" {
+		return "", &problem{
 			string(gatewayv1.ListenerReasonInvalidCACertificateRef),
 			fmt.Sprintf("%s: %s %s/%s %s", field, kind, key.Namespace, key.Name, what),
 		}
-	}
-	bundle, exists := caBundle(r, key)
-	switch {
-	case !exists:
-		return "", invalid("does not exist")
-	case len(bundle) == 0:
-		return "", invalid(fmt.Sprintf("has no data.%q", caKey))
-	case !validBundle(bundle):
-		return "", invalid(fmt.Sprintf("has something else than PEM certificates in data.%q", caKey))
 	}
 	if kind == KindSecret {
 		return objectName(prefixSecret, key), nil
 	}
 	return objectName(prefixConfigMap, key), nil
+}
+
+// unusableCA says what is wrong with a bundle; empty: nothing.
+func unusableCA(r Reader, key Key) string {
+	bundle, exists := caBundle(r, key)
+	switch {
+	case !exists:
+		return "does not exist"
+	case len(bundle) == 0:
+		return fmt.Sprintf("has no data.%q", caKey)
+	case !validBundle(bundle):
+		return fmt.Sprintf("has something else than PEM certificates in data.%q", caKey)
+	}
+	return ""
 }
 
 func caBundle(r Reader, key Key) ([]byte, bool) {
