@@ -221,7 +221,11 @@ func (a *Attempt) streamed(resp *exchange.Response, now time.Time) error {
 	}
 	a.stream = a.Stream(now.Unix())
 	b := &streamBody{src: resp.Body, stream: a.stream, attempt: a}
-	if err := b.begin(); err != nil {
+	err := b.begin()
+	if err == nil {
+		err = a.err // it came together with the first content: nothing has gone out yet
+	}
+	if err != nil {
 		_ = b.src.Close()
 		resp.Body = nil
 		return err

@@ -259,3 +259,100 @@ func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
 		t.Errorf("%v", a.Err())
 	}
 }
+
+// stalled is the stream of a provider that is silent after what it holds.
+type stalled struct{ left }
+
+func (s stalled) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil {
+		err = exchange.ErrReadTimeout
+	}
+	return n, err
+}
+
+func TestT65_SilenceWithinAStreamIsToldAndNotAnEnd(t *testing.T) {
+	const role = `data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}` + "\n\n"
+	const hello = `data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}` + "\n\n"
+	for name, sent := range map[string]string{"BeforeContent": role, "AfterContent": role + hello} {
+		t.Run(name, func(t *testing.T) {
+			call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: "openai", Host: "h"}}}
+			a, err := call.Prepare(&exchange.Request{Method: "POST"}, config, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp := answer(200, "text/event-stream", "")
+			resp.Body = stalled{left{strings.NewReader(sent)}}
+			err = a.Answer(resp, time.Unix(1, 0))
+			if e, ok := errors.AsType[*chat.Error](err); name == "BeforeContent" {
+				if !ok || e.Status != 504 || resp.Body != nil {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(resp.Body)
+			if got := string(b); err != nil || !strings.Contains(got, "hello") || !strings.Contains(got, `"code":"upstream_timeout"`) || strings.Contains(got, "[DONE]") || strings.Contains(got, "finish_reason\":\"") {
+				t.Errorf("%v\n%s", err, got)
+			}
+			if e, ok := errors.AsType[*chat.Error](a.Err()); !ok || e.Status != 504 || a.Whole() {
+				t.Errorf("%v", a.Err())
+			}
+		})
+	}
+}
+
+func TestLM032_RetryAfterIsHeld(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for v, want := range map[string]time.Duration{
+		"": 0, "soon": 0, "1.5": 0, "7": 7 * time.Second, "0": time.Second, "-5": time.Second,
+		"99999999": 10 * time.Minute, "99999999999999999999999": 10 * time.Minute,
+		"Sat, 28 Nov 2026 12:00:30 GMT": 30 * time.Second, "Sat, 28 Nov 2020 12:00:30 GMT": time.Second, "Sat, 28 Nov 2099 12:00:30 GMT": 10 * time.Minute,
+	} {
+		if got := parseRetryAfter(v, now); got != want {
+			t.Errorf("%q: %v, want %v", v, got, want)
+		}
+	}
+}
+
+// counting counts how often a body is closed.
+type counting struct {
+	exchange.Body
+	closed *int
+}
+
+func (c counting) Close() error {
+	*c.closed++
+	return c.Body.Close()
+}
+
+func TestAnswer_ClosesTheProvidersBodyOnce(t *testing.T) {
+	for name, resp := range map[string]*exchange.Response{
+		"Whole":    answer(200, "application/json", `{"content":[{"type":"text","text":"hi"}]}`),
+		"Error":    answer(500, "application/json", `{}`),
+		"Redirect": answer(302, "text/html", `elsewhere`),
+		"Stream":   answer(200, "text/event-stream", "data: x\n\n"),
+		"Empty":    answer(200, "application/json", ""),
+		"TooLong":  answer(500, "text/plain", strings.Repeat("x", maxError+2)),
+		"Broken":   {Status: 200, Body: broken{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := 0
+			resp.Body = counting{resp.Body, &closed}
+			a, _, err := prepare(t, ir.LLMProvider{Provider: "anthropic", Host: "h"}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = a.Answer(resp, time.Unix(1, 0)) // the bodies count here
+			if closed != 1 {
+				t.Errorf("closed %d times", closed)
+			}
+		})
+	}
+}

@@ -19,7 +19,8 @@ type Replay struct {
 // more as it comes.
 const firstRead = 64 << 10
 
-// NewReplay reads at most limit bytes of body. An error is one of the client.
+// NewReplay reads at most limit bytes of body, and closes it where that was
+// all. An error is one of the client.
 func NewReplay(body exchange.Body, length int64, limit int) (*Replay, error) {
 	size := 4096
 	if length >= 0 {
@@ -37,7 +38,8 @@ func NewReplay(body exchange.Body, length int64, limit int) (*Replay, error) {
 		r.head = r.head[:len(r.head)+n]
 		if errors.Is(err, io.EOF) {
 			r.rest = nil
-			return r, body.Close()
+			_ = body.Close() // the whole body is here
+			return r, nil
 		}
 		if err != nil {
 			return nil, &exchange.Failure{Stage: exchange.StageClient, Err: err}
