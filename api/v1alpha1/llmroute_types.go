@@ -152,9 +152,10 @@ type LLMFailover struct {
 	// +kubebuilder:validation:MaxItems=4
 	Causes []FailoverCause `json:"causes,omitempty"`
 
-	// FirstTokenTimeout limits the time from the beginning of an attempt to the
-	// first content of a stream. Models that think before they answer need more
-	// of it. Without it the timeout of the LLMBackend holds.
+	// FirstTokenTimeout is how long a backend may take to the first content of a
+	// stream, from the beginning of the attempt, while there is another one to
+	// ask instead. Models that think before they answer need more of it. The
+	// last backend has the timeout of its LLMBackend, as all have without this.
 	// +optional
 	FirstTokenTimeout *gatewayv1.Duration `json:"firstTokenTimeout,omitempty"`
 

@@ -146,8 +146,9 @@ type LLMFailover struct {
 	Attempts int `json:"attempts,omitempty"`
 	// Causes are the failures after which another one is asked; empty: all of them.
 	Causes []LLMFault `json:"causes,omitempty"`
-	// FirstToken limits the time until the first content of a stream, Idle the
-	// silence between two parts of an answer; 0: LLMProvider.Timeout.
+	// FirstToken limits the time until the first content of a stream while there
+	// is another backend to ask, Idle the silence between two parts of an answer;
+	// 0: LLMProvider.Timeout.
 	FirstToken time.Duration `json:"firstToken,omitempty"`
 	Idle       time.Duration `json:"idle,omitempty"`
 }

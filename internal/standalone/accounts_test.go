@@ -284,7 +284,7 @@ func TestMetrics_EqualTheProvidersAccount(t *testing.T) {
 	group.Wait()
 	registry := a.opts.Observe.Registry()
 	attempts := 0.0
-	a.await(func() bool { // both count when an answer has ended, the client is gone by then
+	await(func() bool { // both count when an answer has ended, the client is gone by then
 		if total(t, registry, "citoroute_llm_requests_total")[""] != requests {
 			return false
 		}
@@ -327,7 +327,7 @@ func TestMetrics_EqualTheProvidersAccount(t *testing.T) {
 }
 
 // await waits until what is asked for is so; it gives up without failing.
-func (a *accounted) await(so func() bool) {
+func await(so func() bool) {
 	look, timeout := time.NewTicker(10*time.Millisecond), time.After(10*time.Second)
 	defer look.Stop()
 	for !so() {

@@ -40,6 +40,11 @@ type Standing struct {
 // again.
 func (s *Standing) Open(now time.Time) bool { return !s.FreeAt().After(now) }
 
+// Cooling says that the backend has asked for a pause that is not over.
+func (s *Standing) Cooling(now time.Time) bool {
+	return s != nil && s.cooling.until.Load() > now.UnixNano()
+}
+
 // FreeAt is the end of the pause; the zero time: there is none.
 func (s *Standing) FreeAt() time.Time {
 	if s == nil {

@@ -40,6 +40,7 @@ func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error
 		c.left &^= 1 << i
 		v := c.ask(i)
 		if v.fault == "" && !v.passed {
+			discard(&c.kept.response)
 			return v.err
 		}
 		c.keep(v)
@@ -61,18 +62,46 @@ func (c *conversation) first() (int, error) {
 	if c.left == 0 {
 		return 0, c.rt.refuse.noAction
 	}
-	if i, ok := c.next(); ok {
+	if i, ok := c.open(); ok {
 		return i, nil
 	}
-	return soonest(c.left, func(i int) time.Time { return c.standing(i).FreeAt() }), nil
+	return c.soonest(c.left), nil
 }
 
-// next chooses among the targets that are left and open.
+// next chooses the target that is asked after a failure. Where none is open it
+// is the one that will be first, but none that has asked for a pause.
 func (c *conversation) next() (int, bool) {
+	if i, ok := c.open(); ok {
+		return i, true
+	}
+	among := c.leftThat(func(s *balance.Standing, now time.Time) bool { return !s.Cooling(now) })
+	if among == 0 {
+		return 0, false
+	}
+	return c.soonest(among), true
+}
+
+// leftThat are the targets left that stand so.
+func (c *conversation) leftThat(stand func(*balance.Standing, time.Time) bool) (out set) {
+	now := c.rt.opts.Now()
+	for rest := c.left; rest != 0; rest &= rest - 1 {
+		if i := bits.TrailingZeros64(uint64(rest)); stand(c.standing(i), now) {
+			out |= 1 << i
+		}
+	}
+	return out
+}
+
+// open chooses among the targets left that are open.
+func (c *conversation) open() (int, bool) {
 	now := c.rt.opts.Now()
 	return c.rule.plan.choose(c.left,
 		func(i int) bool { return c.standing(i).Open(now) },
 		func(i int) bool { return c.standing(i).Enter(now) })
+}
+
+func (c *conversation) soonest(among set) int {
+	return soonest(among, func(i int) time.Time { return c.standing(i).FreeAt() })
 }
 
 // usable is the configuration of a target that can be asked, else nil.
@@ -169,7 +198,7 @@ func (c *conversation) exchange(config *upstream.Config) error {
 		c.idle = f.Idle
 	}
 	var firstContent time.Time
-	if c.call.Stream && f.FirstToken > 0 {
+	if c.call.Stream && f.FirstToken > 0 && len(c.LLM.Attempts) < c.rule.plan.attempts && c.leftThat((*balance.Standing).Open) != 0 {
 		firstContent = c.asked.at.Add(f.FirstToken)
 		if head == 0 || f.FirstToken < head {
 			head = f.FirstToken

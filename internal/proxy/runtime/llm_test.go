@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -93,7 +94,7 @@ func priority(n int, backend string, models ...string) ir.WeightedBackend {
 	return ir.WeightedBackend{Backend: backend, Weight: 1, LLM: &ir.LLMTarget{Priority: n, Models: models}}
 }
 
-func TestLLM_FailsOverByTheClassOfTheFailure(t *testing.T) {
+func TestT57_FailsOverByTheClassOfTheFailure(t *testing.T) {
 	for name, test := range map[string]struct {
 		a, b   string
 		asked  string
@@ -153,5 +154,84 @@ func TestLM002_TheNextProviderGetsItsOwnCredentialOnly(t *testing.T) {
 	}
 	if v, _ := ex.Response.Header.Get("X-Llm-Backend"); v != "c" {
 		t.Errorf("served by %q", v)
+	}
+}
+
+func TestLM032_AProviderThatAsksForAPauseGetsIt(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})
+	m.opts.Now = func() time.Time { return now }
+	m.answers["a"] = `Retry-After: 99999999|429 {}`
+	for _, step := range []struct {
+		after time.Duration
+		asked string
+	}{
+		{0, "ac"}, {time.Second, "c"}, {5 * time.Minute, "c"}, {5 * time.Minute, "ac"}, {time.Second, "c"},
+	} {
+		now = now.Add(step.after)
+		if ex, _, asked := m.ask("m"); asked != step.asked || ex.Response.Status != 200 {
+			t.Errorf("at %v: asked %s, want %s; %d", now, asked, step.asked, ex.Response.Status)
+		}
+	}
+	if _, _, asked := m.ask("another"); asked != "ac" {
+		t.Errorf("another model: asked %s", asked)
+	}
+	now = now.Add(11 * time.Minute)
+	m.answers["a"] = ""
+	for range 2 {
+		if _, _, asked := m.ask("m"); asked != "a" {
+			t.Errorf("well again: asked %s", asked)
+		}
+	}
+}
+
+func TestLM032_FailuresOfEveryBackendDoNotMultiply(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(0, "b"), priority(0, "c")}})
+	m.opts.Now = func() time.Time { return now }
+	for _, name := range []string{"a", "b", "c"} {
+		m.answers[name] = `500 {}`
+	}
+	const requests = 10_000
+	sent := 0
+	for range requests {
+		ex, _, asked := m.ask("m")
+		m.wantStatus(ex, 500)
+		sent += len(asked)
+		now = now.Add(time.Millisecond)
+	}
+	if extra := sent - requests; extra > requests/5+250 {
+		t.Errorf("%d attempts beyond the first of %d requests", extra, requests)
+	}
+}
+
+func TestLLM_ConfigurationThatDoesNotTouchABackendKeepsWhatIsKnownOfIt(t *testing.T) {
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})
+	m.answers["a"] = `Retry-After: 60|429 {}`
+	m.ask("m")
+	m.apply(ir.Update{Upserts: []ir.Resource{routeOf("r", ir.Rule{LLM: &ir.LLMAction{HideBackend: true}, Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})}})
+	if ex, _, asked := m.ask("m"); asked != "c" || ex.Response.Header.Has("X-Llm-Backend") {
+		t.Errorf("after a change of the route: asked %s", asked)
+	}
+	m.apply(ir.Update{Upserts: []ir.Resource{&ir.Secret{Name: "key-a", Values: map[string]ir.Bytes{"apiKey": ir.Bytes("sk-new")}}}})
+	if _, _, asked := m.ask("m"); asked != "ac" || m.keys[0] != "Bearer sk-new" {
+		t.Errorf("after a change of the key: asked %s with %q", asked, m.keys)
+	}
+}
+
+func TestLLM_WhatABackendCanNotExpressGoesToOneThatCan(t *testing.T) {
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "b"), priority(1, "c")}})
+	ask := func() (int, string) {
+		m.asked = nil
+		ex := withBody(request80("POST /v1/chat/completions"), `{"model":"m","n":2,"messages":[{"role":"user","content":"hello"}]}`)
+		m.serve(m.Handler(80, ""), ex)
+		return ex.Response.Status, strings.Join(m.asked, "")
+	}
+	if status, asked := ask(); status != 200 || asked != "c" {
+		t.Errorf("%d by %q", status, asked)
+	}
+	m.answers["c"] = `503 {}`
+	if status, asked := ask(); status != 503 || asked != "c" {
+		t.Errorf("%d by %q", status, asked)
 	}
 }
