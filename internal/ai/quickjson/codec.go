@@ -21,7 +21,8 @@ func For[T any]() Codec[T] {
 // hold its zero value. Raw members of v share memory with b. The error is that
 // of encoding/json/v2.
 func (c Codec[T]) Unmarshal(b []byte, v *T) error {
-	s := scanner{b: b}
+	s := scan(b)
+	defer s.free()
 	if s.object(reflect.ValueOf(v).Elem(), c.plan) && s.end() {
 		return nil
 	}
@@ -31,7 +32,8 @@ func (c Codec[T]) Unmarshal(b []byte, v *T) error {
 
 // UnmarshalList is Unmarshal for an array of T.
 func (c Codec[T]) UnmarshalList(b []byte, v *[]T) error {
-	s := scanner{b: b}
+	s := scan(b)
+	defer s.free()
 	if s.list(reflect.ValueOf(v).Elem(), c.plan) && s.end() {
 		return nil
 	}
@@ -71,7 +73,8 @@ func (c Codec[T]) Append(dst []byte, v *T) ([]byte, error) {
 // where that begins, until it says false. ok is false for what is no valid
 // object, and for one that only encoding/json/v2 can judge.
 func Members(b []byte, member func(name []byte, value jsontext.Value, at int) bool) (ok bool) {
-	s := scanner{b: b}
+	s := scan(b)
+	defer s.free()
 	return s.members(func(name []byte) bool {
 		value, ok := s.raw()
 		return ok && member(name, value, s.at-len(value))
@@ -80,7 +83,8 @@ func Members(b []byte, member func(name []byte, value jsontext.Value, at int) bo
 
 // String reads a JSON string. The error is that of encoding/json/v2.
 func String(b []byte) (string, error) {
-	s := scanner{b: b}
+	s := scan(b)
+	defer s.free()
 	if text, ok := s.text(); ok && s.end() {
 		return text, nil
 	}

@@ -3,6 +3,7 @@ package quickjson
 import (
 	"bytes"
 	"encoding/binary"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -26,6 +27,22 @@ type scanner struct {
 
 // span is a part of what is scanned.
 type span struct{ start, end int }
+
+// scanners are those that nobody uses.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+// scan takes a scanner for b.
+func scan(b []byte) *scanner {
+	s := scanners.Get().(*scanner) //nolint:forcetypeassert // the pool holds nothing else.
+	s.b = b
+	return s
+}
+
+// free gives the scanner back.
+func (s *scanner) free() {
+	s.b, s.at, s.depth, s.names = nil, 0, 0, s.store[:0]
+	scanners.Put(s)
+}
 
 // peek passes white space and returns the next byte; 0 at the end.
 func (s *scanner) peek() byte {
