@@ -85,7 +85,7 @@ func (c *Call) relay(o chat.Options) (*chat.Wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &chat.Wire{Path: c.client.path, Header: c.client.header, Body: body, Model: c.Model}
+	w := &chat.Wire{Path: c.client.path, Header: c.client.header(), Body: body, Model: c.Model}
 	if o.Model != "" {
 		w.Model = o.Model
 	}

@@ -33,7 +33,7 @@ type client struct {
 	// for its usage.
 	native Provider
 	path   string
-	header []chat.Field
+	header func() []chat.Field
 	meter  bool
 	relay  func(includeUsage bool) relay
 	usage  func(body []byte) (chat.Usage, bool)
@@ -70,7 +70,7 @@ func clientOf(p Protocol) client {
 			fail:    anthropic.EncodeError,
 			native:  Anthropic,
 			path:    anthropic.Path,
-			header:  anthropic.Header(),
+			header:  anthropic.Header,
 			relay:   func(bool) relay { return anthropic.NewRelay() },
 			usage:   anthropic.ReadUsage,
 		}
@@ -82,7 +82,7 @@ func clientOf(p Protocol) client {
 			fail:    openai.EncodeError,
 			native:  OpenAI,
 			path:    responses.Path,
-			header:  openai.Header(),
+			header:  openai.Header,
 			relay:   func(bool) relay { return responses.NewRelay() },
 			usage:   responses.ReadUsage,
 		}
@@ -94,7 +94,7 @@ func clientOf(p Protocol) client {
 		fail:    openai.EncodeError,
 		native:  OpenAI,
 		path:    openai.ChatPath,
-		header:  openai.Header(),
+		header:  openai.Header,
 		meter:   true,
 		relay:   func(usage bool) relay { return openai.NewRelay(usage) },
 		usage:   openai.ReadUsage,

@@ -157,8 +157,8 @@ func (b *builder) messages() error {
 		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
 	}
 	front := make([]block, 0, len(system)+len(b.out.System))
-	for _, s := range system {
-		front = append(front, block{Type: typeText, Text: &s.Text, CacheControl: s.Cache})
+	for i := range system {
+		front = append(front, block{Type: typeText, Text: &system[i].Text, CacheControl: system[i].Cache})
 	}
 	b.out.System = append(front, b.out.System...)
 	for i, t := range turns {
@@ -166,8 +166,8 @@ func (b *builder) messages() error {
 		if t.Role == chat.Assistant {
 			m.Role = "assistant"
 		}
-		for _, in := range t.Blocks {
-			out, ok, err := b.block(in)
+		for i := range t.Blocks {
+			out, ok, err := b.block(&t.Blocks[i])
 			if err != nil {
 				return err
 			}
@@ -207,7 +207,7 @@ func trimPrefill(content []block) {
 
 // block converts one block; ok is false for one that Anthropic would not take
 // and that says nothing without its proof.
-func (b *builder) block(in chat.Block) (out block, ok bool, err error) {
+func (b *builder) block(in *chat.Block) (out block, ok bool, err error) {
 	out = block{CacheControl: in.Cache}
 	switch in.Kind {
 	case chat.Text:
@@ -235,8 +235,8 @@ func (b *builder) resultContent(content []chat.Block) (jsontext.Value, error) {
 		return nil, nil
 	}
 	blocks := make([]block, 0, len(content))
-	for _, c := range content {
-		out, _, err := b.block(c)
+	for i := range content {
+		out, _, err := b.block(&content[i])
 		if err != nil {
 			return nil, err
 		}
@@ -245,7 +245,7 @@ func (b *builder) resultContent(content []chat.Block) (jsontext.Value, error) {
 	return chat.Marshal(blocks)
 }
 
-func media(out *block, in chat.Block) error {
+func media(out *block, in *chat.Block) error {
 	m := in.Media
 	out.Type = typeImage
 	if in.Kind == chat.Document {

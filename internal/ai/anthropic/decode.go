@@ -95,8 +95,7 @@ func refusal(d *stopDetails) string {
 func (t *usage) take(u *usage) {
 	set := func(dst **int64, src *int64) {
 		if src != nil {
-			n := chat.Count(*src)
-			*dst = &n
+			*dst = src
 		}
 	}
 	set(&t.InputTokens, u.InputTokens)
@@ -117,7 +116,7 @@ func (t *usage) sum() chat.Usage {
 		if n == nil {
 			return 0
 		}
-		return *n
+		return chat.Count(*n)
 	}
 	out := chat.Usage{CacheRead: get(t.CacheRead), CacheWrite: get(t.CacheCreation), Completion: get(t.OutputTokens)}
 	out.Prompt = get(t.InputTokens) + out.CacheRead + out.CacheWrite

@@ -28,7 +28,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	if r.Stream {
 		w.Path += "-stream"
 	}
-	b := builder{in: r, out: &request{Additional: map[string]any{}}, wire: w, can: claude.AbilitiesOf(model)}
+	b := builder{in: r, out: &request{}, wire: w, can: claude.AbilitiesOf(model)}
 	b.settings(o)
 	b.tools()
 	b.format()
@@ -63,6 +63,7 @@ func checkModel(model string) error {
 func escapeModel(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
+	b.Grow(len(s) + len("%3A")) // most have at most one colon
 	for i := range len(s) {
 		c := s[i]
 		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-_.~", c) >= 0 {
@@ -106,14 +107,22 @@ func (b *builder) settings(o chat.Options) {
 		b.out.InferenceConfig = &c
 	}
 	if s.TopK != nil {
-		b.out.Additional["top_k"] = *s.TopK
+		b.additional("top_k", *s.TopK)
 	}
 	if s.Thinking != nil {
-		b.out.Additional["thinking"] = s.Thinking
+		b.additional("thinking", s.Thinking)
 	}
 	if s.Effort != "" {
 		b.out.OutputConfig = &outputConfig{Effort: s.Effort}
 	}
+}
+
+// additional sets a field of the model's own.
+func (b *builder) additional(name string, v any) {
+	if b.out.Additional == nil {
+		b.out.Additional = map[string]any{}
+	}
+	b.out.Additional[name] = v
 }
 
 // abilities lets a model that is no Claude be told its effort in Bedrock's own
@@ -216,12 +225,15 @@ func (b *builder) format() {
 // something that we would, too, the client's word counts.
 func (b *builder) own() {
 	own := b.in.Bedrock
+	if len(own) == 0 {
+		return
+	}
 	b.out.GuardrailConfig, b.out.PerformanceConfig = own["guardrailConfig"], own["performanceConfig"]
 	b.out.RequestMetadata, b.out.ResponsePaths = own["requestMetadata"], own["additionalModelResponseFieldPaths"]
 	var fields map[string]jsontext.Value
 	if json.Unmarshal(own["additionalModelRequestFields"], &fields) == nil {
 		for name, v := range fields {
-			b.out.Additional[name] = v
+			b.additional(name, v)
 		}
 	}
 }

@@ -13,24 +13,23 @@ func (b *builder) messages() error {
 	if len(turns) == 0 { // Bedrock needs a message
 		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
 	}
-	var front []block
-	for _, s := range system {
-		front = append(front, marked(block{Text: &s.Text}, s)...)
+	front := make([]block, 0, len(system)+len(b.out.System))
+	for i := range system {
+		front = appendMarked(front, block{Text: &system[i].Text}, &system[i])
 	}
 	b.out.System = append(front, b.out.System...)
-	b.documents = map[string]bool{}
 	for i, t := range turns {
-		m := message{Role: "user"}
+		m := message{Role: "user", Content: make([]block, 0, len(t.Blocks))}
 		if t.Role == chat.Assistant {
 			m.Role = "assistant"
 		}
-		for _, in := range t.Blocks {
-			out, ok, err := b.block(in)
+		for i := range t.Blocks {
+			out, ok, err := b.block(&t.Blocks[i])
 			if err != nil {
 				return err
 			}
 			if ok {
-				m.Content = append(m.Content, marked(out, in)...)
+				m.Content = appendMarked(m.Content, out, &t.Blocks[i])
 			}
 		}
 		finishContent(&m, t.Role == chat.Assistant && i == len(turns)-1)
@@ -70,17 +69,18 @@ func finishContent(m *message, prefill bool) {
 	}
 }
 
-// marked puts a cache point behind a block that asks for one.
-func marked(out block, in chat.Block) []block {
+// appendMarked appends a block, and a cache point behind one that asks for it.
+func appendMarked(dst []block, out block, in *chat.Block) []block {
+	dst = append(dst, out)
 	if in.Cache == nil || out.ReasoningContent != nil {
-		return []block{out}
+		return dst
 	}
-	return []block{out, {CachePoint: &typed{"default"}}}
+	return append(dst, block{CachePoint: &typed{"default"}})
 }
 
 // block converts one block; ok is false for a thought without the proof that
 // the provider wants to see.
-func (b *builder) block(in chat.Block) (out block, ok bool, err error) {
+func (b *builder) block(in *chat.Block) (out block, ok bool, err error) {
 	switch in.Kind {
 	case chat.Text:
 		return block{Text: &in.Text}, true, nil
@@ -100,10 +100,10 @@ func (b *builder) block(in chat.Block) (out block, ok bool, err error) {
 	return out, false, nil
 }
 
-func (b *builder) result(in chat.Block) (block, error) {
+func (b *builder) result(in *chat.Block) (block, error) {
 	r := &result{ToolUseID: chat.Identifier(in.ID), Content: []block{}}
-	for _, c := range in.Content {
-		out, ok, err := b.block(c)
+	for i := range in.Content {
+		out, ok, err := b.block(&in.Content[i])
 		if err != nil {
 			return block{}, err
 		}
@@ -134,7 +134,7 @@ var documentFormats = map[string]string{
 	"text/markdown": "md",
 }
 
-func (b *builder) media(in chat.Block) (block, error) {
+func (b *builder) media(in *chat.Block) (block, error) {
 	m := in.Media
 	src := &source{Bytes: m.Data}
 	if m.URL != "" {
@@ -183,6 +183,9 @@ func (b *builder) documentName(title string) string {
 	name := clean
 	for n := 2; b.documents[name]; n++ {
 		name = clean + " (" + strconv.Itoa(n) + ")"
+	}
+	if b.documents == nil {
+		b.documents = map[string]bool{}
 	}
 	b.documents[name] = true
 	return name

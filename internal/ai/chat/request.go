@@ -196,7 +196,7 @@ type Format struct {
 
 // Say appends blocks to the conversation. Turns of one role that follow each
 // other become one, and the results of tools come first in their turn: that is
-// what every provider takes. Without blocks it does nothing.
+// what every provider takes. Without blocks it does nothing. It keeps blocks.
 func (r *Request) Say(role Role, blocks ...Block) {
 	if len(blocks) == 0 {
 		return
@@ -205,6 +205,10 @@ func (r *Request) Say(role Role, blocks ...Block) {
 		r.Turns = append(r.Turns, Turn{Role: role})
 	}
 	turn := &r.Turns[len(r.Turns)-1]
+	if turn.Blocks == nil && len(blocks) == 1 {
+		turn.Blocks = blocks
+		return
+	}
 	for _, b := range blocks {
 		if b.Kind != ToolResult {
 			turn.Blocks = append(turn.Blocks, b)

@@ -47,23 +47,27 @@ func AbilitiesOf(model string) Abilities {
 
 // generation reads the family and a hundred times the version, 405 for 4.5.
 func generation(rest string) (family string, v int) {
-	version := []int{}
+	version, found := [2]int{99, 0}, 0
 	for field := range strings.FieldsFuncSeq(rest, func(r rune) bool { return strings.ContainsRune("-.@:/", r) }) {
-		n, err := strconv.Atoi(field)
+		n, ok := number(field)
 		switch {
-		case err == nil && n < 100 && len(version) < 2:
-			version = append(version, n)
-		case err != nil && family == "":
+		case ok && n < 100 && found < len(version):
+			version[found] = n
+			found++
+		case !ok && family == "":
 			family = field
 		}
 	}
-	if len(version) == 0 {
-		version = []int{99}
-	}
-	if len(version) == 1 {
-		version = append(version, 0)
-	}
 	return family, version[0]*100 + version[1]
+}
+
+// number is strconv.Atoi, but for the error that it makes of a word.
+func number(field string) (n int, ok bool) {
+	if strings.Trim(field, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.Atoi(field)
+	return n, err == nil
 }
 
 // minBudget is the least number of tokens that a model can be told to think.
@@ -114,8 +118,11 @@ type thinking struct {
 
 // parseThinking reads what it can: what is wrong is for the provider to say.
 func parseThinking(v jsontext.Value) thinking {
+	if len(v) == 0 {
+		return thinking{}
+	}
 	var t thinking
-	if len(v) == 0 || json.Unmarshal(v, &t) != nil {
+	if json.Unmarshal(v, &t) != nil {
 		return thinking{}
 	}
 	return t
@@ -192,12 +199,12 @@ func (s *Settings) sample(r *chat.Request, can Abilities) {
 	if r.Temperature == nil {
 		return
 	}
-	t := *r.Temperature
-	if t > 1 {
-		t = 1
+	s.Temperature = r.Temperature
+	if *r.Temperature > 1 {
+		most := 1.0
+		s.Temperature = &most
 		s.Dropped = append(s.Dropped, "temperature")
 	}
-	s.Temperature = &t
 	if can.OneSampling && s.TopP != nil {
 		s.TopP = nil
 		s.Dropped = append(s.Dropped, "top_p")

@@ -66,23 +66,24 @@ func finishReason(f chat.Finish) string {
 }
 
 func writeUsage(u chat.Usage) *usage {
-	return &usage{
-		PromptTokens: u.Prompt, CompletionTokens: u.Completion, TotalTokens: u.Total(),
-		PromptDetails: &promptDetails{CachedTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite},
-		OutputDetails: &completionDetail{ReasoningTokens: u.Reasoning},
+	out := struct { // one piece of memory for all three
+		usage  usage
+		prompt promptDetails
+		output completionDetail
+	}{
+		usage:  usage{PromptTokens: u.Prompt, CompletionTokens: u.Completion, TotalTokens: u.Total()},
+		prompt: promptDetails{CachedTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite},
+		output: completionDetail{ReasoningTokens: u.Reasoning},
 	}
+	out.usage.PromptDetails, out.usage.OutputDetails = &out.prompt, &out.output
+	return &out.usage
 }
 
 // EncodeChat writes a whole answer for a client; created is in Unix seconds.
 func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 	a := answer{Role: "assistant"}
-	var text strings.Builder
-	hasText := false
 	for _, b := range r.Blocks {
 		switch b.Kind {
-		case chat.Text:
-			text.WriteString(b.Text)
-			hasText = true
 		case chat.Thinking:
 			a.ReasoningContent += b.Text
 			a.ReasoningDetails = append(a.ReasoningDetails, reasoningPart{Type: reasoningText, Text: b.Text, Signature: b.Signature})
@@ -90,11 +91,11 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 			a.ReasoningDetails = append(a.ReasoningDetails, reasoningPart{Type: reasoningEncrypted, Data: b.Text})
 		case chat.ToolUse:
 			a.ToolCalls = append(a.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: &functionCall{Name: b.Name, Arguments: string(b.Input)}})
-		default: // an answer has no others
+		default: // text: see textOf
 		}
 	}
-	if s := text.String(); hasText || len(a.ToolCalls) == 0 {
-		a.Content = &s
+	if text, ok := textOf(r.Blocks); ok || len(a.ToolCalls) == 0 {
+		a.Content = &text
 	}
 	if r.Refusal != "" {
 		a.Refusal = &r.Refusal
@@ -107,6 +108,17 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 		out.Usage = writeUsage(r.Usage)
 	}
 	return chatResponseJSON.Marshal(&out)
+}
+
+// textOf returns the text of an answer; ok is false where it has none.
+func textOf(blocks []chat.Block) (text string, ok bool) {
+	parts := make([]string, 0, 4)
+	for i := range blocks {
+		if blocks[i].Kind == chat.Text {
+			parts = append(parts, blocks[i].Text)
+		}
+	}
+	return strings.Join(parts, ""), len(parts) > 0
 }
 
 // ChatEncoder writes a streamed answer for a client, as server-sent events.

@@ -41,7 +41,11 @@ func (t *transcript) message(at string, m *message) error {
 	switch m.Role {
 	case "system", "developer":
 		blocks, err = textBlocks(at, m.Content)
-		t.out.System = append(t.out.System, cached(blocks, m.CacheControl)...)
+		if blocks = cached(blocks, m.CacheControl); t.out.System == nil {
+			t.out.System = blocks
+		} else {
+			t.out.System = append(t.out.System, blocks...)
+		}
 	case "user":
 		blocks, err = contentBlocks(at, m.Content)
 		t.out.Say(chat.User, cached(blocks, m.CacheControl)...)

@@ -81,7 +81,10 @@ func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 // inputTokens is what Bedrock says in the header that a request cost: for some
 // models nothing else tells. 0 where it does not say.
 func inputTokens(h *exchange.Header) int64 {
-	v, _ := h.Get("X-Amzn-Bedrock-Input-Token-Count")
+	v, ok := h.Get("X-Amzn-Bedrock-Input-Token-Count")
+	if !ok {
+		return 0 // and no error is made
+	}
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil {
 		return 0
