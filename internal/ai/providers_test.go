@@ -194,7 +194,8 @@ func send(t *testing.T, url string, p Provider, w *chat.Wire, now time.Time) *ht
 	case Anthropic:
 		header = append(header, chat.Field{Name: "X-Api-Key", Value: fakellm.AnthropicKey})
 	case Bedrock:
-		signed, err := bedrock.Sign(t.Context(), bedrock.Signing{
+		var signer bedrock.Signer
+		signed, err := signer.Sign(t.Context(), bedrock.Signing{
 			Credentials: aws.Credentials{AccessKeyID: fakellm.AccessKeyID, SecretAccessKey: fakellm.SecretAccessKey},
 			Region:      "eu-central-1", Host: req.URL.Host, Path: w.Path, Header: w.Header, Body: w.Body, Time: now,
 		})

@@ -110,7 +110,7 @@ func (c publishedCase) request(t *testing.T, at time.Time) *http.Request {
 // signedRequest is a request for Bedrock as it comes over the wire.
 func signedRequest(t *testing.T, s signer.Signing) *http.Request {
 	t.Helper()
-	proof, err := signer.Sign(t.Context(), s)
+	proof, err := new(signer.Signer).Sign(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}

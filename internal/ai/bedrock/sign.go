@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,30 +35,60 @@ type Signing struct {
 	Time time.Time
 }
 
+// Signer signs requests. It is quick with credentials that it has seen. Its zero
+// value is ready, and it is safe for concurrent use.
+type Signer struct {
+	mutex  sync.Mutex
+	byKeys map[keys]*v4.Signer
+}
+
+type keys struct{ accessKeyID, secretAccessKey string }
+
+// maxKeys is how many credentials a Signer remembers. Temporary ones are
+// replaced for as long as a process runs.
+const maxKeys = 256
+
+// with returns AWS's signer for c. It keeps the key that it derives from them
+// for a day, and finds it by AccessKeyID alone: hence one for each secret.
+func (s *Signer) with(c *aws.Credentials) *v4.Signer {
+	k := keys{c.AccessKeyID, c.SecretAccessKey}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	v, ok := s.byKeys[k]
+	if !ok {
+		if s.byKeys == nil || len(s.byKeys) == maxKeys {
+			s.byKeys = map[keys]*v4.Signer{}
+		}
+		v = v4.NewSigner()
+		s.byKeys[k] = v
+	}
+	return v
+}
+
 // Sign returns the header fields that prove the request: Authorization,
 // X-Amz-Date, X-Amz-Content-Sha256 and, for temporary credentials,
 // X-Amz-Security-Token. Every attempt must be signed anew.
 // Source: AWS Signature Version 4.
-func Sign(ctx context.Context, s Signing) ([]chat.Field, error) {
-	path, err := url.PathUnescape(s.Path)
+func (s *Signer) Sign(ctx context.Context, in Signing) ([]chat.Field, error) {
+	path, err := url.PathUnescape(in.Path)
 	if err != nil {
-		return nil, fmt.Errorf("path %q: %w", s.Path, err)
+		return nil, fmt.Errorf("path %q: %w", in.Path, err)
 	}
 	r := &http.Request{
 		Method:        http.MethodPost,
-		URL:           &url.URL{Scheme: "https", Host: s.Host, Path: path, RawPath: s.Path},
-		Host:          s.Host,
+		URL:           &url.URL{Scheme: "https", Host: in.Host, Path: path, RawPath: in.Path},
+		Host:          in.Host,
 		Header:        http.Header{},
-		ContentLength: int64(len(s.Body)),
+		ContentLength: int64(len(in.Body)),
 		Body:          http.NoBody,
 	}
-	for _, f := range s.Header {
+	for _, f := range in.Header {
 		r.Header.Add(f.Name, f.Value)
 	}
-	sum := sha256.Sum256(s.Body)
+	sum := sha256.Sum256(in.Body)
 	digest := hex.EncodeToString(sum[:])
 	r.Header.Set("X-Amz-Content-Sha256", digest)
-	if err := v4.NewSigner().SignHTTP(ctx, s.Credentials, r, digest, service, s.Region, s.Time); err != nil {
+	if err := s.with(&in.Credentials).SignHTTP(ctx, in.Credentials, r, digest, service, in.Region, in.Time); err != nil {
 		return nil, fmt.Errorf("sign request for Bedrock: %w", err)
 	}
 	var out []chat.Field

@@ -20,13 +20,13 @@ import (
 // how each of them wants it. It comes last, since a signature covers all the
 // rest, and again for each time that req is sent, since a signature is for one.
 // now is the provider's clock. The error is a *chat.Error.
-func (a *Attempt) Authenticate(req *exchange.Request, now time.Time) error {
+func (a *Attempt) Authenticate(req *exchange.Request, signer *bedrock.Signer, now time.Time) error {
 	if a.backend.Credentials == nil && a.backend.Identity == nil {
 		return nil
 	}
 	p := a.backend.Backend.LLM
 	if ai.Provider(p.Provider) == ai.Bedrock {
-		return a.sign(req, now)
+		return a.sign(req, signer, now)
 	}
 	key, ok := apiKey(a.backend)
 	if !ok {
@@ -63,13 +63,13 @@ func apiKey(backend *upstream.Config) (key string, ok bool) {
 }
 
 // sign proves a request to Bedrock by AWS Signature Version 4.
-func (a *Attempt) sign(req *exchange.Request, now time.Time) error {
+func (a *Attempt) sign(req *exchange.Request, signer *bedrock.Signer, now time.Time) error {
 	key, err := accessKey(a.backend, now)
 	if err != nil {
 		return err
 	}
 	p := a.backend.Backend.LLM
-	proof, err := bedrock.Sign(context.Background(), bedrock.Signing{
+	proof, err := signer.Sign(context.Background(), bedrock.Signing{
 		Credentials: aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken},
 		Region:      p.Region, Host: p.Host, Path: req.Path, Header: a.Wire.Header, Body: a.Wire.Body, Time: now,
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ai/bedrock"
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -57,7 +58,7 @@ func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exch
 	req.Header.Add("Traceparent", "00-1")
 	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret}, p.Model)
 	if err == nil {
-		err = a.Authenticate(req, time.Unix(1_800_000_000, 0))
+		err = a.Authenticate(req, new(bedrock.Signer), time.Unix(1_800_000_000, 0))
 	}
 	return a, req, err
 }

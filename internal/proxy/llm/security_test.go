@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ai/bedrock"
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -37,7 +38,7 @@ func attempt(t *testing.T, provider, body string) (*Attempt, *exchange.Request, 
 	}
 	a, err := call.Prepare(req, config, "")
 	if err == nil {
-		err = a.Authenticate(req, time.Unix(1_800_000_000, 0))
+		err = a.Authenticate(req, new(bedrock.Signer), time.Unix(1_800_000_000, 0))
 	}
 	return a, req, err
 }

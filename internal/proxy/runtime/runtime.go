@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/ai/bedrock"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -59,6 +60,7 @@ type Runtime struct {
 	// several proxies.
 	counters *limit.Memory
 	servers  redis.Servers
+	signer   bedrock.Signer
 
 	mu       sync.Mutex // guards what follows; requests never take it
 	store    store
