@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,71 +46,92 @@ The exit code is 1 if no backend would answer and no route means to.`,
 }
 
 func explain(c *cobra.Command, args []string, f explainFlags) error {
-	q := runtime.Question{Port: f.port, Host: f.host, Target: f.path, Method: f.method, ServerName: f.serverName}
-	for _, h := range f.headers {
-		name, value, ok := strings.Cut(h, ":")
-		if !ok {
-			return usageError{fmt.Errorf("--header %q: want 'Name: value'", h)}
-		}
-		q.Header = append(q.Header, [2]string{strings.TrimSpace(name), strings.TrimSpace(value)})
+	q, err := f.question()
+	if err != nil {
+		return err
 	}
 	s, report, err := load(c, args)
 	if err != nil {
 		return err
 	}
 	ways := s.Explain(f.gateway, q)
-	out := c.OutOrStdout()
 	if f.output == "json" {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(ways); err != nil {
+		if err := printJSON(c.OutOrStdout(), ways); err != nil {
 			return err
 		}
 	} else {
 		for _, p := range report.Problems {
 			printerFor(c.ErrOrStderr()).Problem(p)
 		}
-		printWays(out, ways)
-	}
-	for _, w := range ways {
-		if w.Route != "" && (len(w.Backends) > 0 || w.Status < http.StatusBadRequest) {
-			return nil
-		}
+		printWays(c.OutOrStdout(), ways)
 	}
 	if len(ways) == 0 {
 		return fmt.Errorf("there is no HTTP listener that the request could reach; citoroute validate says why")
 	}
-	return errBad
+	if !slices.ContainsFunc(ways, answers) {
+		return errBad
+	}
+	return nil
+}
+
+// question returns the request that the flags describe.
+func (f explainFlags) question() (runtime.Question, error) {
+	q := runtime.Question{Port: f.port, Host: f.host, Target: f.path, Method: f.method, ServerName: f.serverName}
+	for _, h := range f.headers {
+		name, value, ok := strings.Cut(h, ":")
+		if !ok {
+			return q, usageError{fmt.Errorf("--header %q: want 'Name: value'", h)}
+		}
+		q.Header = append(q.Header, [2]string{strings.TrimSpace(name), strings.TrimSpace(value)})
+	}
+	return q, nil
+}
+
+// answers says that a backend would answer, or the route itself as it means to.
+func answers(w standalone.Way) bool {
+	return w.Route != "" && (len(w.Backends) > 0 || w.Status < http.StatusBadRequest)
+}
+
+func printJSON(out io.Writer, v any) error {
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 func printWays(out io.Writer, ways []standalone.Way) {
-	row := func(name, value string) {
-		if value != "" {
-			_, _ = fmt.Fprintf(out, "  %-9s %s\n", name, value)
-		}
-	}
 	for _, w := range ways {
 		_, _ = fmt.Fprintln(out, w.Gateway)
-		row("listener", w.Listener)
-		row("route", w.Route)
-		row("rule", w.Rule)
-		row("hostname", w.Hostname)
-		row("match", w.Match)
-		for _, f := range w.Filters {
-			row("filter", f)
-		}
-		for _, b := range w.Backends {
-			value := fmt.Sprintf("%s  %.4g%%  %s", b.Backend, b.Share*100, strings.Join(b.Endpoints, ", "))
-			if b.Status != 0 {
-				value = fmt.Sprintf("answers %d by itself  %.4g%%", b.Status, b.Share*100)
+		printWay(w, func(name, value string) {
+			if value != "" {
+				_, _ = fmt.Fprintf(out, "  %-9s %s\n", name, value)
 			}
-			row("backend", strings.TrimSpace(value))
-		}
-		if w.Status != 0 {
-			row("answer", fmt.Sprintf("%d %s, by the gateway itself", w.Status, http.StatusText(w.Status)))
-		}
-		for _, why := range w.Why {
-			row("because", why)
-		}
+		})
 	}
+}
+
+func printWay(w standalone.Way, row func(name, value string)) {
+	row("listener", w.Listener)
+	row("route", w.Route)
+	row("rule", w.Rule)
+	row("hostname", w.Hostname)
+	row("match", w.Match)
+	for _, f := range w.Filters {
+		row("filter", f)
+	}
+	for _, b := range w.Backends {
+		row("backend", describeBackend(b))
+	}
+	if w.Status != 0 {
+		row("answer", fmt.Sprintf("%d %s, by the gateway itself", w.Status, http.StatusText(w.Status)))
+	}
+	for _, why := range w.Why {
+		row("because", why)
+	}
+}
+
+func describeBackend(b runtime.BackendShare) string {
+	if b.Status != 0 {
+		return fmt.Sprintf("answers %d by itself  %.4g%%", b.Status, b.Share*100)
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s  %.4g%%  %s", b.Backend, b.Share*100, strings.Join(b.Endpoints, ", ")))
 }

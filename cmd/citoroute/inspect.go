@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,22 +41,22 @@ func newConfig() *cobra.Command {
 		Use:   "config",
 		Short: "Print the configuration of a running gateway, secrets redacted",
 		Args:  usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			resources, err := fetchConfig(c.Context(), addr)
-			if err != nil {
-				return err
-			}
-			if kind != "" {
-				resources = slices.DeleteFunc(resources, func(r dumped) bool { return string(r.Type) != kind })
-			}
-			enc := json.NewEncoder(c.OutOrStdout())
-			enc.SetIndent("", "  ")
-			return enc.Encode(resources)
-		},
+		RunE:  func(c *cobra.Command, _ []string) error { return showConfig(c, addr, kind) },
 	}
 	adminFlag(c, &addr)
 	c.Flags().StringVar(&kind, "type", "", "only resources of this `type`: listener, route, backend, endpoints, policy or secret")
 	return c
+}
+
+func showConfig(c *cobra.Command, addr, kind string) error {
+	resources, err := fetchConfig(c.Context(), addr)
+	if err != nil {
+		return err
+	}
+	if kind != "" {
+		resources = slices.DeleteFunc(resources, func(r dumped) bool { return string(r.Type) != kind })
+	}
+	return printJSON(c.OutOrStdout(), resources)
 }
 
 func adminFlag(c *cobra.Command, addr *string) {
@@ -111,27 +112,12 @@ func showStatus(c *cobra.Command, addr string) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(c.OutOrStdout(), 0, 8, 2, ' ', 0)
 	state := "ready"
 	if ready != http.StatusOK {
 		state = "not ready"
 	}
-	_, _ = fmt.Fprintf(w, "%s is %s\n\nTYPE\tNAME\tDETAILS\n", addr, state)
-	for _, d := range resources {
-		var named struct {
-			Name string `json:"name"`
-		}
-		if err := json.Unmarshal(d.Resource, &named); err != nil {
-			return fmt.Errorf("the gateway at %s: %w", addr, err)
-		}
-		more := ""
-		if r, err := ir.New(d.Type); err == nil && json.Unmarshal(d.Resource, r) == nil {
-			more = details(r) // a newer gateway's resource, or a secret, has none
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", d.Type, named.Name, more)
-	}
-	if err := w.Flush(); err != nil {
-		return err
+	if err := printResources(c.OutOrStdout(), addr+" is "+state, resources); err != nil {
+		return fmt.Errorf("the gateway at %s: %w", addr, err)
 	}
 	if ready != http.StatusOK {
 		return errBad
@@ -139,32 +125,52 @@ func showStatus(c *cobra.Command, addr string) error {
 	return nil
 }
 
-// details says the most important of a resource in a few words.
-func details(r ir.Resource) string {
+// printResources prints a table below a headline.
+func printResources(out io.Writer, headline string, resources []dumped) error {
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintf(w, "%s\n\nTYPE\tNAME\tDETAILS\n", headline)
+	for _, d := range resources {
+		var named struct {
+			Name string `json:"name"`
+		}
+		if err := json.Unmarshal(d.Resource, &named); err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", d.Type, named.Name, d.details())
+	}
+	return w.Flush()
+}
+
+// details says the most important of a resource in a few words. A newer
+// gateway's resource, or a secret, has none.
+func (d dumped) details() string {
+	r, err := ir.New(d.Type)
+	if err != nil || json.Unmarshal(d.Resource, r) != nil {
+		return ""
+	}
 	switch r := r.(type) {
 	case *ir.Listener:
-		host := r.Hostname
-		if host == "" {
-			host = "any host"
-		}
-		return fmt.Sprintf("%s %d, %s", r.Protocol, r.Port, host)
+		return fmt.Sprintf("%s %d, %s", r.Protocol, r.Port, cmp.Or(r.Hostname, anyHost))
 	case *ir.Route:
-		hosts := "any host"
-		if len(r.Hostnames) > 0 {
-			hosts = strings.Join(r.Hostnames, ", ")
-		}
-		return fmt.Sprintf("%s, rules: %d", hosts, len(r.Rules))
+		return fmt.Sprintf("%s, rules: %d", cmp.Or(strings.Join(r.Hostnames, ", "), anyHost), len(r.Rules))
 	case *ir.Backend:
 		if r.LLM != nil {
 			return fmt.Sprintf("%s %s at %s", r.LLM.Provider, r.LLM.Model, r.LLM.Host)
 		}
 		return string(r.Protocol)
 	case *ir.Endpoints:
-		var out []string
-		for _, e := range r.Addresses {
-			out = append(out, fmt.Sprintf("%s:%d", e.Host, e.Port))
-		}
-		return strings.Join(out, ", ")
+		return addresses(r.Addresses)
 	}
 	return ""
+}
+
+// anyHost stands for no hostname.
+const anyHost = "any host"
+
+func addresses(endpoints []ir.Endpoint) string {
+	var out []string
+	for _, e := range endpoints {
+		out = append(out, fmt.Sprintf("%s:%d", e.Host, e.Port))
+	}
+	return strings.Join(out, ", ")
 }

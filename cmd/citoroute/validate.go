@@ -18,39 +18,47 @@ func newValidate() *cobra.Command {
 rules, references, conflicts. The status that each object would get is printed.
 The exit code is 1 if something is refused or cannot work.`,
 		Args: usage(cobra.MinimumNArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
-			s, report, err := load(c, args)
-			if err != nil {
-				return err
-			}
-			out := printerFor(c.OutOrStdout())
-			bad := 0
-			for _, p := range report.Problems {
-				if !p.Ignored {
-					bad++
-				}
-				if !p.Ignored || !quiet {
-					out.Problem(p)
-				}
-			}
-			for _, st := range report.Statuses {
-				if st.Rejected() {
-					bad++
-				}
-				if st.Rejected() || !quiet {
-					out.Status(st)
-				}
-			}
-			if bad > 0 {
-				out.Note("\n%d of %d objects cannot be used as they are", bad, max(bad, s.Len()))
-				return errBad
-			}
-			out.Note("\nAll %d objects are fine", s.Len())
-			return nil
-		},
+		RunE: func(c *cobra.Command, args []string) error { return validate(c, args, quiet) },
 	}
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only what is wrong")
 	return c
+}
+
+func validate(c *cobra.Command, paths []string, quiet bool) error {
+	s, report, err := load(c, paths)
+	if err != nil {
+		return err
+	}
+	out := printerFor(c.OutOrStdout())
+	if bad := printBad(out, report, quiet); bad > 0 {
+		out.Note("\n%d of %d objects cannot be used as they are", bad, max(bad, s.Len()))
+		return errBad
+	}
+	out.Note("\nAll %d objects are fine", s.Len())
+	return nil
+}
+
+// printBad prints what is wrong and, unless quiet, what is not, and returns how
+// much is wrong.
+func printBad(out standalone.Printer, report standalone.Report, quiet bool) int {
+	bad := 0
+	for _, p := range report.Problems {
+		if !p.Ignored {
+			bad++
+		}
+		if !p.Ignored || !quiet {
+			out.Problem(p)
+		}
+	}
+	for _, st := range report.Statuses {
+		if st.Rejected() {
+			bad++
+		}
+		if st.Rejected() || !quiet {
+			out.Status(st)
+		}
+	}
+	return bad
 }
 
 // load reads manifests without serving them.

@@ -58,28 +58,7 @@ func run(args []string) error {
 	logger := logr.FromSlogHandler(handler)
 	log.SetLogger(logger)
 
-	scheme, err := controller.NewScheme()
-	if err != nil {
-		return err
-	}
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return err
-	}
-	config.QPS, config.Burst = clientQPS, clientBurst
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                 scheme,
-		Logger:                 logger,
-		Cache:                  controller.CacheOptions(),
-		Metrics:                metricsserver.Options{BindAddress: s.metricsAddress},
-		HealthProbeBindAddress: s.healthAddress,
-		LeaderElection:         s.leaderElection,
-		LeaderElectionID:       "controller.citoroute.io",
-		// The lease is given up last, so that a successor takes over at once.
-		LeaderElectionReleaseOnCancel: true,
-		LeaderElectionNamespace:       s.Namespace,
-		GracefulShutdownTimeout:       new(stopTimeout),
-	})
+	mgr, err := s.manager(logger)
 	if err != nil {
 		return err
 	}
@@ -92,11 +71,47 @@ func run(args []string) error {
 	return mgr.Start(ctrl.SetupSignalHandler())
 }
 
+func (s *settings) manager(logger logr.Logger) (ctrl.Manager, error) {
+	scheme, err := controller.NewScheme()
+	if err != nil {
+		return nil, err
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, err
+	}
+	config.QPS, config.Burst = clientQPS, clientBurst
+	return ctrl.NewManager(config, ctrl.Options{
+		Scheme:                 scheme,
+		Logger:                 logger,
+		Cache:                  controller.CacheOptions(),
+		Metrics:                metricsserver.Options{BindAddress: s.metricsAddress},
+		HealthProbeBindAddress: s.healthAddress,
+		LeaderElection:         s.leaderElection,
+		LeaderElectionID:       "controller.citoroute.io",
+		// The lease is given up last, so that a successor takes over at once.
+		LeaderElectionReleaseOnCancel: true,
+		LeaderElectionNamespace:       s.Namespace,
+		GracefulShutdownTimeout:       new(stopTimeout),
+	})
+}
+
 // parse reads the command line. Defaults that depend on the installation come
 // from the environment.
 func parse(args []string) *settings {
 	s := &settings{}
 	f := flag.NewFlagSet("controller", flag.ExitOnError)
+	s.streamFlags(f)
+	s.proxyFlags(f)
+	s.processFlags(f)
+	_ = f.Parse(args) // exits on error
+	s.Infra.ImagePullPolicy = corev1.PullPolicy(s.pullPolicy)
+	s.Infra.ServiceType = corev1.ServiceType(s.serviceType)
+	return s
+}
+
+// streamFlags say what is served, and how proxies reach it.
+func (s *settings) streamFlags(f *flag.FlagSet) {
 	f.StringVar(&s.ControllerName, "controller-name", controller.DefaultControllerName,
 		"spec.controllerName of the GatewayClasses to serve")
 	f.StringVar(&s.Namespace, "namespace", env("POD_NAMESPACE", "citoroute-system"),
@@ -107,6 +122,10 @@ func parse(args []string) *settings {
 		"name of the Secret that keeps the config stream's certificates")
 	f.StringVar(&s.StreamAddress, "stream-address", ":15010",
 		"where the config stream listens")
+}
+
+// proxyFlags say how the proxies of Gateways are run.
+func (s *settings) proxyFlags(f *flag.FlagSet) {
 	f.StringVar(&s.Infra.Image, "proxy-image", os.Getenv("PROXY_IMAGE"),
 		"image of the proxies (default from PROXY_IMAGE; required)")
 	f.StringVar(&s.pullPolicy, "proxy-image-pull-policy", string(corev1.PullIfNotPresent),
@@ -117,15 +136,13 @@ func parse(args []string) *settings {
 		"log level of the proxies: debug, info, warn or error")
 	f.BoolVar(&s.Infra.AccessLog, "proxy-access-log", false,
 		"have the proxies log every request")
-	f.StringVar(&s.Infra.Tracing.Endpoint, "proxy-otlp-endpoint", "",
-		"base URL of the OTLP collector that the proxies send spans to, such as http://collector.observability:4318; empty: none")
-	f.StringVar(&s.Infra.Tracing.Protocol, "proxy-otlp-protocol", "http/protobuf",
-		"what that collector speaks: http/protobuf or grpc")
-	f.Float64Var(&s.Infra.Tracing.Ratio, "proxy-trace-ratio", 0.01,
-		"share of requests, 0 to 1, that are recorded where the caller has not decided")
 	f.Func("issuer-networks",
 		"networks such as 10.96.0.0/12,10.244.0.0/16 from which proxies may fetch keys of token issuers, over http too; elsewhere only from public addresses over https",
 		func(list string) error { return parseNetworks(list, &s.Infra.IssuerNetworks) })
+}
+
+// processFlags are about this process.
+func (s *settings) processFlags(f *flag.FlagSet) {
 	f.StringVar(&s.metricsAddress, "metrics-address", ":8080",
 		"where /metrics is served; 0 turns it off")
 	f.StringVar(&s.healthAddress, "health-address", ":8081",
@@ -134,10 +151,6 @@ func parse(args []string) *settings {
 		"write to the cluster only while holding a lease; needed for several replicas")
 	f.TextVar(&s.logLevel, "log-level", slog.LevelInfo,
 		"log level of the controller: DEBUG, INFO, WARN or ERROR")
-	_ = f.Parse(args) // exits on error
-	s.Infra.ImagePullPolicy = corev1.PullPolicy(s.pullPolicy)
-	s.Infra.ServiceType = corev1.ServiceType(s.serviceType)
-	return s
 }
 
 // parseNetworks reads prefixes with commas between them.
