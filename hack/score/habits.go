@@ -110,13 +110,9 @@ func (t *tree) nolints() row {
 	explained := true
 	for _, f := range t.files {
 		lines += f.lines
-		for _, group := range f.ast.Comments {
-			for _, comment := range group.List {
-				if directive, ok := strings.CutPrefix(comment.Text, "//nolint"); ok {
-					all = append(all, t.where(comment)+" "+comment.Text)
-					explained = explained && strings.Contains(directive, " // ")
-				}
-			}
+		for _, comment := range nolintsOf(f) {
+			all = append(all, t.where(comment)+" "+comment.Text)
+			explained = explained && strings.Contains(strings.TrimPrefix(comment.Text, nolint), " // ")
 		}
 	}
 	rate := float64(len(all)) * 10000 / float64(max(lines, 1))
@@ -124,6 +120,20 @@ func (t *tree) nolints() row {
 		number: "11", what: "nolint per 10,000 lines", measured: fmt.Sprintf("%.1f (%d in %d)", rate, len(all), lines),
 		target: "max 3, all explained", met: rate <= 3 && explained, places: all,
 	}
+}
+
+const nolint = "//nolint"
+
+func nolintsOf(f file) []*ast.Comment {
+	var out []*ast.Comment
+	for _, group := range f.ast.Comments {
+		for _, comment := range group.List {
+			if strings.HasPrefix(comment.Text, nolint) {
+				out = append(out, comment)
+			}
+		}
+	}
+	return out
 }
 
 // inits finds init functions.
@@ -148,47 +158,72 @@ func (t *tree) globals() row {
 	}
 	var found []string
 	for _, files := range packages {
-		variables := map[string]*ast.Ident{}
-		for _, f := range files {
-			found = append(found, t.changeable(f, variables)...)
-		}
-		functions(files, func(_ file, fn *ast.FuncDecl) {
-			for name, at := range changed(fn) {
-				if declared, ok := variables[name]; ok {
-					found = append(found, t.where(declared)+" "+name+" is changed at "+t.where(at))
-				}
-			}
-		})
+		found = append(found, t.globalsOf(files)...)
 	}
 	slices.Sort(found)
 	return none("12", "mutable package variables", found)
+}
+
+// globalsOf finds those of one package.
+func (t *tree) globalsOf(files []file) []string {
+	var found []string
+	variables := map[string]*ast.Ident{}
+	for _, f := range files {
+		found = append(found, t.changeable(f, variables)...)
+	}
+	functions(files, func(_ file, fn *ast.FuncDecl) {
+		for name, at := range changed(fn) {
+			if declared, ok := variables[name]; ok {
+				found = append(found, t.where(declared)+" "+name+" is changed at "+t.where(at))
+			}
+		}
+	})
+	return found
 }
 
 // changeable collects the package variables of f and names those of a type
 // that is made to change.
 func (t *tree) changeable(f file, variables map[string]*ast.Ident) []string {
 	var found []string
+	for _, value := range packageVariables(f) {
+		for _, name := range value.Names {
+			variables[name.Name] = name
+		}
+		if kind := syncType(value.Type); kind != "" {
+			found = append(found, t.where(value)+" is a "+kind)
+		}
+	}
+	return found
+}
+
+func packageVariables(f file) []*ast.ValueSpec {
+	var out []*ast.ValueSpec
 	for _, d := range f.ast.Decls {
 		general, ok := d.(*ast.GenDecl)
 		if !ok || general.Tok != token.VAR {
 			continue
 		}
 		for _, spec := range general.Specs {
-			value, ok := spec.(*ast.ValueSpec)
-			if !ok {
-				continue
-			}
-			for _, name := range value.Names {
-				variables[name.Name] = name
-			}
-			if selector, ok := value.Type.(*ast.SelectorExpr); ok {
-				if x, ok := selector.X.(*ast.Ident); ok && (x.Name == "sync" || x.Name == "atomic") && selector.Sel.Name != "Pool" {
-					found = append(found, t.where(value)+" is a "+x.Name+"."+selector.Sel.Name)
-				}
+			if value, ok := spec.(*ast.ValueSpec); ok {
+				out = append(out, value)
 			}
 		}
 	}
-	return found
+	return out
+}
+
+// syncType names a type of package sync or atomic; empty: it is of neither, or a
+// Pool.
+func syncType(expr ast.Expr) string {
+	selector, ok := expr.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	x, ok := selector.X.(*ast.Ident)
+	if ok && (x.Name == "sync" || x.Name == "atomic") && selector.Sel.Name != "Pool" {
+		return x.Name + "." + selector.Sel.Name
+	}
+	return ""
 }
 
 // changed returns the names that fn assigns to or takes the address of, those

@@ -35,23 +35,31 @@ func main() {
 	}
 	missed := 0
 	for _, r := range rows {
-		mark := "ok    "
 		if !r.met {
-			mark = "MISSED"
 			missed++
 		}
-		fmt.Printf("%s %3s  %-34s %-28s target %s\n", mark, r.number, r.what, r.measured, r.target)
-		if *verbose || !r.met {
-			for _, place := range r.places[:min(len(r.places), *most)] {
-				fmt.Println(strings.Repeat(" ", 12), place)
-			}
-		}
+		r.print(*verbose, *most)
 	}
 	if missed > 0 {
 		fmt.Printf("%d of %d missed\n", missed, len(rows))
 		os.Exit(1)
 	}
 	fmt.Printf("all %d met\n", len(rows))
+}
+
+// print prints a row and, if it is missed or verbose is set, its worst places.
+func (r row) print(verbose bool, most int) {
+	mark := "ok    "
+	if !r.met {
+		mark = "MISSED"
+	}
+	fmt.Printf("%s %3s  %-34s %-28s target %s\n", mark, r.number, r.what, r.measured, r.target)
+	if !verbose && r.met {
+		return
+	}
+	for _, place := range r.places[:min(len(r.places), most)] {
+		fmt.Println(strings.Repeat(" ", 12), place)
+	}
 }
 
 // score measures the module at root.
