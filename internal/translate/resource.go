@@ -12,49 +12,63 @@ import (
 // made (its object is gone, and the function that referred to it is about to
 // run again) is still there, but leads nowhere.
 func Resource(r Reader, ref ir.Ref, gateway Key, options Options) Output {
+	var resource ir.Resource
 	switch ref.Type {
 	case ir.TypeBackend:
 		if port, ok := parseServicePort(ref.Name); ok {
 			return serviceBackend(r, port, gateway, options)
 		}
 		if key, ok := parseObjectName(prefixLLM, KindLLMBackend, ref.Name); ok {
-			return one(gateway, llmResource(r, key))
+			resource = llmResource(r, key)
 		}
 	case ir.TypeEndpoints:
-		if port, ok := parseServicePort(ref.Name); ok {
-			return one(gateway, serviceEndpoints(r, port))
-		}
-		if key, ok := parseObjectName(prefixLLM, KindLLMBackend, ref.Name); ok {
-			return one(gateway, llmEndpoints(r, key))
-		}
-		if ref.Name == noEndpoints {
-			return one(gateway, &ir.Endpoints{Name: noEndpoints})
-		}
+		resource = endpointsResource(r, ref.Name)
 	case ir.TypePolicy:
-		if key, ok := parseObjectName(prefixJWT, KindJWTPolicy, ref.Name); ok {
-			return one(gateway, jwtResource(r, key))
-		}
-		if key, ok := parseObjectName(prefixConsumer, KindConsumer, ref.Name); ok {
-			return one(gateway, consumerResource(r, key))
-		}
-		if key, ok := parseObjectName(prefixLimits, KindLLMLimitPolicy, ref.Name); ok {
-			return one(gateway, limitResource(r, key))
-		}
-		if key, ok := parseObjectName(prefixPrices, KindLLMPriceTable, ref.Name); ok {
-			return one(gateway, priceResource(r, key))
-		}
+		resource = policyResource(r, ref.Name)
 	case ir.TypeSecret:
-		if key, ok := parseObjectName(prefixAPIKeys, KindSecret, ref.Name); ok {
-			return one(gateway, apiKeysResource(r, key))
-		}
-		return one(gateway, secretResource(r, ref.Name))
+		resource = anySecretResource(r, ref.Name)
 	default:
 	}
-	return Output{}
+	if resource == nil {
+		return Output{}
+	}
+	return Output{Resources: []NodeResource{{gateway, resource}}}
 }
 
-func one(gateway Key, resource ir.Resource) Output {
-	return Output{Resources: []NodeResource{{gateway, resource}}}
+func endpointsResource(r Reader, name string) ir.Resource {
+	if port, ok := parseServicePort(name); ok {
+		return serviceEndpoints(r, port)
+	}
+	if key, ok := parseObjectName(prefixLLM, KindLLMBackend, name); ok {
+		return llmEndpoints(r, key)
+	}
+	if name == noEndpoints {
+		return &ir.Endpoints{Name: noEndpoints}
+	}
+	return nil
+}
+
+func policyResource(r Reader, name string) ir.Resource {
+	if key, ok := parseObjectName(prefixJWT, KindJWTPolicy, name); ok {
+		return jwtResource(r, key)
+	}
+	if key, ok := parseObjectName(prefixConsumer, KindConsumer, name); ok {
+		return consumerResource(r, key)
+	}
+	if key, ok := parseObjectName(prefixLimits, KindLLMLimitPolicy, name); ok {
+		return limitResource(r, key)
+	}
+	if key, ok := parseObjectName(prefixPrices, KindLLMPriceTable, name); ok {
+		return priceResource(r, key)
+	}
+	return nil
+}
+
+func anySecretResource(r Reader, name string) ir.Resource {
+	if key, ok := parseObjectName(prefixAPIKeys, KindSecret, name); ok {
+		return apiKeysResource(r, key)
+	}
+	return secretResource(r, name)
 }
 
 // secretResource returns what proxies get of a Secret or ConfigMap. A Secret
@@ -76,16 +90,23 @@ func secretResource(r Reader, name string) *ir.Secret {
 	out.CA = secret.Data[caKey]
 	if certificate := secret.Data[corev1.TLSCertKey]; len(certificate) > 0 {
 		out.Certificate, out.Key = certificate, secret.Data[corev1.TLSPrivateKeyKey]
-		return out
+	} else {
+		out.Values = secretValues(secret.Data)
 	}
-	for k, v := range secret.Data {
+	return out
+}
+
+// secretValues returns the values besides the authorities; nil: none.
+func secretValues(data map[string][]byte) map[string]ir.Bytes {
+	var out map[string]ir.Bytes
+	for k, v := range data {
 		if k == caKey {
 			continue
 		}
-		if out.Values == nil {
-			out.Values = map[string]ir.Bytes{}
+		if out == nil {
+			out = map[string]ir.Bytes{}
 		}
-		out.Values[k] = v
+		out[k] = v
 	}
 	return out
 }
@@ -109,15 +130,7 @@ func References(resource ir.Resource) []ir.Ref {
 	}
 	switch o := resource.(type) {
 	case *ir.Listener:
-		add(ir.TypePolicy, o.Policies...)
-		add(ir.TypePolicy, o.Limits...)
-		add(ir.TypePolicy, o.Prices)
-		if o.TLS != nil {
-			add(ir.TypeSecret, o.TLS.Certificates...)
-			if o.TLS.ClientValidation != nil {
-				add(ir.TypeSecret, o.TLS.ClientValidation.CAs...)
-			}
-		}
+		referencesOfListener(o, add)
 	case *ir.Policy:
 		referencesOfPolicy(o, add)
 	case *ir.Route:
@@ -125,16 +138,33 @@ func References(resource ir.Resource) []ir.Ref {
 			referencesOfRule(&o.Rules[i], add)
 		}
 	case *ir.Backend:
-		add(ir.TypeEndpoints, o.Endpoints)
-		if o.TLS != nil {
-			add(ir.TypeSecret, o.TLS.CAs...)
-			add(ir.TypeSecret, o.TLS.Certificate)
-		}
-		if o.LLM != nil {
-			add(ir.TypeSecret, o.LLM.Credentials)
-		}
+		referencesOfBackend(o, add)
 	}
 	return out
+}
+
+func referencesOfListener(l *ir.Listener, add func(ir.Type, ...string)) {
+	add(ir.TypePolicy, l.Policies...)
+	add(ir.TypePolicy, l.Limits...)
+	add(ir.TypePolicy, l.Prices)
+	if l.TLS == nil {
+		return
+	}
+	add(ir.TypeSecret, l.TLS.Certificates...)
+	if l.TLS.ClientValidation != nil {
+		add(ir.TypeSecret, l.TLS.ClientValidation.CAs...)
+	}
+}
+
+func referencesOfBackend(b *ir.Backend, add func(ir.Type, ...string)) {
+	add(ir.TypeEndpoints, b.Endpoints)
+	if b.TLS != nil {
+		add(ir.TypeSecret, b.TLS.CAs...)
+		add(ir.TypeSecret, b.TLS.Certificate)
+	}
+	if b.LLM != nil {
+		add(ir.TypeSecret, b.LLM.Credentials)
+	}
 }
 
 func referencesOfPolicy(policy *ir.Policy, add func(ir.Type, ...string)) {
