@@ -3,6 +3,7 @@ package fakellm
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -79,59 +80,69 @@ func respond(p prompt, o Orders, n int64) (answer, error) {
 		a.thinking = words("Someone said something. I repeat it.")
 		a.usage.reasoning = len(a.thinking)
 	}
-	names, err := calls(p, o)
+	tools, err := calls(p, o)
 	if err != nil {
 		return answer{}, err
 	}
-	switch {
-	case len(names) > 0:
-		a.reason = reasonTools
-		for i, t := range names {
-			a.calls = append(a.calls, call{id: fmt.Sprintf("call_%d_%d", n, i), name: t.name, arguments: arguments(t.schema)})
-			a.usage.output += len(a.calls[i].arguments)
-		}
-	case len(p.results) > 0:
-		a.text = words("The tools said: " + strings.Join(p.results, ", "))
-	default:
-		a.text = words("You said: " + p.text)
-	}
-	if p.maxTokens > 0 && len(a.text) > p.maxTokens {
-		a.text = a.text[:p.maxTokens]
-		a.reason = reasonLength
+	if len(tools) > 0 {
+		a.call(tools, n)
+	} else {
+		a.say(p)
 	}
 	a.usage.output += len(a.text) + a.usage.reasoning
 	return a, nil
 }
 
-// calls returns the tools to call: those ordered, or the one that the request
-// demands.
+// call has the answer call tools.
+func (a *answer) call(tools []tool, n int64) {
+	a.reason = reasonTools
+	for i, t := range tools {
+		a.calls = append(a.calls, call{id: fmt.Sprintf("call_%d_%d", n, i), name: t.name, arguments: arguments(t.schema)})
+		a.usage.output += len(a.calls[i].arguments)
+	}
+}
+
+// say has the answer repeat what the tools or the user said.
+func (a *answer) say(p prompt) {
+	a.text = words("You said: " + p.text)
+	if len(p.results) > 0 {
+		a.text = words("The tools said: " + strings.Join(p.results, ", "))
+	}
+	if p.maxTokens > 0 && len(a.text) > p.maxTokens {
+		a.text = a.text[:p.maxTokens]
+		a.reason = reasonLength
+	}
+}
+
+// calls returns the tools to call.
 func calls(p prompt, o Orders) ([]tool, error) {
-	if p.choice.none {
-		return nil, nil
-	}
-	names := o.Tools
-	if len(names) == 0 && p.choice.name != "" {
-		names = []string{p.choice.name}
-	}
-	if len(names) == 0 && p.choice.force && len(p.tools) > 0 {
-		names = []string{p.tools[0].name}
-	}
-	if len(p.results) > 0 && p.choice.name == "" {
-		names = nil // the tools have answered: do not ask again
-	}
 	var out []tool
-	for _, name := range names {
-		found := false
-		for _, t := range p.tools {
-			if t.name == name {
-				out, found = append(out, t), true
-			}
-		}
-		if !found {
+	for _, name := range wanted(p, o) {
+		i := slices.IndexFunc(p.tools, func(t tool) bool { return t.name == name })
+		if i < 0 {
 			return nil, fmt.Errorf("there is no tool %q", name)
 		}
+		out = append(out, p.tools[i])
 	}
 	return out, nil
+}
+
+// wanted names the tools to call: those ordered, or the one that the request
+// demands.
+func wanted(p prompt, o Orders) []string {
+	switch {
+	case p.choice.none:
+		return nil
+	case len(p.results) > 0 && p.choice.name == "":
+		return nil // the tools have answered: do not ask again
+	case len(o.Tools) > 0:
+		return o.Tools
+	case p.choice.name != "":
+		return []string{p.choice.name}
+	case p.choice.force && len(p.tools) > 0:
+		return []string{p.tools[0].name}
+	}
+	return nil
 }
 
 // words splits a text into pieces that join to it again, one per word.
@@ -185,11 +196,16 @@ func example(schema json.RawMessage) any {
 	case "array":
 		return []any{example(s.Items)}
 	case "object", "":
-		out := make(map[string]any, len(s.Properties))
-		for name, property := range s.Properties {
-			out[name] = example(property)
-		}
-		return out // which marshals with sorted keys
+		return exampleObject(s.Properties)
 	}
 	return "text"
+}
+
+// exampleObject has every property; it marshals with sorted keys.
+func exampleObject(properties map[string]json.RawMessage) map[string]any {
+	out := make(map[string]any, len(properties))
+	for name, property := range properties {
+		out[name] = example(property)
+	}
+	return out
 }

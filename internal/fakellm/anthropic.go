@@ -1,6 +1,7 @@
 package fakellm
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -12,15 +13,8 @@ type anthropic struct{}
 func (anthropic) name() string { return "anthropic" }
 
 func (anthropic) read(r *http.Request, body []byte) (prompt, error) {
-	switch {
-	case len(r.Header.Values("X-Api-Key")) != 1:
-		return prompt{}, failure{status: http.StatusUnauthorized, message: "x-api-key header is required"}
-	case r.Header.Get("X-Api-Key") != AnthropicKey || r.Header.Get("Authorization") != "":
-		return prompt{}, failure{status: http.StatusUnauthorized, message: "invalid x-api-key"}
-	case r.Header.Get("Anthropic-Version") == "":
-		return prompt{}, refuse("anthropic-version: header is required")
-	case r.Header.Get("Anthropic-Version") != "2023-06-01":
-		return prompt{}, refuse("anthropic-version: %q is not a valid version", r.Header.Get("Anthropic-Version"))
+	if err := checkAnthropicHead(r.Header); err != nil {
+		return prompt{}, err
 	}
 	var req anthropicRequest
 	if err := decode(body, &req, "%s: Extra inputs are not permitted"); err != nil {
@@ -34,6 +28,21 @@ func (anthropic) read(r *http.Request, body []byte) (prompt, error) {
 	return p, nil
 }
 
+// checkAnthropicHead checks the credential and the version.
+func checkAnthropicHead(h http.Header) error {
+	switch {
+	case len(h.Values("X-Api-Key")) != 1:
+		return failure{status: http.StatusUnauthorized, message: "x-api-key header is required"}
+	case h.Get("X-Api-Key") != AnthropicKey || h.Get("Authorization") != "":
+		return failure{status: http.StatusUnauthorized, message: "invalid x-api-key"}
+	case h.Get("Anthropic-Version") == "":
+		return refuse("anthropic-version: header is required")
+	case h.Get("Anthropic-Version") != "2023-06-01":
+		return refuse("anthropic-version: %q is not a valid version", h.Get("Anthropic-Version"))
+	}
+	return nil
+}
+
 func (anthropic) head(h http.Header, p prompt, a answer) {
 	h.Set("Request-Id", "req_"+a.id)
 	if p.stream {
@@ -45,28 +54,24 @@ func (anthropic) head(h http.Header, p prompt, a answer) {
 func (anthropic) fail(w http.ResponseWriter, f failure) { writeFailure(w, f, anthropicError(f)) }
 
 func anthropicError(f failure) map[string]any {
-	kind := "api_error"
-	switch f.status {
-	case http.StatusBadRequest, http.StatusUnsupportedMediaType:
-		kind = "invalid_request_error"
-	case http.StatusUnauthorized:
-		kind = "authentication_error"
-	case http.StatusPaymentRequired:
-		kind = "billing_error"
-	case http.StatusForbidden:
-		kind = "permission_error"
-	case http.StatusNotFound:
-		kind = "not_found_error"
-	case http.StatusRequestEntityTooLarge:
-		kind = "request_too_large"
-	case http.StatusTooManyRequests:
-		kind = "rate_limit_error"
-	case http.StatusGatewayTimeout:
-		kind = "timeout_error"
-	case 529:
-		kind = "overloaded_error"
-	}
+	kind := cmp.Or(anthropicErrors()[f.status], "api_error")
 	return map[string]any{"type": "error", "error": map[string]any{"type": kind, "message": f.message}, "request_id": "req_fake"}
+}
+
+// anthropicErrors are the types of errors by their status.
+func anthropicErrors() map[int]string {
+	return map[int]string{
+		http.StatusBadRequest:            "invalid_request_error",
+		http.StatusUnsupportedMediaType:  "invalid_request_error",
+		http.StatusUnauthorized:          "authentication_error",
+		http.StatusPaymentRequired:       "billing_error",
+		http.StatusForbidden:             "permission_error",
+		http.StatusNotFound:              "not_found_error",
+		http.StatusRequestEntityTooLarge: "request_too_large",
+		http.StatusTooManyRequests:       "rate_limit_error",
+		http.StatusGatewayTimeout:        "timeout_error",
+		529:                              "overloaded_error",
+	}
 }
 
 func (anthropic) errorEvent() []byte {
@@ -112,46 +117,67 @@ func anthropicUsage(u usage, output int) map[string]any {
 }
 
 func (anthropic) events(p prompt, a answer) []event {
-	var out []event
-	add := func(kind string, content bool, data map[string]any) {
-		data["type"] = kind
-		out = append(out, sseEvent(kind, data, content))
-	}
-	add("message_start", false, map[string]any{"message": anthropicMessage(p, a, 1)})
-	begun := a.usage
-	begun.output, begun.reasoning = 1, 0
-	out[0].reports = &begun
-	index := 0
-	block := func(start map[string]any, deltas []map[string]any) {
-		add("content_block_start", false, map[string]any{"index": index, "content_block": start})
-		if index == 0 {
-			add("ping", false, map[string]any{})
-		}
-		for _, d := range deltas {
-			add("content_block_delta", true, map[string]any{"index": index, "delta": d})
-		}
-		add("content_block_stop", false, map[string]any{"index": index})
-		index++
-	}
-	if len(a.thinking) > 0 {
-		deltas := pieces("thinking_delta", "thinking", a.thinking)
-		deltas = append(deltas, map[string]any{"type": "signature_delta", "signature": signature})
-		block(map[string]any{"type": "thinking", "thinking": "", "signature": ""}, deltas)
-	}
+	var s anthropicStream
+	s.start(p, a)
+	s.thinking(a.thinking)
 	if len(a.text) > 0 {
-		block(map[string]any{"type": "text", "text": ""}, pieces("text_delta", "text", a.text))
+		s.block(map[string]any{"type": "text", "text": ""}, pieces("text_delta", "text", a.text))
 	}
 	for _, c := range a.calls {
 		start := map[string]any{"type": "tool_use", "id": "toolu_" + c.id, "name": c.name, "input": map[string]any{}}
-		block(start, pieces("input_json_delta", "partial_json", c.arguments))
+		s.block(start, pieces("input_json_delta", "partial_json", c.arguments))
 	}
-	add("message_delta", false, map[string]any{
+	s.end(a)
+	return s.out
+}
+
+// anthropicStream collects the events of an answer.
+type anthropicStream struct {
+	out   []event
+	index int // of the content block
+}
+
+func (s *anthropicStream) add(kind string, content bool, data map[string]any) {
+	data["type"] = kind
+	s.out = append(s.out, sseEvent(kind, data, content))
+}
+
+func (s *anthropicStream) start(p prompt, a answer) {
+	s.add("message_start", false, map[string]any{"message": anthropicMessage(p, a, 1)})
+	begun := a.usage
+	begun.output, begun.reasoning = 1, 0
+	s.out[0].reports = &begun
+}
+
+func (s *anthropicStream) thinking(from []string) {
+	if len(from) == 0 {
+		return
+	}
+	deltas := pieces("thinking_delta", "thinking", from)
+	deltas = append(deltas, map[string]any{"type": "signature_delta", "signature": signature})
+	s.block(map[string]any{"type": "thinking", "thinking": "", "signature": ""}, deltas)
+}
+
+// block adds a content block; after the start of the first there is a ping.
+func (s *anthropicStream) block(start map[string]any, deltas []map[string]any) {
+	s.add("content_block_start", false, map[string]any{"index": s.index, "content_block": start})
+	if s.index == 0 {
+		s.add("ping", false, map[string]any{})
+	}
+	for _, d := range deltas {
+		s.add("content_block_delta", true, map[string]any{"index": s.index, "delta": d})
+	}
+	s.add("content_block_stop", false, map[string]any{"index": s.index})
+	s.index++
+}
+
+func (s *anthropicStream) end(a answer) {
+	s.add("message_delta", false, map[string]any{
 		"delta": map[string]any{"stop_reason": anthropicReason(a.reason), "stop_sequence": nil},
 		"usage": map[string]any{"output_tokens": a.usage.output},
 	})
-	out[len(out)-1].reports = &a.usage
-	add("message_stop", false, map[string]any{})
-	return out
+	s.out[len(s.out)-1].reports = &a.usage
+	s.add("message_stop", false, map[string]any{})
 }
 
 // pieces makes a delta of each piece.

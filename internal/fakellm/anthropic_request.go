@@ -151,15 +151,18 @@ func (r *anthropicRequest) checkThinking() error {
 	case "disabled", "adaptive":
 		return nil
 	case "enabled":
-	default:
-		return refuse("thinking: Input tag '%s' found using 'type' does not match any of the expected tags", r.Thinking.Type)
+		return r.checkBudget(r.Thinking.BudgetTokens)
 	}
-	switch b := r.Thinking.BudgetTokens; {
-	case b == nil:
+	return refuse("thinking: Input tag '%s' found using 'type' does not match any of the expected tags", r.Thinking.Type)
+}
+
+func (r *anthropicRequest) checkBudget(budget *int) error {
+	switch {
+	case budget == nil:
 		return refuse("thinking.enabled.budget_tokens: Field required")
-	case *b < 1024:
+	case *budget < 1024:
 		return refuse("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
-	case *b >= *r.MaxTokens:
+	case *budget >= *r.MaxTokens:
 		return refuse("`max_tokens` must be greater than `thinking.budget_tokens`.")
 	case r.Temperature != nil && *r.Temperature != 1:
 		return refuse("`temperature` may only be set to 1 when thinking is enabled.")
@@ -173,16 +176,25 @@ var anthropicToolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
 
 func (r *anthropicRequest) checkTools() error {
 	for i, t := range r.Tools {
-		var schema struct {
-			Type string `json:"type"`
-		}
-		switch {
-		case !anthropicToolName.MatchString(t.Name):
+		if !anthropicToolName.MatchString(t.Name) {
 			return refuse("tools.%d.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'", i)
-		case !isObject(t.InputSchema) || json.Unmarshal(t.InputSchema, &schema) != nil || schema.Type != "object":
+		}
+		if !t.takesObject() {
 			return refuse("tools.%d.custom.input_schema.type: Input should be 'object'", i)
 		}
 	}
+	return r.checkToolChoice()
+}
+
+// takesObject says that a tool's input is declared to be an object.
+func (t anthropicTool) takesObject() bool {
+	var schema struct {
+		Type string `json:"type"`
+	}
+	return isObject(t.InputSchema) && json.Unmarshal(t.InputSchema, &schema) == nil && schema.Type == "object"
+}
+
+func (r *anthropicRequest) checkToolChoice() error {
 	switch c := r.ToolChoice; {
 	case c == nil:
 	case len(r.Tools) == 0:

@@ -81,6 +81,15 @@ func (bedrock) errorEvent() []byte {
 }
 
 func (bedrock) unary(_ prompt, a answer) any {
+	return map[string]any{
+		"output":     map[string]any{"message": map[string]any{"role": "assistant", "content": bedrockContent(a)}},
+		"stopReason": bedrockReason(a.reason),
+		"usage":      bedrockUsage(a.usage),
+		"metrics":    map[string]any{"latencyMs": 1},
+	}
+}
+
+func bedrockContent(a answer) []any {
 	content := []any{}
 	if len(a.thinking) > 0 {
 		content = append(content, map[string]any{"reasoningContent": map[string]any{
@@ -95,12 +104,7 @@ func (bedrock) unary(_ prompt, a answer) any {
 			"toolUseId": "tooluse_" + c.id, "name": c.name, "input": json.RawMessage(strings.Join(c.arguments, "")),
 		}})
 	}
-	return map[string]any{
-		"output":     map[string]any{"message": map[string]any{"role": "assistant", "content": content}},
-		"stopReason": bedrockReason(a.reason),
-		"usage":      bedrockUsage(a.usage),
-		"metrics":    map[string]any{"latencyMs": 1},
-	}
+	return content
 }
 
 func bedrockReason(r reason) string {
@@ -116,48 +120,71 @@ func bedrockUsage(u usage) map[string]any {
 }
 
 func (bedrock) events(_ prompt, a answer) []event {
-	var out []event
-	add := func(kind string, content bool, data map[string]any) {
-		data["p"] = "abcdefghijklmnopqrstuvwxyz"[:len(out)%26] // padding, as Bedrock sends it
-		out = append(out, frame(kind, data, content))
-	}
-	add("messageStart", false, map[string]any{"role": "assistant"})
-	index := 0
-	block := func(deltas ...map[string]any) {
-		for _, d := range deltas {
-			add("contentBlockDelta", true, map[string]any{"contentBlockIndex": index, "delta": d})
-		}
-		add("contentBlockStop", false, map[string]any{"contentBlockIndex": index})
-		index++
-	}
-	if len(a.thinking) > 0 {
-		var deltas []map[string]any
-		for _, t := range a.thinking {
-			deltas = append(deltas, map[string]any{"reasoningContent": map[string]any{"text": t}})
-		}
-		block(append(deltas, map[string]any{"reasoningContent": map[string]any{"signature": signature}})...)
-	}
-	if len(a.text) > 0 {
-		var deltas []map[string]any
-		for _, t := range a.text {
-			deltas = append(deltas, map[string]any{"text": t})
-		}
-		block(deltas...)
-	}
+	var s bedrockStream
+	s.add("messageStart", false, map[string]any{"role": "assistant"})
+	s.thinking(a.thinking)
+	s.text(a.text)
 	for _, c := range a.calls {
-		add("contentBlockStart", false, map[string]any{
-			"contentBlockIndex": index,
-			"start":             map[string]any{"toolUse": map[string]any{"toolUseId": "tooluse_" + c.id, "name": c.name}},
-		})
-		var deltas []map[string]any
-		for _, piece := range c.arguments {
-			deltas = append(deltas, map[string]any{"toolUse": map[string]any{"input": piece}})
-		}
-		block(deltas...)
+		s.call(c)
 	}
-	add("messageStop", false, map[string]any{"stopReason": bedrockReason(a.reason)})
-	add("metadata", false, map[string]any{"usage": bedrockUsage(a.usage), "metrics": map[string]any{"latencyMs": 1}})
-	out[len(out)-1].reports = &a.usage
+	s.add("messageStop", false, map[string]any{"stopReason": bedrockReason(a.reason)})
+	s.add("metadata", false, map[string]any{"usage": bedrockUsage(a.usage), "metrics": map[string]any{"latencyMs": 1}})
+	s.out[len(s.out)-1].reports = &a.usage
+	return s.out
+}
+
+// bedrockStream collects the events of an answer.
+type bedrockStream struct {
+	out   []event
+	index int // of the content block
+}
+
+func (s *bedrockStream) add(kind string, content bool, data map[string]any) {
+	data["p"] = "abcdefghijklmnopqrstuvwxyz"[:len(s.out)%26] // padding, as Bedrock sends it
+	s.out = append(s.out, frame(kind, data, content))
+}
+
+// block adds the deltas of a content block and its end.
+func (s *bedrockStream) block(deltas []map[string]any) {
+	for _, d := range deltas {
+		s.add("contentBlockDelta", true, map[string]any{"contentBlockIndex": s.index, "delta": d})
+	}
+	s.add("contentBlockStop", false, map[string]any{"contentBlockIndex": s.index})
+	s.index++
+}
+
+func (s *bedrockStream) thinking(pieces []string) {
+	if len(pieces) == 0 {
+		return
+	}
+	s.block(append(wrapped("reasoningContent", "text", pieces), map[string]any{"reasoningContent": map[string]any{"signature": signature}}))
+}
+
+func (s *bedrockStream) text(pieces []string) {
+	if len(pieces) == 0 {
+		return
+	}
+	var deltas []map[string]any
+	for _, t := range pieces {
+		deltas = append(deltas, map[string]any{"text": t})
+	}
+	s.block(deltas)
+}
+
+func (s *bedrockStream) call(c call) {
+	s.add("contentBlockStart", false, map[string]any{
+		"contentBlockIndex": s.index,
+		"start":             map[string]any{"toolUse": map[string]any{"toolUseId": "tooluse_" + c.id, "name": c.name}},
+	})
+	s.block(wrapped("toolUse", "input", c.arguments))
+}
+
+// wrapped makes a delta of each piece: an object in an object.
+func wrapped(outer, inner string, pieces []string) []map[string]any {
+	var out []map[string]any
+	for _, piece := range pieces {
+		out = append(out, map[string]any{outer: map[string]any{inner: piece}})
+	}
 	return out
 }
 

@@ -31,27 +31,7 @@ func (openAI) read(r *http.Request, body []byte) (prompt, error) {
 	if err := req.check(); err != nil {
 		return p, err
 	}
-	for _, m := range req.Messages {
-		p.said = append(p.said, m.texts()...)
-		text := strings.Join(m.texts(), " ")
-		switch m.Role {
-		case "user":
-			p.text, p.results = text, nil
-		case "tool", "function":
-			p.results = append(p.results, text)
-		}
-	}
-	for _, t := range req.Tools {
-		p.tools = append(p.tools, tool{t.Function.Name, t.Function.Parameters})
-	}
-	p.choice, _ = req.toolChoice() // checked above
-	p.think = req.ReasoningEffort != nil && *req.ReasoningEffort != "none"
-	for _, limit := range []*int{req.MaxTokens, req.MaxCompletionTokens} {
-		if limit != nil {
-			p.maxTokens = *limit
-		}
-	}
-	p.usageEvent = req.StreamOptions != nil && req.StreamOptions.IncludeUsage
+	req.tell(&p)
 	return p, nil
 }
 
@@ -92,18 +72,21 @@ func writeFailure(w http.ResponseWriter, f failure, form any) {
 }
 
 func openAIError(f failure) map[string]any {
-	kind := "server_error"
-	switch {
-	case f.status == http.StatusTooManyRequests:
-		kind = "rate_limit_error"
-	case f.status < 500:
-		kind = "invalid_request_error"
-	}
 	var code any
 	if f.code != "" {
 		code = f.code
 	}
-	return map[string]any{"error": map[string]any{"message": f.message, "type": kind, "param": nil, "code": code}}
+	return map[string]any{"error": map[string]any{"message": f.message, "type": openAIErrorType(f.status), "param": nil, "code": code}}
+}
+
+func openAIErrorType(status int) string {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return "rate_limit_error"
+	case status < 500:
+		return "invalid_request_error"
+	}
+	return "server_error"
 }
 
 func (openAI) errorEvent() []byte {
@@ -115,25 +98,33 @@ func (openAI) errorEvent() []byte {
 }
 
 func (openAI) unary(p prompt, a answer) any {
+	return map[string]any{
+		"id": "chatcmpl-" + a.id, "object": "chat.completion", "created": created, "model": p.model,
+		"choices": []any{map[string]any{"index": 0, "message": openAIAnswer(a), "logprobs": nil, "finish_reason": openAIReason(a.reason)}},
+		"usage":   openAIUsage(a.usage), "service_tier": "default", "system_fingerprint": "fp_fake",
+	}
+}
+
+func openAIAnswer(a answer) map[string]any {
 	message := map[string]any{"role": "assistant", "content": nil, "refusal": nil, "annotations": []any{}}
 	if len(a.text) > 0 {
 		message["content"] = strings.Join(a.text, "")
 	}
 	if len(a.calls) > 0 {
-		calls := make([]any, 0, len(a.calls))
-		for _, c := range a.calls {
-			calls = append(calls, map[string]any{
-				"id": c.id, "type": "function",
-				"function": map[string]any{"name": c.name, "arguments": strings.Join(c.arguments, "")},
-			})
-		}
-		message["tool_calls"] = calls
+		message["tool_calls"] = openAICalls(a.calls)
 	}
-	return map[string]any{
-		"id": "chatcmpl-" + a.id, "object": "chat.completion", "created": created, "model": p.model,
-		"choices": []any{map[string]any{"index": 0, "message": message, "logprobs": nil, "finish_reason": openAIReason(a.reason)}},
-		"usage":   openAIUsage(a.usage), "service_tier": "default", "system_fingerprint": "fp_fake",
+	return message
+}
+
+func openAICalls(calls []call) []any {
+	out := make([]any, 0, len(calls))
+	for _, c := range calls {
+		out = append(out, map[string]any{
+			"id": c.id, "type": "function",
+			"function": map[string]any{"name": c.name, "arguments": strings.Join(c.arguments, "")},
+		})
 	}
+	return out
 }
 
 func openAIReason(r reason) string {
@@ -148,35 +139,51 @@ func openAIUsage(u usage) map[string]any {
 	}
 }
 
-func (o openAI) events(p prompt, a answer) []event {
-	var out []event
-	add := func(content bool, delta map[string]any, finish any) {
-		chunk := openAIChunk(p, a)
-		chunk["choices"] = []any{map[string]any{"index": 0, "delta": delta, "logprobs": nil, "finish_reason": finish}}
-		if p.usageEvent {
-			chunk["usage"] = nil
-		}
-		out = append(out, sseEvent("", chunk, content))
-	}
-	add(false, map[string]any{"role": "assistant", "content": "", "refusal": nil}, nil)
+func (openAI) events(p prompt, a answer) []event {
+	s := &openAIStream{p: p, a: a}
+	s.add(false, map[string]any{"role": "assistant", "content": "", "refusal": nil}, nil)
 	for _, t := range a.text {
-		add(true, map[string]any{"content": t}, nil)
+		s.add(true, map[string]any{"content": t}, nil)
 	}
 	for i, c := range a.calls {
-		add(true, openAICall(i, map[string]any{"id": c.id, "type": "function"}, map[string]any{"name": c.name, "arguments": ""}), nil)
-		for _, piece := range c.arguments {
-			add(true, openAICall(i, nil, map[string]any{"arguments": piece}), nil)
-		}
+		s.call(i, c)
 	}
-	add(false, map[string]any{}, openAIReason(a.reason))
+	s.add(false, map[string]any{}, openAIReason(a.reason))
 	if p.usageEvent {
-		chunk := openAIChunk(p, a)
-		chunk["choices"], chunk["usage"] = []any{}, openAIUsage(a.usage)
-		ev := sseEvent("", chunk, false)
-		ev.reports = &a.usage
-		out = append(out, ev)
+		s.usage()
 	}
-	return append(out, event{bytes: []byte("data: [DONE]\n\n")})
+	return append(s.out, event{bytes: []byte("data: [DONE]\n\n")})
+}
+
+// openAIStream collects the events of an answer.
+type openAIStream struct {
+	p   prompt
+	a   answer
+	out []event
+}
+
+func (s *openAIStream) add(content bool, delta map[string]any, finish any) {
+	chunk := openAIChunk(s.p, s.a)
+	chunk["choices"] = []any{map[string]any{"index": 0, "delta": delta, "logprobs": nil, "finish_reason": finish}}
+	if s.p.usageEvent {
+		chunk["usage"] = nil
+	}
+	s.out = append(s.out, sseEvent("", chunk, content))
+}
+
+func (s *openAIStream) call(index int, c call) {
+	s.add(true, openAICall(index, map[string]any{"id": c.id, "type": "function"}, map[string]any{"name": c.name, "arguments": ""}), nil)
+	for _, piece := range c.arguments {
+		s.add(true, openAICall(index, nil, map[string]any{"arguments": piece}), nil)
+	}
+}
+
+func (s *openAIStream) usage() {
+	chunk := openAIChunk(s.p, s.a)
+	chunk["choices"], chunk["usage"] = []any{}, openAIUsage(s.a.usage)
+	ev := sseEvent("", chunk, false)
+	ev.reports = &s.a.usage
+	s.out = append(s.out, ev)
 }
 
 func openAIChunk(p prompt, a answer) map[string]any {

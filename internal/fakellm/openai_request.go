@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // openAIRequest is the body of POST /v1/chat/completions. RawMessage stands
@@ -102,6 +103,35 @@ func (m openAIMessage) texts() []string {
 	return out
 }
 
+// tell takes what the fake understands of a checked request into p.
+func (r *openAIRequest) tell(p *prompt) {
+	for _, m := range r.Messages {
+		m.tell(p)
+	}
+	for _, t := range r.Tools {
+		p.tools = append(p.tools, tool{t.Function.Name, t.Function.Parameters})
+	}
+	p.choice, _ = r.toolChoice() // checked before
+	p.think = r.ReasoningEffort != nil && *r.ReasoningEffort != "none"
+	for _, limit := range []*int{r.MaxTokens, r.MaxCompletionTokens} {
+		if limit != nil {
+			p.maxTokens = *limit
+		}
+	}
+	p.usageEvent = r.StreamOptions != nil && r.StreamOptions.IncludeUsage
+}
+
+func (m openAIMessage) tell(p *prompt) {
+	p.said = append(p.said, m.texts()...)
+	text := strings.Join(m.texts(), " ")
+	switch m.Role {
+	case "user":
+		p.text, p.results = text, nil
+	case "tool", "function":
+		p.results = append(p.results, text)
+	}
+}
+
 func (r *openAIRequest) check() error {
 	switch {
 	case r.Model == "":
@@ -110,12 +140,29 @@ func (r *openAIRequest) check() error {
 		return refuse("Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")
 	case r.StreamOptions != nil && !r.Stream:
 		return refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.")
+	}
+	for _, f := range []func() error{r.checkSampling, r.checkLimits, r.checkTools, r.checkMessages} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *openAIRequest) checkSampling() error {
+	switch {
 	case !upTo(r.Temperature, 2):
 		return refuse("Invalid 'temperature': expected a value between 0 and 2, but got %v instead.", *r.Temperature)
 	case !upTo(r.TopP, 1):
 		return refuse("Invalid 'top_p': expected a value between 0 and 1, but got %v instead.", *r.TopP)
 	case r.N != nil && *r.N != 1:
 		return refuse("Invalid 'n': the fake answers once.")
+	}
+	return nil
+}
+
+func (r *openAIRequest) checkLimits() error {
+	switch {
 	case r.MaxTokens != nil && r.MaxCompletionTokens != nil:
 		return refuse("Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported.")
 	case !atLeastOne(r.MaxTokens):
@@ -123,10 +170,7 @@ func (r *openAIRequest) check() error {
 	case !atLeastOne(r.MaxCompletionTokens):
 		return refuse("Invalid 'max_completion_tokens': integer below minimum value. Expected a value >= 1, but got %d instead.", *r.MaxCompletionTokens)
 	}
-	if err := r.checkTools(); err != nil {
-		return err
-	}
-	return r.checkMessages()
+	return nil
 }
 
 var openAIToolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
@@ -157,15 +201,7 @@ func (r *openAIRequest) toolChoice() (toolChoice, error) {
 		return toolChoice{}, nil
 	}
 	if s, ok := asString(r.ToolChoice); ok {
-		switch s {
-		case "auto":
-			return toolChoice{}, nil
-		case "none":
-			return toolChoice{none: true}, nil
-		case "required":
-			return toolChoice{force: true}, nil
-		}
-		return toolChoice{}, refuse("Invalid value: '%s'. Supported values are: 'none', 'auto', and 'required'.", s)
+		return openAIToolMode(s)
 	}
 	var named struct {
 		Type     string `json:"type"`
@@ -184,6 +220,18 @@ func (r *openAIRequest) toolChoice() (toolChoice, error) {
 		return toolChoice{}, refuse("Missing required parameter: 'tool_choice.function'.")
 	}
 	return toolChoice{force: true, name: named.Function.Name}, nil
+}
+
+func openAIToolMode(mode string) (toolChoice, error) {
+	switch mode {
+	case "auto":
+		return toolChoice{}, nil
+	case "none":
+		return toolChoice{none: true}, nil
+	case "required":
+		return toolChoice{force: true}, nil
+	}
+	return toolChoice{}, refuse("Invalid value: '%s'. Supported values are: 'none', 'auto', and 'required'.", mode)
 }
 
 // checkMessages checks the order of roles: every tool call is answered before

@@ -123,12 +123,7 @@ func (s *Server) chat(pr provider) http.HandlerFunc {
 
 // answer serves one request and says how it ended.
 func (s *Server) answer(pr provider, w http.ResponseWriter, r *http.Request) (prompt, outcome, usage) {
-	p, err := s.read(pr, r)
-	if err != nil {
-		pr.fail(w, asFailure(err))
-		return p, outcomeRejected, usage{}
-	}
-	o, err := s.orders(pr, r, &p)
+	p, o, err := s.understand(pr, r)
 	if err != nil {
 		pr.fail(w, asFailure(err))
 		return p, outcomeRejected, usage{}
@@ -145,15 +140,30 @@ func (s *Server) answer(pr provider, w http.ResponseWriter, r *http.Request) (pr
 		pr.fail(w, asFailure(refuse("%v", err)))
 		return p, outcomeRejected, usage{}
 	}
-	pr.head(w.Header(), p, a)
-	if p.stream {
-		out, reported := s.stream(pr, w, r, play{p, a, o})
-		return p, out, reported
+	out, reported := s.send(pr, w, r, play{p, a, o})
+	return p, out, reported
+}
+
+// understand reads a request and the orders for it.
+func (s *Server) understand(pr provider, r *http.Request) (prompt, Orders, error) {
+	p, err := s.read(pr, r)
+	if err != nil {
+		return p, Orders{}, err
 	}
-	if writeJSON(w, http.StatusOK, pr.unary(p, a)) != nil {
-		return p, outcomeCancelled, a.usage
+	o, err := s.orders(pr, r, &p)
+	return p, o, err
+}
+
+// send sends an answer, in one piece or as a stream.
+func (s *Server) send(pr provider, w http.ResponseWriter, r *http.Request, pl play) (outcome, usage) {
+	pr.head(w.Header(), pl.p, pl.a)
+	if pl.p.stream {
+		return s.stream(pr, w, r, pl)
 	}
-	return p, outcomeOK, a.usage
+	if writeJSON(w, http.StatusOK, pr.unary(pl.p, pl.a)) != nil {
+		return outcomeCancelled, pl.a.usage
+	}
+	return outcomeOK, pl.a.usage
 }
 
 func (s *Server) read(pr provider, r *http.Request) (prompt, error) {

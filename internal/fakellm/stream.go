@@ -1,6 +1,7 @@
 package fakellm
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -15,48 +16,59 @@ type play struct {
 // stream sends the events one by one, each flushed, and obeys the orders that
 // break a stream off.
 func (s *Server) stream(pr provider, w http.ResponseWriter, r *http.Request, pl play) (outcome, usage) {
-	pace := s.opts.Delay
-	if pl.o.Pace > 0 {
-		pace = pl.o.Pace
-	}
-	flush := http.NewResponseController(w)
+	pace := cmp.Or(max(pl.o.Pace, 0), s.opts.Delay)
 	w.WriteHeader(http.StatusOK)
 	var reported usage
 	sent := 0
 	for _, ev := range pr.events(pl.p, pl.a) {
-		switch {
-		case !ev.content:
-		case sent == pl.o.ErrorAfter:
-			_, _ = w.Write(pr.errorEvent()) // the stream is over either way
-			return outcomeFailed, reported
-		case sent == pl.o.CutAfter:
-			if conn, _, err := flush.Hijack(); err == nil {
-				_ = conn.Close() // in the middle of the chunked body
-			}
-			return outcomeBroken, reported
-		case sent == pl.o.EndAfter:
-			return outcomeBroken, reported
-		case sent == pl.o.HangAfter:
-			<-r.Context().Done()
-			return outcomeCancelled, reported
-		}
-		if !wait(r, pace) {
-			return outcomeCancelled, reported
-		}
-		if _, err := w.Write(ev.bytes); err != nil {
-			return outcomeCancelled, reported
-		}
-		if err := flush.Flush(); err != nil {
-			return outcomeCancelled, reported
-		}
 		if ev.content {
+			if end := pl.breakOff(sent, pr, w, r); end != outcomeOK {
+				return end, reported
+			}
 			sent++
+		}
+		if !wait(r, pace) || !send(w, ev) {
+			return outcomeCancelled, reported
 		}
 		if ev.reports != nil {
 			reported = *ev.reports
 		}
 	}
 	return outcomeOK, reported
+}
+
+// breakOff ends the stream before the piece with a number if that is ordered,
+// and says how; outcomeOK: it goes on.
+func (pl play) breakOff(piece int, pr provider, w http.ResponseWriter, r *http.Request) outcome {
+	switch piece {
+	case pl.o.ErrorAfter:
+		_, _ = w.Write(pr.errorEvent()) // the stream is over either way
+		return outcomeFailed
+	case pl.o.CutAfter:
+		cut(w)
+		return outcomeBroken
+	case pl.o.EndAfter:
+		return outcomeBroken
+	case pl.o.HangAfter:
+		<-r.Context().Done()
+		return outcomeCancelled
+	}
+	return outcomeOK
+}
+
+// cut closes the connection in the middle of the chunked body.
+func cut(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		_ = conn.Close()
+	}
+}
+
+// send writes and flushes an event and says whether the client is still there.
+func send(w http.ResponseWriter, ev event) bool {
+	if _, err := w.Write(ev.bytes); err != nil {
+		return false
+	}
+	return http.NewResponseController(w).Flush() == nil
 }
 
 // wait waits for d and says whether the client is still there.
