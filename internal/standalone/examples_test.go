@@ -206,3 +206,30 @@ func TestExample_Limits(t *testing.T) {
 		}
 	}
 }
+
+func TestExample_Failover(t *testing.T) {
+	r := serve(t, example(t, "failover"))
+	json := map[string]string{"Content-Type": "application/json"}
+	ask := func(model, text string) answer {
+		return r.send(8080, http.MethodPost, "http://localhost/v1/chat/completions", json,
+			fmt.Sprintf(`{"model":%q,"messages":[{"role":"user","content":%q}]}`, model, text))
+	}
+	if got := ask("gpt-5", "Hello!"); got.status != http.StatusOK || !strings.HasPrefix(got.header.Get("X-Llm-Backend"), "openai") {
+		t.Errorf("gpt-5: %+v", got)
+	}
+	if got := ask("claude-9", "Hello!"); got.status != http.StatusOK || got.header.Get("X-Llm-Backend") != "anthropic" {
+		t.Errorf("claude-9: %+v", got)
+	}
+	if got := ask("llama", "Hello!"); got.status != http.StatusNotFound || !strings.Contains(got.body, "model_not_found") {
+		t.Errorf("llama: %+v", got)
+	}
+	for range 3 { // each order is obeyed by whoever gets it: the last one's answer comes back
+		if got := ask("fast", "Hello! [fake status=429]"); got.status != http.StatusTooManyRequests || got.header.Get("X-Llm-Attempts") == "" {
+			t.Errorf("throttled everywhere: %+v", got)
+		}
+	}
+	got := r.get(8080, "http://localhost/v1/models", nil)
+	if got.status != http.StatusOK || !strings.Contains(got.body, `{"id":"fast","object":"model"`) || strings.Contains(got.body, "*") {
+		t.Errorf("models: %+v", got)
+	}
+}
