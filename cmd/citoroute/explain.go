@@ -130,8 +130,9 @@ func printWay(w standalone.Way, row func(name, value string)) {
 }
 
 func describeBackend(b runtime.BackendShare) string {
+	out := fmt.Sprintf("%s  %.4g%%  %s", b.Backend, b.Share*100, strings.Join(b.Endpoints, ", "))
 	if b.Status != 0 {
-		return fmt.Sprintf("answers %d by itself  %.4g%%", b.Status, b.Share*100)
+		out = fmt.Sprintf("answers %d by itself  %.4g%%", b.Status, b.Share*100)
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s  %.4g%%  %s", b.Backend, b.Share*100, strings.Join(b.Endpoints, ", ")))
+	return strings.TrimSpace(strings.TrimSpace(out) + "  " + b.When)
 }

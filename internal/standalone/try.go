@@ -59,9 +59,19 @@ func curl(route *ir.Route, l *ir.Listener, addr netip.AddrPort) string {
 	command = append(command, origin+path)
 	if rule.LLM != nil {
 		command = append(command, "-H", "'Content-Type: application/json'", "-d",
-			`'{"model":"fake-large","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`)
+			`'{"model":"`+model(&rule)+`","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`)
 	}
 	return "curl " + strings.Join(command, " ")
+}
+
+// model returns one that an LLM rule serves.
+func model(rule *ir.Rule) string {
+	for _, b := range rule.Backends {
+		if b.LLM != nil && len(b.LLM.Models) > 0 {
+			return strings.Replace(b.LLM.Models[0], "*", "5", 1)
+		}
+	}
+	return "fake-large"
 }
 
 // reach returns a URL without a path, and the options with which it leads to

@@ -50,6 +50,9 @@ type BackendShare struct {
 	// Share is 0 to 1.
 	Share     float64  `json:"share"`
 	Endpoints []string `json:"endpoints,omitempty"`
+	// When says, for an LLM backend, for which models it is asked, and after
+	// which others.
+	When string `json:"when,omitempty"`
 	// Status is not 0 where the share is answered by the proxy.
 	Status int `json:"status,omitempty"`
 }
@@ -136,6 +139,10 @@ func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
 	}
 	if total == 0 {
 		return rt.refuse.noAction
+	}
+	if r.isLLM() {
+		e.explainLLM(r)
+		return nil
 	}
 	for i := range r.targets {
 		e.Backends = append(e.Backends, share(&r.targets[i], float64(r.ir.Backends[i].Weight)/total))

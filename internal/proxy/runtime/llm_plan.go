@@ -69,10 +69,7 @@ func newPlan(in *ir.Rule, targets []target, start uint64) *plan {
 		if b.Weight == 0 {
 			continue
 		}
-		var of ir.LLMTarget
-		if b.LLM != nil {
-			of = *b.LLM
-		}
+		of := llmTarget(b)
 		byPriority[of.Priority] |= 1 << i
 		p.serve(i, of.Models)
 	}

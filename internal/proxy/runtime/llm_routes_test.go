@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -164,5 +166,19 @@ func TestLLM_ModelsAreGuardedAndSpeakTheClientsProtocol(t *testing.T) {
 				t.Errorf("%d, want %d: %s", ex.Response.Status, test.status, body)
 			}
 		})
+	}
+}
+
+func TestExplain_SaysWhichModelsABackendIsFor(t *testing.T) {
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{
+		priority(0, "a", "gpt-*"), priority(0, "c", "gpt-*"), named(priority(1, "b", "gpt-*"), "claude"), priority(0, "c"),
+	}})
+	var got []string
+	for _, b := range m.Explain(Question{Port: 80, Method: "POST", Target: "/v1/chat/completions"}).Backends {
+		got = append(got, fmt.Sprint(b.Backend, " ", b.Share, " ", b.When))
+	}
+	want := []string{"a 0.5 for gpt-*; priority 0", "c 0.5 for gpt-*; priority 0", "b 1 for gpt-*; as claude; priority 1", "c 1 for every other model; priority 0"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -1,0 +1,47 @@
+package runtime
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/citoroute/citoroute/internal/ir"
+)
+
+// explainLLM adds the backends of an LLM rule, each with its share among those
+// that serve the same models with the same priority.
+func (e *Explanation) explainLLM(r *rule) {
+	for i := range r.targets {
+		of := llmTarget(&r.ir.Backends[i])
+		var total float64
+		for j := range r.ir.Backends {
+			if o := llmTarget(&r.ir.Backends[j]); o.Priority == of.Priority && slices.Equal(o.Models, of.Models) {
+				total += float64(r.ir.Backends[j].Weight)
+			}
+		}
+		s := share(&r.targets[i], float64(r.ir.Backends[i].Weight)/max(total, 1))
+		s.When = describeTarget(of)
+		e.Backends = append(e.Backends, s)
+	}
+	e.because("The model in the request's body chooses among the backends; the next one is asked where one fails, %d at most.", r.plan.attempts)
+	e.because("Other LLM routes of the same path are asked where this one does not let the caller in or serve the model.")
+}
+
+// llmTarget is what a backend of an LLM rule is asked for.
+func llmTarget(b *ir.WeightedBackend) ir.LLMTarget {
+	if b.LLM == nil {
+		return ir.LLMTarget{}
+	}
+	return *b.LLM
+}
+
+func describeTarget(t ir.LLMTarget) string {
+	words := []string{"for every other model"}
+	if len(t.Models) > 0 {
+		words[0] = "for " + strings.Join(t.Models, ", ")
+	}
+	if t.Model != "" {
+		words = append(words, "as "+t.Model)
+	}
+	return strings.Join(append(words, fmt.Sprintf("priority %d", t.Priority)), "; ")
+}
