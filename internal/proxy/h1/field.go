@@ -196,6 +196,8 @@ func (o *connectionOptions) add(value string) {
 			o.keepAlive = true
 		case exchange.EqualFold(token, "upgrade"):
 			o.upgrade = true
+		case !isToken(token): // who can not be understood is not kept
+			o.close = true
 		default:
 			o.names = true
 		}
