@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"github.com/anthropics/anthropic-sdk-go"
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/responses"
+
 	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/eventstream"
 	"github.com/citoroute/citoroute/internal/ai/sse"
-	"github.com/openai/openai-go/v3"
-	"github.com/openai/openai-go/v3/responses"
 )
 
 // askers are a request of each client protocol.
