@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -26,7 +27,8 @@ var _ = Describe("An LLMRoute", func() {
 			} `json:"choices"`
 		}
 		Eventually(func(g Gomega) {
-			status, _, body := chat(ctx, url, false)
+			status, _, body, err := chat(ctx, url, false)
+			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(status).To(Equal(http.StatusOK), body)
 			g.Expect(json.Unmarshal([]byte(body), &answer)).To(Succeed())
 		}).WithContext(ctx).Should(Succeed())
@@ -35,7 +37,8 @@ var _ = Describe("An LLMRoute", func() {
 		whole := answer.Choices[0].Message.Content
 		Expect(whole).To(ContainSubstring("tell me of gateways"))
 
-		status, contentType, body := chat(ctx, url, true)
+		status, contentType, body, err := chat(ctx, url, true)
+		Expect(err).NotTo(HaveOccurred())
 		Expect(status).To(Equal(http.StatusOK), body)
 		Expect(contentType).To(HavePrefix("text/event-stream"))
 		streamed, done := joinStream(body)
@@ -45,24 +48,28 @@ var _ = Describe("An LLMRoute", func() {
 })
 
 // chat sends one chat completion request and returns status, content type and body.
-func chat(ctx context.Context, url string, stream bool) (int, string, string) {
-	GinkgoHelper()
+func chat(ctx context.Context, url string, stream bool) (status int, contentType, answer string, err error) {
 	question := map[string]any{
 		"model":    "any",
 		"stream":   stream,
 		"messages": []any{map[string]string{"role": "user", "content": "tell me of gateways"}},
 	}
 	body, err := json.Marshal(question)
-	Expect(err).NotTo(HaveOccurred())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
-	Expect(err).NotTo(HaveOccurred())
+	if err != nil {
+		return 0, "", "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return 0, "", "", err
+	}
 	request.Header.Set("Content-Type", "application/json")
 	response, err := newClient().Do(request)
-	Expect(err).NotTo(HaveOccurred())
+	if err != nil {
+		return 0, "", "", err
+	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	Expect(err).NotTo(HaveOccurred())
-	return response.StatusCode, response.Header.Get("Content-Type"), string(answer)
+	whole, err := io.ReadAll(response.Body)
+	return response.StatusCode, response.Header.Get("Content-Type"), string(whole), err
 }
 
 // joinStream returns the text of an event stream of chat completion chunks, and

@@ -133,8 +133,16 @@ var _ = Describe("LLM routes of teams", Ordered, func() {
 
 	It("share requests by weight", func(ctx SpecContext) {
 		const requests, workers = 2000, 16
-		t.fake(ctx, http.MethodDelete)
 		token := t.token("alpha")
+		t.fake(ctx, http.MethodDelete)
+		// The client before made them ask for a pause, which has to be over.
+		Eventually(func(g Gomega) {
+			g.Expect(t.ask(ctx, "/v1/chat/completions", token)).To(Equal(http.StatusOK))
+			served := t.account(ctx)
+			g.Expect(served["openai"].OK).To(BeNumerically(">", 0))
+			g.Expect(served["anthropic"].OK).To(BeNumerically(">", 0))
+		}).WithContext(ctx).Should(Succeed())
+		t.fake(ctx, http.MethodDelete)
 		var all sync.WaitGroup
 		for range workers {
 			all.Go(func() {
