@@ -180,6 +180,9 @@ func (b *builder) messages() error {
 		}
 		b.say(m)
 	}
+	if len(b.out.Messages) == 0 {
+		return chat.Invalid("messages", "hold nothing that this provider takes")
+	}
 	return nil
 }
 

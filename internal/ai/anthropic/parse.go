@@ -160,6 +160,9 @@ func parseMessages(in *clientRequest, out *chat.Request) error {
 		}
 		out.Say(role, blocks...)
 	}
+	if len(out.System) == 0 && len(out.Turns) == 0 {
+		return chat.Invalid("messages", "hold no content")
+	}
 	return nil
 }
 
@@ -191,7 +194,9 @@ func contentOf(at string, v jsontext.Value) ([]chat.Block, error) {
 		if b.Kind == chat.Text && strings.TrimSpace(b.Text) == "" {
 			continue
 		}
-		b.Cache = list[i].CacheControl
+		if mark := list[i].CacheControl; mark != nil {
+			b.Cache = mark
+		}
 		out = append(out, b)
 	}
 	return out, nil
@@ -213,7 +218,13 @@ func parseBlock(at string, in *block) (chat.Block, error) {
 		return chat.Block{Kind: chat.ToolUse, ID: in.ID, Name: in.Name, Input: input}, nil
 	case typeToolResult:
 		content, err := contentOf(at+".content", in.Content)
-		return chat.Block{Kind: chat.ToolResult, ID: in.ToolUseID, Content: content, Failed: in.IsError}, err
+		result := chat.Block{Kind: chat.ToolResult, ID: in.ToolUseID, Content: content, Failed: in.IsError}
+		for i := range content { // what is cached is the result as a whole
+			if content[i].Cache != nil {
+				result.Cache, content[i].Cache = content[i].Cache, nil
+			}
+		}
+		return result, err
 	case typeImage, typeDocument:
 		return parseMedia(at, in)
 	}

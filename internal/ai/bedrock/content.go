@@ -35,6 +35,9 @@ func (b *builder) messages() error {
 		finishContent(&m, t.Role == chat.Assistant && i == len(turns)-1)
 		b.say(m)
 	}
+	if len(b.out.Messages) == 0 {
+		return chat.Invalid("messages", "hold nothing that this provider takes")
+	}
 	return nil
 }
 
