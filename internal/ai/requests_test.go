@@ -80,7 +80,7 @@ func translated(t *testing.T, protocol Protocol, p Provider, body []byte) string
 	var a *Attempt
 	if err == nil {
 		o := chat.Options{Model: models[p]}
-		if strings.Contains(c.Model, "claude") {
+		if strings.Contains(c.Model, "claude") || strings.Contains(c.Model, ".") {
 			o.Model = "" // the case chooses
 		}
 		a, err = c.Attempt(p, o)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ai/bedrock"
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/embed"
 	"github.com/citoroute/citoroute/internal/ai/eventstream"
 	"github.com/citoroute/citoroute/internal/ai/openai"
 	"github.com/citoroute/citoroute/internal/ai/sse"
@@ -375,9 +376,15 @@ func TestLM027_ModelsAreOneSegment(t *testing.T) {
 			t.Errorf("%q: signed %q, sent %q", model, a.Wire.Path, last)
 		}
 	}
-	for _, model := range []string{"", ".", "..", strings.Repeat("m", 1<<20)} {
-		if _, err := bedrock.Build(&chat.Request{Model: model}, chat.Options{}); err == nil {
-			t.Errorf("%.10q is taken", model)
+	hi := []chat.Turn{{Role: chat.User, Blocks: []chat.Block{{Kind: chat.Text, Text: "hi"}}}}
+	for _, model := range []string{"", ".", "..", "...", strings.Repeat("m", 1<<20)} {
+		_, err := bedrock.Build(&chat.Request{Model: model, Turns: hi}, chat.Options{})
+		if e, ok := errors.AsType[*chat.Error](err); !ok || e.Param != "model" {
+			t.Errorf("%.10q is taken: %v", model, err)
 		}
+	}
+	_, err := bedrock.BuildEmbeddings(&embed.Request{Model: "cohere.embed-v4" + strings.Repeat("m", 1<<20), Texts: []string{"hi"}}, chat.Options{})
+	if e, ok := errors.AsType[*chat.Error](err); !ok || e.Param != "model" {
+		t.Errorf("for embeddings a long one is taken: %.100v", err)
 	}
 }

@@ -13,9 +13,6 @@ import (
 // Bedrock cannot express and must not be dropped.
 func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	model := o.ModelFor(r)
-	if strings.Trim(model, ".") == "" {
-		return nil, chat.Invalid("model", "is not the name of a model") // as a segment of a path it would lead elsewhere
-	}
 	if err := checkModel(model); err != nil {
 		return nil, err
 	}
@@ -51,8 +48,8 @@ func checkModel(model string) error {
 	switch {
 	case model == "":
 		return chat.Invalid("model", "is required")
-	case model == "." || model == "..":
-		return chat.Invalid("model", "%q is no model", model)
+	case strings.Trim(model, ".") == "":
+		return chat.Invalid("model", "is not the name of a model")
 	case len(model) > maxModel:
 		return chat.Invalid("model", "is longer than %d bytes", maxModel)
 	}
@@ -106,7 +103,11 @@ func (b *builder) settings(o chat.Options) {
 	if c.MaxTokens != nil || c.Temperature != nil || c.TopP != nil || c.StopSequences != nil {
 		b.out.InferenceConfig = &c
 	}
-	if s.TopK != nil {
+	switch {
+	case s.TopK == nil:
+	case isNova(b.wire.Model):
+		b.additional("inferenceConfig", novaInference{*s.TopK})
+	default:
 		b.additional("top_k", *s.TopK)
 	}
 	if s.Thinking != nil {
@@ -124,6 +125,14 @@ func (b *builder) additional(name string, v any) {
 	}
 	b.out.Additional[name] = v
 }
+
+// novaInference is where Amazon's own models take what Converse has no member
+// for.
+type novaInference struct {
+	TopK int64 `json:"topK"`
+}
+
+func isNova(model string) bool { return strings.Contains(model, "amazon.nova") }
 
 // abilities lets a model that is no Claude be told its effort in Bedrock's own
 // way.
@@ -164,7 +173,7 @@ func (b *builder) tools() {
 			Strict:      t.Strict,
 		}})
 		if t.Cache != nil {
-			c.Tools = append(c.Tools, toolEntry{CachePoint: &typed{"default"}})
+			c.Tools = append(c.Tools, toolEntry{CachePoint: cachePointOf(t.Cache)})
 		}
 	}
 	c.ToolChoice = b.choice()

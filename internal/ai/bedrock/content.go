@@ -1,6 +1,8 @@
 package bedrock
 
 import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
 	"path"
 	"strconv"
 	"strings"
@@ -78,7 +80,20 @@ func appendMarked(dst []block, out block, in *chat.Block) []block {
 	if in.Cache == nil || out.ReasoningContent != nil {
 		return dst
 	}
-	return append(dst, block{CachePoint: &typed{"default"}})
+	return append(dst, block{CachePoint: cachePointOf(in.Cache)})
+}
+
+// cachePointOf converts a cache_control object. How long the cache lives is
+// said in the same words.
+func cachePointOf(control jsontext.Value) *cachePoint {
+	var in struct {
+		TTL string `json:"ttl"`
+	}
+	out := &cachePoint{Type: "default"}
+	if json.Unmarshal(control, &in) == nil && (in.TTL == "5m" || in.TTL == "1h") {
+		out.TTL = in.TTL
+	}
+	return out
 }
 
 // block converts one block; ok is false for a thought without the proof that
@@ -115,7 +130,7 @@ func (b *builder) result(in *chat.Block) (block, error) {
 		}
 	}
 	if in.Failed {
-		if b.can.Claude || strings.Contains(b.wire.Model, "nova") {
+		if b.can.Claude || isNova(b.wire.Model) {
 			r.Status = "error"
 		} else {
 			b.wire.Drop("is_error")
@@ -124,8 +139,13 @@ func (b *builder) result(in *chat.Block) (block, error) {
 	return block{ToolResult: r}, nil
 }
 
-// documentFormats are Bedrock's names of media types.
-var documentFormats = map[string]string{
+// formats are Bedrock's names of media types.
+var formats = map[string]string{
+	"image/png":          "png",
+	"image/jpeg":         "jpeg",
+	"image/jpg":          "jpeg",
+	"image/gif":          "gif",
+	"image/webp":         "webp",
 	"application/pdf":    "pdf",
 	"text/csv":           "csv",
 	"application/msword": "doc",
@@ -137,35 +157,47 @@ var documentFormats = map[string]string{
 	"text/markdown": "md",
 }
 
+// formatOfName is the format that the end of a file's name shows; empty: none
+// that Bedrock knows.
+func formatOfName(name string) string {
+	switch ext := strings.TrimPrefix(strings.ToLower(path.Ext(name)), "."); ext {
+	case "jpg":
+		return "jpeg"
+	case "htm":
+		return "html"
+	case "png", "jpeg", "gif", "webp", "pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md":
+		return ext
+	}
+	return ""
+}
+
+func isImage(format string) bool {
+	return format == "png" || format == "jpeg" || format == "gif" || format == "webp"
+}
+
+// media converts an image or a document. Of what is in S3 only the name shows
+// which of them it is.
 func (b *builder) media(in *chat.Block) (block, error) {
 	m := in.Media
-	src := &source{Bytes: m.Data}
+	format, src := formats[m.Type], &source{Bytes: m.Data}
+	if format == "" && m.Type != "" {
+		format = formatOfName(m.Name)
+	}
 	if m.URL != "" {
 		if !strings.HasPrefix(m.URL, "s3://") {
 			return block{}, chat.Unsupported("messages", "this provider takes images and documents as data, not as a URL")
 		}
-		src = &source{S3Location: &s3Location{m.URL}}
+		format, src = formatOfName(m.URL), &source{S3Location: &s3Location{m.URL}}
 	}
-	if in.Kind == chat.Image {
-		format := strings.TrimPrefix(m.Type, "image/")
-		if format == "" {
-			format = imageFormat(m.URL)
-		}
+	switch {
+	case format == "" && m.URL != "":
+		return block{}, chat.Unsupported("messages", "the name of what is in S3 must end in a format that this provider takes, such as .png or .pdf")
+	case format == "":
+		return block{}, chat.Unsupported("messages", "%q is no type of image or document that this provider takes", m.Type)
+	case isImage(format):
 		return block{Image: &image{Format: format, Source: src}}, nil
 	}
-	format, ok := documentFormats[m.Type]
-	if !ok {
-		return block{}, chat.Unsupported("messages", "a document of type %s is not possible with this provider", m.Type)
-	}
 	return block{Document: &document{Name: b.documentName(m.Name), Format: format, Source: src}}, nil
-}
-
-func imageFormat(url string) string {
-	switch ext := strings.TrimPrefix(strings.ToLower(path.Ext(url)), "."); ext {
-	case "gif", "webp", "png":
-		return ext
-	}
-	return "jpeg"
 }
 
 // documentName makes a title what Bedrock takes: letters, digits, single

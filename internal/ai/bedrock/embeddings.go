@@ -76,6 +76,9 @@ func BuildEmbeddings(r *embed.Request, o chat.Options) (*chat.Wire, error) {
 	if o.Model != "" {
 		w.Model = o.Model
 	}
+	if err := checkModel(w.Model); err != nil {
+		return nil, err
+	}
 	w.Path = "/model/" + escapeModel(w.Model) + "/invoke"
 	maker := embedderOf(w.Model)
 	if r.Dimensions > 0 && (maker == titan1 || maker == cohere3) {

@@ -37,17 +37,18 @@ type message struct {
 
 // block is a union: exactly one member is set.
 type block struct {
-	Text             *string    `json:"text,omitzero"`
-	Image            *image     `json:"image,omitempty"`
-	Document         *document  `json:"document,omitempty"`
-	ToolUse          *toolUse   `json:"toolUse,omitempty"`
-	ToolResult       *result    `json:"toolResult,omitempty"`
-	ReasoningContent *reasoning `json:"reasoningContent,omitempty"`
-	CachePoint       *typed     `json:"cachePoint,omitempty"`
+	Text             *string     `json:"text,omitzero"`
+	Image            *image      `json:"image,omitempty"`
+	Document         *document   `json:"document,omitempty"`
+	ToolUse          *toolUse    `json:"toolUse,omitempty"`
+	ToolResult       *result     `json:"toolResult,omitempty"`
+	ReasoningContent *reasoning  `json:"reasoningContent,omitempty"`
+	CachePoint       *cachePoint `json:"cachePoint,omitempty"`
 }
 
-type typed struct {
-	Type string `json:"type"`
+type cachePoint struct {
+	Type string `json:"type"` // default
+	TTL  string `json:"ttl,omitempty"`
 }
 
 type image struct {
@@ -110,8 +111,8 @@ type toolConfig struct {
 
 // toolEntry is a union: exactly one member is set.
 type toolEntry struct {
-	ToolSpec   *toolSpec `json:"toolSpec,omitempty"`
-	CachePoint *typed    `json:"cachePoint,omitempty"`
+	ToolSpec   *toolSpec   `json:"toolSpec,omitempty"`
+	CachePoint *cachePoint `json:"cachePoint,omitempty"`
 }
 
 type toolSpec struct {
