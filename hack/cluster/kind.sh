@@ -30,6 +30,9 @@ load() {
     image -name "citoroute/$name:dev" -out "$RUN/$name.tar" "/$name=$RUN/$name"
     kind load image-archive --name "$NAME" "$RUN/$name.tar"
   done
+  docker pull -q redis:7-alpine >/dev/null
+  docker tag redis:7-alpine testbed/redis:1
+  kind load docker-image --name "$NAME" testbed/redis:1
 }
 
 case ${1:-} in

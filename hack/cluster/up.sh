@@ -13,7 +13,7 @@ install_packages() {
   local missing=() pair
   for pair in containerd=/usr/bin/containerd runc=/usr/sbin/runc iptables=/usr/sbin/iptables \
     conntrack=/usr/sbin/conntrack iproute2=/usr/sbin/ip containernetworking-plugins=/usr/lib/cni/bridge \
-    kmod=/usr/sbin/modprobe procps=/usr/sbin/sysctl mount=/usr/bin/mount; do
+    kmod=/usr/sbin/modprobe procps=/usr/sbin/sysctl mount=/usr/bin/mount redis-server=/usr/bin/redis-server; do
     [[ -e ${pair#*=} || -e /usr${pair#*=} || -e ${pair#*=/usr} ]] || missing+=("${pair%%=*}")
   done
   ((${#missing[@]})) || return 0

@@ -15,17 +15,16 @@ import (
 // teams is a namespace with testdata/teams.yaml in it, serving.
 type teams struct {
 	issuer
-	url string
+	namespace, url string
 }
 
 func newTeams(ctx context.Context) teams {
 	GinkgoHelper()
-	t := teams{issuer: newIssuer()}
-	namespace := cluster.namespace(ctx)
-	manifests := strings.NewReplacer("NAMESPACE", namespace, "ISSUER_KEYS", t.keys()).Replace(testdata("teams.yaml"))
-	cluster.applyText(ctx, namespace, manifests)
-	cluster.deploymentsReady(ctx, namespace)
-	t.url = "http://" + cluster.gatewayAddress(ctx, namespace, "edge")
+	t := teams{issuer: newIssuer(), namespace: cluster.namespace(ctx)}
+	manifests := strings.NewReplacer("NAMESPACE", t.namespace, "ISSUER_KEYS", t.keys()).Replace(testdata("teams.yaml"))
+	cluster.applyText(ctx, t.namespace, manifests)
+	cluster.deploymentsReady(ctx, t.namespace)
+	t.url = "http://" + cluster.gatewayAddress(ctx, t.namespace, "edge")
 	for path, token := range map[string]string{"/v1/chat/completions": t.token("beta"), "/llm/bedrock": t.token("alpha"), "/ai/chat": ""} {
 		Eventually(func() (int, error) { return t.ask(ctx, path, token) }).WithContext(ctx).Should(Equal(http.StatusOK), path)
 	}
