@@ -26,11 +26,15 @@ type chunkChoice struct {
 }
 
 type chunkDelta struct {
+	Role             string          `json:"role"`
 	Content          *string         `json:"content"`
 	Refusal          *string         `json:"refusal"`
 	ReasoningContent *string         `json:"reasoning_content"`
 	ReasoningDetails []reasoningPart `json:"reasoning_details"`
 	ToolCalls        []toolCall      `json:"tool_calls"`
+
+	// Rest is every other member, like audio: nothing that is translated.
+	Rest jsontext.Value `json:",embed"`
 }
 
 type errorDetail struct {

@@ -1,7 +1,11 @@
 package openai
 
 import (
+	"encoding/json/jsontext"
+	json "encoding/json/v2"
+
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/quickjson"
 	"github.com/citoroute/citoroute/internal/ai/sse"
 )
 
@@ -31,9 +35,9 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 			dst = sse.Append(dst, "", e.Data)
 			return nil
 		}
-		var in chunk
-		if err := chunkJSON.Unmarshal(e.Data, &in); err != nil {
-			return chat.BadUpstream("an event of the provider's stream is not valid")
+		in, err := readChunk(e.Data)
+		if err != nil {
+			return err
 		}
 		if in.Error != nil {
 			return readError(errorStatus(in.Error), in.Error)
@@ -44,12 +48,30 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 				return nil
 			}
 		}
-		content = content || says(&in)
-		r.said += said(&in)
+		content = content || says(in)
+		r.said += said(in)
 		dst = sse.Append(dst, string(e.Name), e.Data)
 		return nil
 	})
 	return dst, content, err
+}
+
+// readChunk reads what must be known of a chunk. Not everything that speaks this
+// protocol keeps to its types: what has other ones is the client's to read, and
+// becomes a chunk with one piece of unknown content.
+func readChunk(data []byte) (*chunk, error) {
+	in := &chunk{}
+	if chunkJSON.Unmarshal(data, in) == nil {
+		return in, nil
+	}
+	var rest struct {
+		Usage *usage       `json:"usage"`
+		Error *errorDetail `json:"error"`
+	}
+	if json.Unmarshal(data, &rest) != nil {
+		return nil, chat.BadUpstream("an event of the provider's stream is not valid")
+	}
+	return &chunk{Usage: rest.Usage, Error: rest.Error, Choices: []chunkChoice{{Delta: chunkDelta{Rest: data}}}}, nil
 }
 
 // says whether a chunk holds part of the answer, rather than announcing it.
@@ -58,18 +80,34 @@ func says(in *chunk) bool {
 		c := &in.Choices[i]
 		d := &c.Delta
 		if c.FinishReason != nil || value(d.Content) != "" || value(d.Refusal) != "" ||
-			value(d.ReasoningContent) != "" || len(d.ReasoningDetails) > 0 || len(d.ToolCalls) > 0 {
+			value(d.ReasoningContent) != "" || len(d.ReasoningDetails) > 0 || len(d.ToolCalls) > 0 || saysMore(d.Rest) {
 			return true
 		}
 	}
 	return false
 }
 
+// saysMore says whether one of the members of a delta that we do not know has a
+// value.
+func saysMore(rest jsontext.Value) bool {
+	if len(rest) == 0 {
+		return false
+	}
+	empty := quickjson.Members(rest, func(_ []byte, value jsontext.Value, _ int) bool {
+		switch string(value) {
+		case "null", `""`, "[]", "{}":
+			return true
+		}
+		return false
+	})
+	return !empty
+}
+
 // said is how much text a chunk holds, in bytes.
 func said(in *chunk) (n int) {
 	for i := range in.Choices {
 		d := &in.Choices[i].Delta
-		n += len(value(d.Content)) + len(value(d.Refusal)) + len(value(d.ReasoningContent))
+		n += len(value(d.Content)) + len(value(d.Refusal)) + len(value(d.ReasoningContent)) + len(d.Rest)
 		for j := range d.ToolCalls {
 			n += len(d.ToolCalls[j].Function.Arguments)
 		}

@@ -107,10 +107,10 @@ func (h *Head) member(key []byte, value jsontext.Value, at span) error {
 			return chat.Invalid("stream", "must be true or false")
 		}
 	case "stream_options":
+		h.streamOptions = at
 		if value.Kind() == 'n' {
 			return nil
 		}
-		h.streamOptions = at
 		var o streamOptions
 		if err := json.Unmarshal(value, &o); err != nil {
 			return chat.Invalid("stream_options", "must be an object whose include_usage is true or false")

@@ -1,0 +1,77 @@
+package ai
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestRelay_AsksForTheUsage: whatever the client says of it, the provider is
+// asked for the usage of a stream once.
+func TestRelay_AsksForTheUsage(t *testing.T) {
+	for name, c := range map[string]struct{ options, want string }{
+		"Absent": {``, `"stream_options":{"include_usage":true},`},
+		"Null":   {`"stream_options":null,`, `"stream_options":{"include_usage":true},`},
+		"Empty":  {`"stream_options":{},`, `"stream_options":{"include_usage":true},`},
+		"No":     {`"stream_options":{"include_usage":false},`, `"stream_options":{"include_usage":true},`},
+		"Yes":    {`"stream_options":{"include_usage": true},`, `"stream_options":{"include_usage": true},`},
+		"Other":  {`"stream_options":{"include_obfuscation":false},`, `"stream_options":{"include_usage":true,"include_obfuscation":false},`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rest := `"model":"claude-3-opus","stream":true,"messages":[{"role":"user","content":"hi"}]}`
+			a := attempt(t, OpenAI, "{"+c.options+rest)
+			if diff := cmp.Diff("{"+c.want+rest, string(a.Wire.Body)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRelay_PassesOnWhatItDoesNotKnow: a delta with anything in it is the
+// beginning of the answer, and goes out at once.
+func TestRelay_PassesOnWhatItDoesNotKnow(t *testing.T) {
+	for name, c := range map[string]struct {
+		delta   string
+		content bool
+	}{
+		"Role":          {`{"role":"assistant","content":"","refusal":null}`, false},
+		"NothingKnown":  {`{"role":"assistant","content":null,"audio":null,"annotations":[],"x":{},"y":""}`, false},
+		"Audio":         {`{"audio":{"id":"a","data":"AAAA"}}`, true},
+		"FunctionCall":  {`{"function_call":{"name":"w","arguments":""}}`, true},
+		"Reasoning":     {`{"reasoning":"hm"}`, true},
+		"ContentParts":  {`{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}`, true},
+		"ArgumentsAsIs": {`{"tool_calls":[{"index":0,"id":"a","function":{"name":"w","arguments":{"x":1}}}]}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := attempt(t, OpenAI, `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`).Stream(1)
+			data := `data: {"id":"a","choices":[{"index":0,"delta":` + c.delta + `,"finish_reason":null}],"usage":{"prompt_tokens":3}}` + "\n\n"
+			got, err := s.Write(nil, []byte(data))
+			if err != nil || s.Started() != c.content {
+				t.Fatalf("started %v, %v", s.Started(), err)
+			}
+			if c.content && string(got) != data {
+				t.Errorf("the client gets %q", got)
+			}
+			if u, _ := s.Usage(); u.Prompt != 3 {
+				t.Errorf("counted %+v", u)
+			}
+		})
+	}
+}
+
+// TestRelay_SeesErrorsOfAnyShape: what is no JSON ends the stream, and so does
+// an error beside what we do not know.
+func TestRelay_SeesErrorsOfAnyShape(t *testing.T) {
+	for name, data := range map[string]string{
+		"NoJSON":  `data: {"choices":`,
+		"Unknown": `data: {"choices":7,"error":{"message":"no","type":"rate_limit_error"}}`,
+		"Text":    `data: {"error":"no"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := attempt(t, OpenAI, `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`).Stream(1)
+			if out, err := s.Write(nil, []byte(data+"\n\n")); err == nil || len(out) > 0 {
+				t.Errorf("%v, %q", err, out)
+			}
+		})
+	}
+}
