@@ -14,10 +14,10 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
-// TestAnswers translates every whole answer of testdata/answers for a client
-// of chat completions. A case is the client's request (request.json) and the
-// provider's answers (NAME.anthropic, NAME.bedrock), each followed by what the
-// client gets (NAME.client). An answer whose name is a number is one with that
+// TestAnswers translates every whole answer of testdata/answers. A case is the
+// client's request (request.json, of any protocol) and the provider's answers
+// (NAME.anthropic, NAME.bedrock, NAME.openai), each followed by what the client
+// gets (NAME.client). An answer whose name is a number is one with that
 // status.
 func TestAnswers(t *testing.T) {
 	files, err := filepath.Glob("testdata/answers/*.txtar")
@@ -63,7 +63,7 @@ func answerCase(t *testing.T, file string) {
 
 func answered(t *testing.T, request []byte, p Provider, name string, body []byte) string {
 	t.Helper()
-	c, err := Parse(Chat, request)
+	c, err := Parse(protocolOf(request), request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func answered(t *testing.T, request []byte, p Provider, name string, body []byte
 	}
 	a.Wire.ResponseID = "id"
 	if status, err := strconv.Atoi(name); err == nil {
-		return refused(a, status, body)
+		return refused(protocolOf(request), a, status, body)
 	}
 	out, err := a.Response(body, 1)
 	if e, ok := errors.AsType[*chat.Error](err); ok {
@@ -85,9 +85,9 @@ func answered(t *testing.T, request []byte, p Provider, name string, body []byte
 	return string(out.Body) + "\n"
 }
 
-func refused(a *Attempt, status int, body []byte) string {
+func refused(protocol Protocol, a *Attempt, status int, body []byte) string {
 	text := strings.TrimSpace(string(body))
 	kind, text, _ := strings.Cut(text, "|") // the error type header, for Bedrock
 	e := a.Error(status, func(string) string { return kind }, []byte(text))
-	return strconv.Itoa(e.Status) + " " + string(EncodeError(Chat, e)) + "\n"
+	return strconv.Itoa(e.Status) + " " + string(EncodeError(protocol, e)) + "\n"
 }

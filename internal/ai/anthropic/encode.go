@@ -64,6 +64,8 @@ func errorType(status int) string {
 	switch status {
 	case 401:
 		return "authentication_error"
+	case 402:
+		return "billing_error"
 	case 403:
 		return "permission_error"
 	case 404:

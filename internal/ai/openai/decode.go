@@ -56,7 +56,9 @@ func readUsage(u *usage) chat.Usage {
 	return out
 }
 
-func readFinish(reason string) chat.Finish {
+// readFinish reads a finish reason; called says that the answer has tool calls.
+// With a call that the client demanded OpenAI says "stop".
+func readFinish(reason string, called bool) chat.Finish {
 	switch reason {
 	case "length":
 		return chat.FinishLength
@@ -64,6 +66,9 @@ func readFinish(reason string) chat.Finish {
 		return chat.FinishTools
 	case "content_filter":
 		return chat.FinishFiltered
+	}
+	if called {
+		return chat.FinishTools
 	}
 	return chat.FinishStop
 }
@@ -75,7 +80,7 @@ func DecodeChat(w *chat.Wire, body []byte) (*chat.Response, error) {
 		return nil, chat.BadUpstream("the provider's answer is not a chat completion")
 	}
 	c := in.Choices[0]
-	out := &chat.Response{ID: in.ID, Model: in.Model, Finish: readFinish(value(c.FinishReason)), Refusal: value(c.Message.Refusal)}
+	out := &chat.Response{ID: in.ID, Model: in.Model, Finish: readFinish(value(c.FinishReason), len(c.Message.ToolCalls) > 0), Refusal: value(c.Message.Refusal)}
 	if out.Refusal != "" {
 		out.Finish = chat.FinishFiltered
 	}
@@ -135,8 +140,10 @@ type ChatDecoder struct {
 	started bool
 	ended   bool
 	refused bool
-	open    int  // tool calls that have started: the newest is open-1
-	filled  bool // the newest has arguments
+	calls   int    // tool calls that have started: the newest is calls-1
+	call    string // the identifier of the newest
+	index   int    // its number in the provider's stream
+	filled  bool   // it has arguments
 }
 
 // NewChatDecoder returns a decoder for the answer to w.
@@ -230,7 +237,7 @@ func (d *ChatDecoder) delta(events []chat.Event, c *chunkChoice) ([]chat.Event, 
 	if c.FinishReason == nil {
 		return events, nil
 	}
-	finish := readFinish(*c.FinishReason)
+	finish := readFinish(*c.FinishReason, d.calls > 0)
 	if d.refused {
 		finish = chat.FinishFiltered
 	}
@@ -238,38 +245,41 @@ func (d *ChatDecoder) delta(events []chat.Event, c *chunkChoice) ([]chat.Event, 
 }
 
 // tool reads a piece of a tool call. Calls come one after the other: a client
-// of another protocol has no way to hear more of one that has ended.
+// of another protocol has no way to hear more of one that has ended. An
+// identifier that is new begins the next call, since not every server numbers
+// its calls.
 func (d *ChatDecoder) tool(events []chat.Event, t *toolCall) ([]chat.Event, error) {
 	if t.Function == nil {
 		return events, nil
 	}
-	index := d.open - 1
-	if t.Index != nil {
-		index = *t.Index
-	}
-	if t.ID != "" && index >= d.open {
+	if t.ID != "" && (d.calls == 0 || t.ID != d.call) {
 		events = d.endTool(events)
-		d.open, d.filled = index+1, false
-		events = append(events, chat.Event{Kind: chat.ToolStart, Tool: index, ID: t.ID, Name: d.wire.Names.Client(t.Function.Name)})
+		d.calls, d.call, d.filled = d.calls+1, t.ID, false
+		if t.Index != nil {
+			d.index = *t.Index
+		}
+		events = append(events, chat.Event{Kind: chat.ToolStart, Tool: d.calls - 1, ID: t.ID, Name: d.wire.Names.Client(t.Function.Name)})
 	}
 	switch {
 	case t.Function.Arguments == "":
 		return events, nil
-	case index < 0 || index != d.open-1:
-		return nil, chat.BadUpstream("the provider's stream goes on with tool call %d, which is not the one in progress", index)
+	case d.calls == 0:
+		return nil, chat.BadUpstream("the provider's stream has arguments of no tool call")
+	case t.Index != nil && *t.Index != d.index:
+		return nil, chat.BadUpstream("the provider's stream goes on with tool call %d, which is not the one in progress", *t.Index)
 	}
 	d.filled = true
-	return append(events, chat.Event{Kind: chat.ToolDelta, Tool: index, Text: t.Function.Arguments}), nil
+	return append(events, chat.Event{Kind: chat.ToolDelta, Tool: d.calls - 1, Text: t.Function.Arguments}), nil
 }
 
 // endTool ends the tool call in progress; one without arguments has an empty
 // object.
 func (d *ChatDecoder) endTool(events []chat.Event) []chat.Event {
-	if d.open == 0 {
+	if d.calls == 0 {
 		return events
 	}
 	if !d.filled {
-		events = append(events, chat.Event{Kind: chat.ToolDelta, Tool: d.open - 1, Text: "{}"})
+		events = append(events, chat.Event{Kind: chat.ToolDelta, Tool: d.calls - 1, Text: "{}"})
 	}
-	return append(events, chat.Event{Kind: chat.ToolEnd, Tool: d.open - 1})
+	return append(events, chat.Event{Kind: chat.ToolEnd, Tool: d.calls - 1})
 }
