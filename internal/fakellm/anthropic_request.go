@@ -110,13 +110,15 @@ func (r *anthropicRequest) check() error {
 		return refuse("temperature: range: 0..1")
 	case !upTo(r.TopP, 1):
 		return refuse("top_p: range: 0..1")
+	case r.Metadata != nil && r.Metadata.UserID != nil && strings.Contains(*r.Metadata.UserID, "@"):
+		return refuse("metadata.user_id: user_id appears to contain an email address")
 	case r.ServiceTier != nil && *r.ServiceTier != "auto" && *r.ServiceTier != "standard_only":
 		return refuse("service_tier: Input should be 'auto' or 'standard_only'")
 	}
 	if slices.ContainsFunc(r.StopSequences, func(s string) bool { return strings.TrimSpace(s) == "" }) {
 		return refuse("stop_sequences: each stop sequence must contain non-whitespace")
 	}
-	for _, f := range []func() error{r.checkSystem, r.checkThinking, r.checkTools, r.checkMessages} {
+	for _, f := range []func() error{r.checkSystem, r.checkThinking, r.checkTools, r.checkMessages, r.checkThoughts} {
 		if err := f(); err != nil {
 			return err
 		}
@@ -268,6 +270,28 @@ func anthropicTurn(i int, role string, blocks []anthropicBlock, open []string) (
 		return nil, refuse("messages.%d: `tool_use` ids were found without `tool_result` blocks immediately after: %s.", i-1, open[0])
 	}
 	return next, nil
+}
+
+// checkThoughts checks, where the model is to think, that it thought before the
+// tool calls that it is in the middle of.
+func (r *anthropicRequest) checkThoughts() error {
+	if r.Thinking == nil || r.Thinking.Type != "enabled" {
+		return nil
+	}
+	for i := len(r.Messages) - 1; i > 0; i -= 2 {
+		results, _ := r.Messages[i].blocks() // checked
+		if len(results) == 0 || results[0].Type != "tool_result" {
+			return nil
+		}
+		calls, _ := r.Messages[i-1].blocks()
+		if strings.HasSuffix(calls[0].Type, "thinking") {
+			return nil
+		}
+		if before, _ := r.Messages[max(i-2, 0)].blocks(); before[0].Type != "tool_result" {
+			return refuse("messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found `%s`.", i-1, calls[0].Type)
+		}
+	}
+	return nil
 }
 
 var anthropicToolID = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)

@@ -138,6 +138,8 @@ func (r *openAIRequest) check() error {
 		return refuse("you must provide a model parameter")
 	case len(r.Messages) == 0:
 		return refuse("Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.")
+	case r.User != nil && len(*r.User) > 64:
+		return refuse("Invalid 'user': string too long. Expected a string with maximum length 64, but got a string with length %d instead.", len(*r.User))
 	case r.StreamOptions != nil && !r.Stream:
 		return refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.")
 	}
