@@ -3,6 +3,7 @@ package anthropic
 import (
 	"encoding/base64"
 	"encoding/json/jsontext"
+	"slices"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
@@ -76,6 +77,12 @@ func (b *builder) settings(o chat.Options) {
 
 func (b *builder) tools() {
 	for _, t := range b.in.AllowedTools() {
+		if !b.can.Schema && t.Strict != nil { // clients set it for every tool
+			if *t.Strict && !slices.Contains(b.wire.Dropped, "strict") {
+				b.wire.Drop("strict")
+			}
+			t.Strict = nil
+		}
 		b.out.Tools = append(b.out.Tools, tool{
 			Name:         b.wire.Names.Wire(t.Name),
 			Description:  t.Description,
@@ -138,7 +145,7 @@ func (b *builder) format() {
 
 func (b *builder) service() {
 	if b.in.User != "" {
-		b.out.Metadata = &metadata{UserID: b.in.User}
+		b.out.Metadata = &metadata{UserID: userID(b.in.User)}
 	}
 	switch b.in.ServiceTier {
 	case "":
@@ -149,6 +156,18 @@ func (b *builder) service() {
 	default:
 		b.wire.Drop("service_tier")
 	}
+}
+
+// maxUserID is the longest identifier of a user that Anthropic takes, in bytes.
+const maxUserID = 256
+
+// userID returns a name that Anthropic takes for a user: it refuses what looks
+// like an address of mail or a telephone number.
+func userID(user string) string {
+	if len(user) > maxUserID || strings.ContainsAny(user, "@+") {
+		return chat.Identifier(user)
+	}
+	return user
 }
 
 func (b *builder) messages() error {

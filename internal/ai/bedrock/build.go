@@ -139,7 +139,7 @@ func isNova(model string) bool { return strings.Contains(model, "amazon.nova") }
 func (b *builder) abilities() claude.Abilities {
 	can := b.can
 	if !can.Claude {
-		can.Effort = true
+		can = claude.Abilities{NoThinking: true, Effort: true, MaxEffort: true, XHighEffort: true}
 		clone := *b.in
 		clone.Effort, clone.Thinking = b.in.EffortWord(), nil // only Claude knows the object
 		if clone.Effort == "none" {

@@ -19,7 +19,11 @@ type Abilities struct {
 	Claude       bool // it is a Claude model at all
 	NoSampling   bool // refuses temperature, top_p and top_k
 	OneSampling  bool // takes temperature or top_p, not both
-	Effort       bool // is told how much to reason by a word, not by a number of tokens
+	NoThinking   bool // does not know the thinking object
+	Effort       bool // takes a word for how much to reason
+	MaxEffort    bool // one of the words is max
+	XHighEffort  bool // one of the words is xhigh
+	Adaptive     bool // decides itself how much to think; others need a budget
 	AdaptiveOnly bool // knows no thinking budget
 	Schema       bool // can be held to a JSON schema
 }
@@ -39,7 +43,11 @@ func AbilitiesOf(model string) Abilities {
 		Claude:       true,
 		NoSampling:   opus && v >= 407 || v >= 500,
 		OneSampling:  v >= 401,
+		NoThinking:   v < 307,
 		Effort:       opus && v >= 405 || v >= 406,
+		MaxEffort:    v >= 406,
+		XHighEffort:  opus && v >= 407 || v >= 500,
+		Adaptive:     v >= 406,
 		AdaptiveOnly: opus && v >= 407 || v >= 500,
 		Schema:       opus && v >= 401 || v >= 405,
 	}
@@ -98,7 +106,7 @@ func Settle(r *chat.Request, can Abilities, defaultMax int64) Settings {
 	switch {
 	case r.Thinking != nil:
 		budget = vendor.Budget
-	case can.Effort:
+	case can.NoThinking:
 		budget = 0
 	}
 	if s.MaxTokens == 0 && defaultMax > 0 {
@@ -149,17 +157,21 @@ func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
 	case r.Thinking != nil:
 		s.Thinking = r.Thinking
 		s.word(r.Effort, can)
-	case r.Effort == "":
+	case r.Effort == "" || r.Effort == "none" && can.NoThinking:
 	case r.Effort == "none":
 		s.Thinking = jsontext.Value(`{"type":"disabled"}`)
-	case can.Effort:
+	case can.NoThinking && can.Effort:
 		s.word(r.Effort, can)
-		if can.AdaptiveOnly {
-			s.Thinking, s.Thinks = jsontext.Value(`{"type":"adaptive"}`), true
-		}
-	case s.MaxTokens > 0 && s.MaxTokens <= minBudget:
+	case can.Adaptive:
+		s.word(r.Effort, can)
+		// Newer models keep their thoughts to themselves unless they are asked.
+		s.Thinking, s.Thinks = jsontext.Value(`{"type":"adaptive","display":"summarized"}`), true
+	case can.NoThinking || s.MaxTokens > 0 && s.MaxTokens <= minBudget || thoughtless(r):
 		s.Dropped = append(s.Dropped, "reasoning_effort")
 	default:
+		if can.Effort {
+			s.word(r.Effort, can)
+		}
 		if s.MaxTokens > 0 {
 			budget = min(budget, s.MaxTokens-1)
 		}
@@ -168,8 +180,26 @@ func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
 	}
 }
 
+// thoughtless says that the model is in the middle of its tool calls and that
+// the client has not sent back what it thought before them. Claude cannot begin
+// to think there, and most clients of OpenAI's protocol do not keep thoughts.
+func thoughtless(r *chat.Request) bool {
+	var first []chat.Block // of the model's since the user last spoke
+	for i := len(r.Turns) - 1; i > 0 && r.Turns[i].Blocks[0].Kind == chat.ToolResult; i -= 2 {
+		first = r.Turns[i-1].Blocks
+	}
+	for _, b := range first {
+		switch {
+		case b.Kind == chat.Thinking && b.Signature == "": // it is not sent
+		default:
+			return b.Kind != chat.Thinking && b.Kind != chat.RedactedThinking
+		}
+	}
+	return false
+}
+
 // word sets the effort, where there is one and the model is told of it by a
-// word.
+// word. Of those that it does not know it gets the next lower one.
 func (s *Settings) word(effort string, can Abilities) {
 	switch {
 	case effort == "" || effort == "none":
@@ -177,6 +207,9 @@ func (s *Settings) word(effort string, can Abilities) {
 		s.Dropped = append(s.Dropped, "reasoning_effort")
 	case effort == "minimal":
 		s.Effort = "low"
+	case effort == "max" && !can.MaxEffort, effort == "xhigh" && !can.XHighEffort:
+		s.Effort = "high"
+		s.Dropped = append(s.Dropped, "reasoning_effort")
 	default:
 		s.Effort = effort
 	}

@@ -25,6 +25,9 @@ func BuildChat(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 		Dropped: r.Foreign(),
 	}
 	out := &chatRequest{Model: w.Model, Temperature: r.Temperature, TopP: r.TopP, User: r.User}
+	if len(out.User) > chat.MaxName { // OpenAI takes no longer one
+		out.User = chat.Identifier(out.User)
+	}
 	if r.TopK != nil {
 		w.Drop("top_k")
 	}
