@@ -101,7 +101,8 @@ type Answer struct {
 }
 
 // Response translates a whole answer with status 2xx; created is in Unix
-// seconds. The error is a *chat.Error.
+// seconds. The error is a *chat.Error; it comes with the usage of an answer that
+// the provider counts and that is no use to the client.
 func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.relayed {
 		u, ok := a.call.client.usage(body)
@@ -111,13 +112,16 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 		return a.embedded(body)
 	}
 	r, err := a.provider.decode(a.Wire, body)
+	var out Answer
+	if r != nil {
+		out.Usage, out.Counted = r.Usage, r.HasUsage
+	}
 	if err != nil {
-		return Answer{}, asError(err)
+		return out, asError(err)
 	}
 	if r.Model == "" {
 		r.Model = a.Wire.Model
 	}
-	out := Answer{Usage: r.Usage, Counted: r.HasUsage}
 	if out.Body, err = a.call.client.encode(r, created); err != nil {
 		return out, asError(err)
 	}

@@ -2,6 +2,7 @@ package ai
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -77,6 +78,9 @@ func answered(t *testing.T, request []byte, p Provider, name string, body []byte
 	}
 	out, err := a.Response(body, 1)
 	if e, ok := errors.AsType[*chat.Error](err); ok {
+		if out.Counted {
+			return fmt.Sprintf("error %v\nusage %d+%d\n", e, out.Usage.Prompt, out.Usage.Completion)
+		}
 		return "error " + e.Error() + "\n"
 	}
 	if u := out.Usage; out.Counted && (u.CacheRead+u.CacheWrite > u.Prompt || u.Reasoning > u.Completion) {

@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"cmp"
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"strings"
@@ -9,16 +10,20 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/eventstream"
 )
 
-// Decode reads a whole answer. w is the request that it answers.
+// Decode reads a whole answer. w is the request that it answers. An answer that
+// the model spoilt is an error, with what it cost.
 func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 	var in response
 	if err := responseJSON.Unmarshal(body, &in); err != nil || in.Output.Message == nil {
 		return nil, chat.BadUpstream("the provider's answer is not a Converse answer")
 	}
-	if err := malformed(in.StopReason); err != nil {
-		return nil, err
-	}
 	out := &chat.Response{ID: answerID(w), Model: w.Model}
+	if in.Usage != nil {
+		out.Usage, out.HasUsage = readUsage(in.Usage), true
+	}
+	if err := malformed(in.StopReason); err != nil {
+		return out, err
+	}
 	tools := false
 	for _, b := range in.Output.Message.Content {
 		block, ok := readBlock(w, b)
@@ -28,9 +33,6 @@ func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 		}
 	}
 	out.Finish = finish(in.StopReason, tools)
-	if in.Usage != nil {
-		out.Usage, out.HasUsage = readUsage(in.Usage), true
-	}
 	return out, nil
 }
 
@@ -55,6 +57,12 @@ func readBlock(w *chat.Wire, b block) (chat.Block, bool) {
 		return chat.Block{Kind: chat.Thinking, Text: r.Text, Signature: r.Signature}, true
 	case b.ReasoningContent != nil:
 		return chat.Block{Kind: chat.RedactedThinking, Text: b.ReasoningContent.RedactedContent}, true
+	case b.Citations != nil:
+		var text strings.Builder
+		for _, c := range b.Citations.Content {
+			text.WriteString(c.Text)
+		}
+		return chat.Block{Kind: chat.Text, Text: text.String()}, true
 	}
 	return chat.Block{}, false
 }
@@ -101,12 +109,12 @@ func readUsage(u *usage) chat.Usage {
 // x-amzn-errortype header field. A refused credential is the gateway's, so the
 // client is told of a bad gateway rather than of its own authentication.
 func Error(status int, errorType string, body []byte) *chat.Error {
-	name := errorName(errorType)
 	var in failure
 	message := string(body)
 	if json.Unmarshal(body, &in) == nil && in.text() != "" {
 		message = in.text()
 	}
+	name := errorName(cmp.Or(errorType, in.Type))
 	switch name {
 	case "ThrottlingException", "ModelNotReadyException":
 		return chat.ProviderError(429, name, message)
@@ -211,13 +219,18 @@ func (d *Decoder) message(m eventstream.Message, emit func(chat.Event) error) er
 	if kind := m.Headers[":message-type"]; kind == "exception" || kind == "error" {
 		return streamError(m)
 	}
+	switch m.Headers[":event-type"] {
+	case "messageStart":
+		return emit(chat.Event{Kind: chat.Start, ID: answerID(d.wire), Model: d.wire.Model})
+	case "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata":
+	default:
+		return nil // there may be new ones, of any form
+	}
 	var in event
 	if err := eventJSON.Unmarshal(m.Payload, &in); err != nil {
 		return chat.BadUpstream("an event of the provider's stream is not valid")
 	}
 	switch m.Headers[":event-type"] {
-	case "messageStart":
-		return emit(chat.Event{Kind: chat.Start, ID: answerID(d.wire), Model: d.wire.Model})
 	case "contentBlockStart":
 		return d.start(&in, emit)
 	case "contentBlockDelta":

@@ -44,6 +44,16 @@ type block struct {
 	ToolResult       *result     `json:"toolResult,omitempty"`
 	ReasoningContent *reasoning  `json:"reasoningContent,omitempty"`
 	CachePoint       *cachePoint `json:"cachePoint,omitempty"`
+	// Citations is text with its sources, in answers only.
+	Citations *citations `json:"citationsContent,omitempty"`
+}
+
+type citations struct {
+	Content []cited `json:"content"`
+}
+
+type cited struct {
+	Text string `json:"text"`
 }
 
 type cachePoint struct {
@@ -201,8 +211,9 @@ type delta struct {
 }
 
 // failure is the body of an exception. Over HTTP the member is Message for
-// some services and message for others.
+// some services and message for others, and the type may be in the body alone.
 type failure struct {
+	Type           string `json:"__type"`
 	Message        string `json:"message"`
 	MessageUpper   string `json:"Message"`
 	OriginalStatus int    `json:"originalStatusCode"`
