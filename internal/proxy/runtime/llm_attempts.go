@@ -297,7 +297,7 @@ func faultOf(err error) ir.LLMFault {
 			return ir.LLMFaultThrottled
 		case e.Status == 504:
 			return ir.LLMFaultTimeout
-		case e.Status >= 500:
+		case e.Status >= 500, e.Status == 424: // Bedrock's, for a model that failed
 			return ir.LLMFaultServer
 		}
 		return ""

@@ -108,6 +108,7 @@ func TestT57_FailsOverByTheClassOfTheFailure(t *testing.T) {
 		"Throttled":         {`429 {}`, `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
 		"Overloaded":        {`529 {}`, `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
 		"RefusedCredential": {`401 {}`, `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
+		"ModelFailed":       {`424 {}`, `200 {"content":[{"type":"text","text":"yes"}],"usage":{}}`, "ab", 200, "yes"},
 		"NotJSON":           {`200 <html>`, `503 {}`, "ab", 503, ""},
 		"BadRequest":        {`400 {"error":{"message":"no such thing"}}`, "", "a", 400, "no such thing"},
 		"Forbidden":         {`403 {}`, "", "a", 403, ""},
