@@ -83,10 +83,8 @@ func (t *llmTarget) endpoint(endpoint, basePath string) {
 		t.invalid("spec.endpoint: must have no user, query or fragment; put credentials into the Secret of spec.credentialsRef")
 		return
 	}
-	t.tls, t.host, t.port, t.provider.Host = u.Scheme == "https", u.Hostname(), 80, u.Host
-	if t.tls {
-		t.port = 443
-	}
+	t.tls, t.host, t.provider.Host = u.Scheme == "https", u.Hostname(), u.Host
+	t.port = defaultPort(t.tls)
 	t.checkHost()
 	if u.Port() != "" {
 		n, err := strconv.ParseUint(u.Port(), 10, 16)
@@ -95,10 +93,20 @@ func (t *llmTarget) endpoint(endpoint, basePath string) {
 		}
 		t.port = uint16(n)
 	}
+	if port := ":" + strconv.Itoa(int(defaultPort(t.tls))); strings.HasSuffix(u.Host, port) {
+		t.provider.Host = strings.TrimSuffix(u.Host, port) // signatures leave it out
+	}
 	t.provider.BasePath = strings.TrimSuffix(u.EscapedPath(), "/")
 	if u.Path == "" {
 		t.provider.BasePath = basePath
 	}
+}
+
+func defaultPort(tls bool) uint16 {
+	if tls {
+		return 443
+	}
+	return 80
 }
 
 // checkHost refuses hosts at which no provider can be, such as that of the
