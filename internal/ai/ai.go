@@ -98,6 +98,26 @@ type Answer struct {
 	// Usage is what the answer cost; Counted says that the provider told.
 	Usage   chat.Usage
 	Counted bool
+
+	id, model string // of one that was translated
+	finish    chat.Finish
+}
+
+// Outcome is what the provider tells of a whole answer, which a has translated.
+// Where it was relayed it is only now looked for in the body.
+func (a *Attempt) Outcome(of Answer) chat.Outcome {
+	if a.relayed {
+		return a.call.client.outcome(of.Body)
+	}
+	return outcomeOf(of.id, of.model, of.finish)
+}
+
+func outcomeOf(id, model string, finish chat.Finish) chat.Outcome {
+	out := chat.Outcome{ID: id, Model: model}
+	if finish != 0 {
+		out.Finishes = []chat.Finish{finish}
+	}
+	return out
 }
 
 // Response translates a whole answer with status 2xx; created is in Unix
@@ -122,6 +142,7 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if r.Model == "" {
 		r.Model = a.Wire.Model
 	}
+	out.id, out.model, out.finish = r.ID, r.Model, r.Finish
 	if out.Body, err = a.call.client.encode(r, created); err != nil {
 		return out, asError(err)
 	}

@@ -37,6 +37,8 @@ type client struct {
 	meter  bool
 	relay  func(includeUsage bool) relay
 	usage  func(body []byte) (chat.Usage, bool)
+	// outcome reads a whole answer that was relayed.
+	outcome func(body []byte) chat.Outcome
 }
 
 // encoder writes a client's stream.
@@ -50,6 +52,7 @@ type relay interface {
 	Write(dst, p []byte) (out []byte, content bool, err error)
 	Close() error
 	Usage() chat.Usage
+	Outcome() chat.Outcome
 	// Said is how much text has been forwarded, in bytes.
 	Said() int
 }
@@ -73,6 +76,7 @@ func clientOf(p Protocol) client {
 			header:  anthropic.Header,
 			relay:   func(bool) relay { return anthropic.NewRelay() },
 			usage:   anthropic.ReadUsage,
+			outcome: anthropic.ReadOutcome,
 		}
 	case Responses:
 		return client{
@@ -85,6 +89,7 @@ func clientOf(p Protocol) client {
 			header:  openai.Header,
 			relay:   func(bool) relay { return responses.NewRelay() },
 			usage:   responses.ReadUsage,
+			outcome: responses.ReadOutcome,
 		}
 	}
 	return client{
@@ -98,6 +103,7 @@ func clientOf(p Protocol) client {
 		meter:   true,
 		relay:   func(usage bool) relay { return openai.NewRelay(usage) },
 		usage:   openai.ReadUsage,
+		outcome: openai.ReadOutcome,
 	}
 }
 

@@ -48,7 +48,7 @@ func (a *Attempt) embedded(body []byte) (Answer, error) {
 	if len(r.Vectors) != len(a.call.texts.Texts) {
 		return Answer{}, chat.BadUpstream("the provider answered %d texts with %d vectors", len(a.call.texts.Texts), len(r.Vectors))
 	}
-	out := Answer{Usage: chat.Usage{Prompt: r.Tokens}, Counted: r.HasTokens}
+	out := Answer{Usage: chat.Usage{Prompt: r.Tokens}, Counted: r.HasTokens, model: r.Model}
 	if out.Body, err = openai.EncodeEmbeddings(r, a.call.texts.Base64); err != nil {
 		return out, asError(err)
 	}

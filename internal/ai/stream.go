@@ -18,6 +18,9 @@ type Stream struct {
 	usage   chat.Usage
 	counted bool
 	said    int
+
+	id, model string // of an answer that is translated
+	finish    chat.Finish
 }
 
 // Stream returns the translation of a's streamed answer; created is in Unix
@@ -39,6 +42,14 @@ func (s *Stream) Started() bool { return s.started }
 // Usage is what the provider has reported so far; ok is false where it has
 // reported nothing.
 func (s *Stream) Usage() (u chat.Usage, ok bool) { return s.usage, s.counted }
+
+// Outcome is what the provider has told of the answer so far.
+func (s *Stream) Outcome() chat.Outcome {
+	if s.relay != nil {
+		return s.relay.Outcome()
+	}
+	return outcomeOf(s.id, s.model, s.finish)
+}
 
 // Said is how much text, thoughts and arguments of tools included, the provider
 // has sent so far, in bytes.
@@ -92,6 +103,10 @@ func (s *Stream) Abort(dst []byte, e *chat.Error) []byte {
 
 func (s *Stream) event(out []byte, e chat.Event) []byte {
 	switch e.Kind {
+	case chat.Start:
+		s.id, s.model = e.ID, e.Model
+	case chat.Stop:
+		s.finish = e.Finish
 	case chat.UsageEvent:
 		s.usage, s.counted = e.Usage, true
 	case chat.TextDelta, chat.ThinkDelta, chat.RefusalDelta, chat.ToolDelta:

@@ -10,10 +10,11 @@ import (
 // Relay forwards Anthropic's own stream to a client of the same protocol. The
 // data of every event is passed on byte for byte.
 type Relay struct {
-	sse   sse.Decoder
-	usage usage
-	said  int
-	ended bool
+	sse     sse.Decoder
+	usage   usage
+	outcome chat.Outcome
+	said    int
+	ended   bool
 }
 
 // NewRelay returns a Relay.
@@ -35,11 +36,15 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		case "message_start":
 			if in.Message != nil {
 				r.usage.take(&in.Message.Usage)
+				r.outcome = outcomeOf(in.Message)
 			}
 		case "content_block_start", "content_block_delta", "message_delta":
 			content = true
 			if d := in.Delta; d != nil {
 				r.said += len(d.Text) + len(d.Thinking) + len(d.PartialJSON)
+				if d.StopReason != nil {
+					r.outcome.Finishes = []chat.Finish{finish(&chat.Wire{}, d.StopReason)}
+				}
 			}
 		case "message_stop":
 			r.ended = true
@@ -64,6 +69,9 @@ func (r *Relay) Close() error {
 // Usage is what the provider has reported so far.
 func (r *Relay) Usage() chat.Usage { return r.usage.sum() }
 
+// Outcome is what the provider has told of the answer so far.
+func (r *Relay) Outcome() chat.Outcome { return r.outcome }
+
 // Said is how much text has been forwarded, in bytes.
 func (r *Relay) Said() int { return r.said }
 
@@ -78,4 +86,21 @@ func ReadUsage(body []byte) (chat.Usage, bool) {
 	var total usage
 	total.take(in.Usage)
 	return total.sum(), true
+}
+
+// ReadOutcome reads what a whole answer tells of itself.
+func ReadOutcome(body []byte) chat.Outcome {
+	var in response
+	if responseJSON.Unmarshal(body, &in) != nil {
+		return chat.Outcome{}
+	}
+	return outcomeOf(&in)
+}
+
+func outcomeOf(in *response) chat.Outcome {
+	out := chat.Outcome{ID: in.ID, Model: in.Model}
+	if in.StopReason != nil {
+		out.Finishes = []chat.Finish{finish(&chat.Wire{}, in.StopReason)}
+	}
+	return out
 }

@@ -13,6 +13,31 @@ const (
 	FinishFiltered                   // content was refused or filtered
 )
 
+// String is the word that OpenAI and the semantic conventions have for f; "" for
+// none.
+func (f Finish) String() string {
+	switch f {
+	case FinishStop:
+		return "stop"
+	case FinishLength:
+		return "length"
+	case FinishTools:
+		return "tool_calls"
+	case FinishFiltered:
+		return "content_filter"
+	}
+	return ""
+}
+
+// Outcome is what a provider tells of an answer as a whole, besides its usage.
+type Outcome struct {
+	// ID and Model are the provider's; empty where it has not told.
+	ID, Model string
+	// Finishes are why the model stopped, one for each of several answers; empty
+	// where it has not stopped.
+	Finishes []Finish
+}
+
 // Usage counts tokens as the OpenAI protocol does: Prompt includes CacheRead
 // and CacheWrite, Completion includes Reasoning.
 type Usage struct {

@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json/jsontext"
 	"strconv"
 	"strings"
@@ -52,17 +53,9 @@ type completionDetail struct {
 	ReasoningTokens int64 `json:"reasoning_tokens"`
 }
 
+// finishReason is the word for f; the protocol has none for not knowing it.
 func finishReason(f chat.Finish) string {
-	switch f {
-	case chat.FinishLength:
-		return "length"
-	case chat.FinishTools:
-		return "tool_calls"
-	case chat.FinishFiltered:
-		return "content_filter"
-	default:
-		return "stop"
-	}
+	return cmp.Or(f.String(), chat.FinishStop.String())
 }
 
 func writeUsage(u chat.Usage) *usage {

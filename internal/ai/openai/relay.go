@@ -15,10 +15,11 @@ import (
 type Relay struct {
 	includeUsage bool
 
-	sse   sse.Decoder
-	usage chat.Usage
-	said  int
-	ended bool
+	sse     sse.Decoder
+	usage   chat.Usage
+	outcome chat.Outcome
+	said    int
+	ended   bool
 }
 
 // NewRelay returns a Relay; includeUsage says that the client asked for the
@@ -48,6 +49,7 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 				return nil
 			}
 		}
+		r.note(in)
 		content = content || says(in)
 		r.said += said(in)
 		dst = sse.Append(dst, string(e.Name), e.Data)
@@ -73,6 +75,21 @@ func readChunk(data []byte) (*chunk, error) {
 	}
 	return &chunk{Usage: rest.Usage, Error: rest.Error, Choices: []chunkChoice{{Delta: chunkDelta{Rest: data}}}}, nil
 }
+
+// note takes from a chunk what it tells of the whole answer.
+func (r *Relay) note(in *chunk) {
+	if r.outcome.ID == "" {
+		r.outcome.ID, r.outcome.Model = in.ID, in.Model
+	}
+	for i := range in.Choices {
+		if reason := in.Choices[i].FinishReason; reason != nil && len(r.outcome.Finishes) < maxChoices {
+			r.outcome.Finishes = append(r.outcome.Finishes, readFinish(*reason, false))
+		}
+	}
+}
+
+// maxChoices is the most answers that OpenAI gives to one request.
+const maxChoices = 128
 
 // says whether a chunk holds part of the answer, rather than announcing it.
 func says(in *chunk) bool {
@@ -127,6 +144,9 @@ func (r *Relay) Close() error {
 // Usage is what the provider has reported so far.
 func (r *Relay) Usage() chat.Usage { return r.usage }
 
+// Outcome is what the provider has told of the answer so far.
+func (r *Relay) Outcome() chat.Outcome { return r.outcome }
+
 // Said is how much text has been forwarded, in bytes.
 func (r *Relay) Said() int { return r.said }
 
@@ -142,4 +162,15 @@ func ReadUsage(body []byte) (chat.Usage, bool) {
 		return chat.Usage{}, false
 	}
 	return readUsage(in.Usage), true
+}
+
+// ReadOutcome reads what a whole answer tells of itself, and nothing else of it.
+func ReadOutcome(body []byte) (out chat.Outcome) {
+	var in chunk
+	if chunkJSON.Unmarshal(body, &in) != nil {
+		return out
+	}
+	r := Relay{}
+	r.note(&in)
+	return r.outcome
 }

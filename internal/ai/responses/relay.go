@@ -14,10 +14,11 @@ const Path = "/responses"
 // Relay forwards OpenAI's own stream to a client of the same protocol. The
 // data of every event is passed on byte for byte.
 type Relay struct {
-	sse   sse.Decoder
-	usage chat.Usage
-	said  int
-	ended bool
+	sse     sse.Decoder
+	usage   chat.Usage
+	outcome chat.Outcome
+	said    int
+	ended   bool
 }
 
 // NewRelay returns a Relay.
@@ -29,10 +30,47 @@ type event struct {
 	Message  string         `json:"message"`
 	Code     string         `json:"code"`
 	Delta    jsontext.Value `json:"delta"`
-	Response *struct {
-		Usage *usage   `json:"usage"`
-		Error *failure `json:"error"`
-	} `json:"response"`
+	Response *result        `json:"response"`
+}
+
+// result is what must be known of an answer that is passed on.
+type result struct {
+	ID         string      `json:"id"`
+	Model      string      `json:"model"`
+	Status     string      `json:"status"`
+	Incomplete *incomplete `json:"incomplete_details"`
+	Usage      *usage      `json:"usage"`
+	Error      *failure    `json:"error"`
+	Output     []struct {
+		Type string `json:"type"`
+	} `json:"output"`
+}
+
+// outcome is what an answer tells of itself. The protocol has no word for why
+// the model stopped; where it wants tools to be called, its output says so.
+func (r *result) outcome() chat.Outcome {
+	out := chat.Outcome{ID: r.ID, Model: r.Model}
+	switch {
+	case r.Status == "incomplete" && r.Incomplete != nil && r.Incomplete.Reason == "content_filter":
+		out.Finishes = []chat.Finish{chat.FinishFiltered}
+	case r.Status == "incomplete":
+		out.Finishes = []chat.Finish{chat.FinishLength}
+	case r.Status == "completed" && r.callsTool():
+		out.Finishes = []chat.Finish{chat.FinishTools}
+	case r.Status == "completed":
+		out.Finishes = []chat.Finish{chat.FinishStop}
+	}
+	return out
+}
+
+// callsTool says that the client is to call a tool.
+func (r *result) callsTool() bool {
+	for _, o := range r.Output {
+		if o.Type == "function_call" || o.Type == "custom_tool_call" {
+			return true
+		}
+	}
+	return false
 }
 
 // Write appends to dst what the client is to get for p. content says that some
@@ -46,6 +84,9 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		}
 		if in.Response != nil && in.Response.Usage != nil {
 			r.usage = readUsage(in.Response.Usage)
+		}
+		if in.Response != nil {
+			r.outcome = in.Response.outcome()
 		}
 		switch in.Type {
 		case "response.created", "response.in_progress", "response.queued":
@@ -80,6 +121,9 @@ func (r *Relay) Close() error {
 // Usage is what the provider has reported so far.
 func (r *Relay) Usage() chat.Usage { return r.usage }
 
+// Outcome is what the provider has told of the answer so far.
+func (r *Relay) Outcome() chat.Outcome { return r.outcome }
+
 // Said is how much text has been forwarded, in bytes.
 func (r *Relay) Said() int { return r.said }
 
@@ -99,4 +143,13 @@ func ReadUsage(body []byte) (chat.Usage, bool) {
 		return chat.Usage{}, false
 	}
 	return readUsage(in.Usage), true
+}
+
+// ReadOutcome reads what a whole answer tells of itself.
+func ReadOutcome(body []byte) chat.Outcome {
+	var in result
+	if json.Unmarshal(body, &in) != nil {
+		return chat.Outcome{}
+	}
+	return in.outcome()
 }

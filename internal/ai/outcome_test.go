@@ -1,0 +1,106 @@
+package ai
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
+)
+
+const (
+	responsesWhole = `{"id":"resp_1","model":"o-1","status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[]}`
+	responsesTools = `{"id":"resp_1","model":"o-1","status":"completed","output":[{"type":"reasoning"},{"type":"function_call"}]}`
+	choicesWhole   = `{"id":"c-1","model":"o-1","choices":[{"index":0,"message":{"content":"a"},"finish_reason":"stop"},{"index":1,"message":{"content":"b"},"finish_reason":"length"}]}`
+	converseWhole  = `{"output":{"message":{"role":"assistant","content":[{"text":"a"}]}},"stopReason":"max_tokens"}`
+	messageWhole   = `{"id":"msg_1","type":"message","role":"assistant","model":"claude-x","content":[{"type":"text","text":"a"}],"stop_reason":"refusal","usage":{"input_tokens":1,"output_tokens":1}}`
+)
+
+func TestOutcome_OfWholeAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		client   Protocol
+		provider Provider
+		body     string
+		want     chat.Outcome
+	}{
+		"ChatRelayed":       {Chat, OpenAI, choicesWhole, chat.Outcome{ID: "c-1", Model: "o-1", Finishes: []chat.Finish{chat.FinishStop, chat.FinishLength}}},
+		"ResponsesRelayed":  {Responses, OpenAI, responsesWhole, chat.Outcome{ID: "resp_1", Model: "o-1", Finishes: []chat.Finish{chat.FinishLength}}},
+		"ResponsesTools":    {Responses, OpenAI, responsesTools, chat.Outcome{ID: "resp_1", Model: "o-1", Finishes: []chat.Finish{chat.FinishTools}}},
+		"MessagesRelayed":   {Messages, Anthropic, messageWhole, chat.Outcome{ID: "msg_1", Model: "claude-x", Finishes: []chat.Finish{chat.FinishFiltered}}},
+		"ChatToAnthropic":   {Chat, Anthropic, messageWhole, chat.Outcome{ID: "msg_1", Model: "claude-x", Finishes: []chat.Finish{chat.FinishFiltered}}},
+		"ChatToBedrock":     {Chat, Bedrock, converseWhole, chat.Outcome{ID: "chatcmpl-id", Model: "m", Finishes: []chat.Finish{chat.FinishLength}}},
+		"RelayedButNotJSON": {Chat, OpenAI, `nothing`, chat.Outcome{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := asked(t, c.client, c.provider, false)
+			a.Wire.ResponseID = "id"
+			answer, err := a.Response([]byte(c.body), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, a.Outcome(answer)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestOutcome_OfStreams(t *testing.T) {
+	chunks := `data: {"id":"c-1","model":"o-1","choices":[{"delta":{"content":"a"}}]}` + "\n\n" +
+		`data: {"id":"c-1","model":"o-1","choices":[{"delta":{},"finish_reason":"content_filter"}]}` + "\n\ndata: [DONE]\n\n"
+	events := `data: {"type":"response.created","response":{"id":"resp_1","model":"o-1","status":"in_progress"}}` + "\n\n" +
+		`data: {"type":"response.output_text.delta","delta":"a"}` + "\n\n" +
+		`data: {"type":"response.completed","response":` + responsesTools + "}\n\n"
+	tools := chat.Outcome{ID: "msg_1", Model: "claude-x", Finishes: []chat.Finish{chat.FinishTools}}
+	filtered := chat.Outcome{ID: "c-1", Model: "o-1", Finishes: []chat.Finish{chat.FinishFiltered}}
+	for name, c := range map[string]struct {
+		client   Protocol
+		provider Provider
+		stream   string
+		want     chat.Outcome
+	}{
+		"ChatRelayed":      {Chat, OpenAI, chunks, filtered},
+		"MessagesToOpenAI": {Messages, OpenAI, chunks, filtered},
+		"ResponsesRelayed": {Responses, OpenAI, events, chat.Outcome{ID: "resp_1", Model: "o-1", Finishes: []chat.Finish{chat.FinishTools}}},
+		"MessagesRelayed":  {Messages, Anthropic, anthropicText, tools},
+		"ChatToAnthropic":  {Chat, Anthropic, anthropicText, tools},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := asked(t, c.client, c.provider, true).Stream(1)
+			if diff := cmp.Diff(chat.Outcome{}, s.Outcome()); diff != "" {
+				t.Errorf("before anything has come: -want +got:\n%s", diff)
+			}
+			out, err := s.Write(nil, []byte(c.stream))
+			if err == nil {
+				_, err = s.Close(out)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, s.Outcome()); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+// asked is a small request of a client put to a provider.
+func asked(t *testing.T, client Protocol, provider Provider, stream bool) *Attempt {
+	t.Helper()
+	body := `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}]`
+	if client == Responses {
+		body = `{"model":"m","input":"hi"`
+	}
+	if stream {
+		body += `,"stream":true`
+	}
+	c, err := Parse(client, []byte(body+"}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := c.Attempt(provider, chat.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
