@@ -154,7 +154,7 @@ func TestTraces_ReachTheCollector(t *testing.T) {
 
 func checkSpans(t *testing.T, c *collector, o *observed) {
 	t.Helper()
-	type span struct{ Name, Parent, Failed string }
+	type span struct{ Name, Parent, Failed, Model, Finish string }
 	var got []span
 	ids := map[string]string{"b7ad6b7169203331": "caller"}
 	for _, s := range c.spans {
@@ -172,15 +172,21 @@ func checkSpans(t *testing.T, c *collector, o *observed) {
 		values := map[string]string{}
 		for _, a := range s.GetAttributes() {
 			values[a.GetKey()] = a.GetValue().GetStringValue()
+			for _, v := range a.GetValue().GetArrayValue().GetValues() {
+				values[a.GetKey()] += v.GetStringValue()
+			}
 		}
-		got = append(got, span{s.GetName(), ids[hex.EncodeToString(s.GetParentSpanId())], values["error.type"]})
+		got = append(got, span{
+			s.GetName(), ids[hex.EncodeToString(s.GetParentSpanId())], values["error.type"],
+			values["gen_ai.response.model"], values["gen_ai.response.finish_reasons"],
+		})
 	}
 	slices.SortFunc(got, func(a, b span) int { return strings.Compare(a.Name+a.Failed, b.Name+b.Failed) })
 	want := []span{
-		{"POST LLMRoute/default/anthropic", "caller", ""},
-		{"POST LLMRoute/default/anthropic", "caller", "429"},
-		{"chat fake-large", "server", ""},
-		{"chat fake-large", "server", "429"},
+		{"POST LLMRoute/default/anthropic", "caller", "", "", ""},
+		{"POST LLMRoute/default/anthropic", "caller", "429", "", ""},
+		{"chat fake-large", "server", "", "fake-large", "stop"},
+		{"chat fake-large", "server", "429", "", ""},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -25,8 +25,9 @@ const (
 // Answer turns the provider's response in resp into the client's. For a stream
 // it waits for the first content: a failure until then is returned instead of
 // being hidden in a stream that began well. The error is a *chat.Error, or an
-// *exchange.Failure where the client left.
-func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
+// *exchange.Failure where the client left. now is asked for the time of every
+// piece of a stream, too.
+func (a *Attempt) Answer(resp *exchange.Response, now func() time.Time) error {
 	kind, _ := resp.Header.Get("Content-Type")
 	a.Wire.ResponseID, _ = resp.Header.Get("X-Amzn-Requestid")
 	a.Wire.InputTokens = inputTokens(&resp.Header)
@@ -47,13 +48,13 @@ func (a *Attempt) Answer(resp *exchange.Response, now time.Time) error {
 		drop(resp) // above all a redirect, which nobody follows
 		return chat.BadUpstream("the provider's answer has the status %d", resp.Status)
 	case resp.Status > 299:
-		return a.failed(resp, errorType, now)
+		return a.failed(resp, errorType, now())
 	case streams != a.call.Stream:
 		return a.unexpected(resp)
 	case streams:
 		return a.streamed(resp, now)
 	}
-	return a.answered(resp, now)
+	return a.answered(resp, now())
 }
 
 // answered answers with the provider's whole answer in the client's protocol.
@@ -69,7 +70,7 @@ func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 		return chat.BadUpstream("the provider's answer is not JSON") // also where it would be relayed
 	}
 	out, err := a.Response(body, now.Unix())
-	a.usage, a.counted = out.Usage, out.Counted // also of what is no use to the client
+	a.answer = out // also the usage of what is no use to the client
 	if err != nil {
 		return err
 	}
@@ -218,11 +219,11 @@ func brokeOff(err error, otherwise *chat.Error) *chat.Error {
 	return otherwise
 }
 
-func (a *Attempt) streamed(resp *exchange.Response, now time.Time) error {
+func (a *Attempt) streamed(resp *exchange.Response, now func() time.Time) error {
 	if resp.Body == nil {
 		return chat.Truncated()
 	}
-	a.stream = a.Stream(now.Unix())
+	a.stream, a.now = a.Stream(now().Unix()), now
 	b := &streamBody{src: resp.Body, stream: a.stream, attempt: a}
 	err := b.begin()
 	if err == nil {
@@ -266,8 +267,12 @@ func (b *streamBody) begin() error {
 // the client has left it is an *exchange.Failure.
 func (b *streamBody) more() error {
 	b.out, b.pos = b.out[:0], 0
+	said := b.stream.Said()
 	n, readErr := b.src.Read(b.in[:])
 	out, err := b.stream.Write(b.out, b.in[:n])
+	if b.stream.Said() > said {
+		b.attempt.pace.piece(b.attempt.now())
+	}
 	switch {
 	case err != nil || readErr == nil:
 	case errors.Is(readErr, io.EOF):

@@ -118,8 +118,9 @@ type Attempt struct {
 	secrets []string   // never repeated to the client
 	signed  time.Time  // by the provider's clock; zero: it wants no signature
 	stream  *ai.Stream // nil: the answer is whole
-	usage   chat.Usage
-	counted bool
+	answer  ai.Answer  // the whole answer
+	now     func() time.Time
+	pace    Pace // of a stream
 	whole   bool // the answer came to its end
 	// retryAfter is the pause that the provider asked for; 0: none.
 	retryAfter time.Duration
@@ -146,8 +147,24 @@ func (a *Attempt) Usage() (u chat.Usage, ok bool) {
 	if a.stream != nil {
 		return a.stream.Usage()
 	}
-	return a.usage, a.counted
+	return a.answer.Usage, a.answer.Counted
 }
+
+// Outcome is what the provider has said so far of the answer as a whole. Some
+// of it may have to be looked for, so ask once, where it is wanted.
+func (a *Attempt) Outcome() chat.Outcome {
+	switch {
+	case a.stream != nil:
+		return a.stream.Outcome()
+	case !a.whole:
+		return chat.Outcome{}
+	}
+	return a.Attempt.Outcome(a.answer)
+}
+
+// Pace is how the pieces of the answer's stream have come so far; it is empty
+// for a whole answer.
+func (a *Attempt) Pace() Pace { return a.pace }
 
 // bytesPerToken is how much text a token is taken for.
 const bytesPerToken = 4

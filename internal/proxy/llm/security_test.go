@@ -96,7 +96,7 @@ func TestLM003_ARedirectIsNotFollowed(t *testing.T) {
 		}
 		resp := answer(status, "text/html", "<a href=\"http://evil.example\">moved</a>")
 		resp.Header.Add("Location", "http://evil.example/v1/chat/completions")
-		err = a.Answer(resp, time.Unix(1, 0))
+		err = a.Answer(resp, firstSecond)
 		if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 502 || strings.Contains(e.Message, "evil") || resp.Header.Has("Location") {
 			t.Errorf("%d: %v, %v", status, err, resp.Header)
 		}
@@ -118,7 +118,7 @@ func TestLM004_WhatAProviderEchoesHoldsNoSecret(t *testing.T) {
 					t.Fatal(err)
 				}
 				resp := answer(403, "application/json", text)
-				if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+				if err := a.Answer(resp, firstSecond); err != nil {
 					t.Fatal(err)
 				}
 				b, err := io.ReadAll(resp.Body)
@@ -155,7 +155,7 @@ func TestLM004_NorInTheMiddleOfAStream(t *testing.T) {
 			}
 			resp := answer(200, "text/event-stream", stream)
 			out := ""
-			if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+			if err := a.Answer(resp, firstSecond); err != nil {
 				out = err.Error()
 			} else {
 				b, _ := io.ReadAll(resp.Body)
@@ -184,7 +184,7 @@ func TestLM006_TheAccountOfTheGatewayIsNotShown(t *testing.T) {
 			resp.Header.Add(name, "account")
 		}
 		resp.Trailer.Add("openai-organization", "account")
-		if err := a.Answer(resp, time.Unix(1, 0)); err != nil {
+		if err := a.Answer(resp, firstSecond); err != nil {
 			t.Fatal(err)
 		}
 		for f := range resp.Header.All() {
@@ -277,7 +277,7 @@ func TestLM025_WhatIsNoStreamIsNotGivenOutAsOne(t *testing.T) {
 				if test.coding != "" {
 					resp.Header.Add("Content-Encoding", test.coding)
 				}
-				err = a.Answer(resp, time.Unix(1, 0))
+				err = a.Answer(resp, firstSecond)
 				if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != test.want {
 					b, _ := io.ReadAll(resp.Body)
 					t.Errorf("%s: %v, %d %s", provider, err, resp.Status, b)

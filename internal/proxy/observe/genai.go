@@ -18,6 +18,7 @@ import (
 type genAI struct {
 	tokens, operation, firstChunk     *prometheus.HistogramVec
 	served, firstToken, timePerOutput *prometheus.HistogramVec
+	pieces                            *paceVec
 	attempts, requests                map[genAIKey]*genAISeries
 }
 
@@ -25,12 +26,14 @@ type genAI struct {
 // conventions have no such attributes, and histograms are large.
 type genAIKey struct {
 	operation, provider, model, host, kind string
+	tls                                    bool
 }
 
 // genAISeries are the histograms of one key; nil until there is something to
 // observe.
 type genAISeries struct {
 	duration, input, output, first, perOutput prometheus.Observer
+	pieces                                    *paceSeries
 }
 
 // The bucket boundaries of the conventions.
@@ -61,6 +64,9 @@ func newGenAI(r prometheus.Registerer) genAI {
 			durationBuckets(), address, port, failed),
 		firstChunk: histogram("client_operation_time_to_first_chunk_seconds", "Time to the first content of a provider's stream.",
 			durationBuckets(), address, port),
+		pieces: newPaceVec(r, "gen_ai_client_operation_time_per_output_chunk_seconds",
+			"Time from one piece of content of a provider's stream to the next.",
+			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", address, port),
 		served: histogram("server_request_duration_seconds", "Time of a request, with all its attempts.",
 			durationBuckets(), failed),
 		firstToken: histogram("server_time_to_first_token_seconds", "Time to the first content of a stream that ended well.",
@@ -74,11 +80,11 @@ func newGenAI(r prometheus.Registerer) genAI {
 
 // attempt observes one attempt at a provider.
 func (g *genAI) attempt(rec *runtime.LLMRecord, a *runtime.LLMAttempt, model, kind string) {
-	k := genAIKey{operationOf(rec.Protocol), providerName(a.Provider), model, a.Host, kind}
+	k := genAIKey{operationOf(rec.Protocol), providerName(a.Provider), model, a.Host, kind, a.TLS}
 	s := g.attempts[k]
 	bind := func(to *prometheus.Observer, v *prometheus.HistogramVec, more ...string) prometheus.Observer {
 		if *to == nil {
-			address, port := splitHost(k.host)
+			address, port := splitHost(k.host, k.tls)
 			*to = v.WithLabelValues(append([]string{k.operation, k.provider, k.model, address, port}, more...)...)
 		}
 		return *to
@@ -90,6 +96,13 @@ func (g *genAI) attempt(rec *runtime.LLMRecord, a *runtime.LLMAttempt, model, ki
 	bind(&s.duration, g.operation, kind).Observe(a.Duration.Seconds())
 	if a.FirstContent > 0 {
 		bind(&s.first, g.firstChunk).Observe(a.FirstContent.Seconds())
+	}
+	if a.Pace.Sum > 0 {
+		if s.pieces == nil {
+			address, port := splitHost(k.host, k.tls)
+			s.pieces = g.pieces.with(k.operation, k.provider, k.model, address, port)
+		}
+		s.pieces.add(&a.Pace)
 	}
 	if !a.Counted {
 		return
@@ -154,9 +167,12 @@ func providerName(provider string) string {
 }
 
 // splitHost returns server.address and server.port of an authority.
-func splitHost(authority string) (address, port string) {
+func splitHost(authority string, tls bool) (address, port string) {
 	if address, port, err := net.SplitHostPort(authority); err == nil {
 		return address, port
 	}
-	return strings.Trim(authority, "[]"), "443"
+	if port = "80"; tls {
+		port = "443"
+	}
+	return strings.Trim(authority, "[]"), port
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 )
 
@@ -30,13 +31,15 @@ func failedOver(o *Observer) *runtime.Record {
 		Backend: "b2", Consumer: "ns/team-alpha",
 		LLM: &runtime.LLMRecord{Protocol: ai.Chat, Asked: "gpt", Stream: true, Attempts: []runtime.LLMAttempt{
 			{
-				Backend: "b1", Provider: "bedrock", Model: "eu.claude", Configured: true, Host: "bedrock.test", Start: start,
+				Backend: "b1", Provider: "bedrock", Model: "eu.claude", Configured: true, Host: "bedrock.test", TLS: true, Start: start,
 				Duration: time.Second, Assumed: chat.Usage{Completion: 7}, Status: 429, Err: chat.ProviderError(429, "ThrottlingException", "slow down"),
 			},
 			{
 				Backend: "b2", Provider: "openai", Model: "gpt", Host: "127.0.0.1:9090", Start: start.Add(time.Second),
 				FirstContent: 500 * time.Millisecond, Duration: 2 * time.Second, Status: 200, Counted: true, Priced: true, Cost: 1_250_000,
-				Usage: chat.Usage{Prompt: 100, Completion: 16, CacheRead: 60, CacheWrite: 5, Reasoning: 4},
+				Outcome: chat.Outcome{ID: "chatcmpl-1", Model: "gpt-2026", Finishes: []chat.Finish{chat.FinishStop, chat.FinishTools}},
+				Pace:    llm.Pace{Counts: [llm.PaceBuckets + 1]uint32{1, 0, 2, llm.PaceBuckets: 1}, Sum: 90 * time.Second},
+				Usage:   chat.Usage{Prompt: 100, Completion: 16, CacheRead: 60, CacheWrite: 5, Reasoning: 4},
 			},
 		}},
 	}
@@ -111,10 +114,11 @@ func TestGenAI_FollowsTheConventions(t *testing.T) {
 		"gen_ai_client_operation_duration_seconds": {
 			" chat openai gpt 127.0.0.1 9090: 2 in 1", "429 chat aws.bedrock eu.claude bedrock.test 443: 1 in 1",
 		},
-		"gen_ai_client_operation_time_to_first_chunk_seconds": {"chat openai gpt 127.0.0.1 9090: 0.5 in 1"},
-		"gen_ai_server_request_duration_seconds":              {" chat openai gpt: 3 in 1"},
-		"gen_ai_server_time_to_first_token_seconds":           {"chat openai gpt: 1.5 in 1"},
-		"gen_ai_server_time_per_output_token_seconds":         {"chat openai gpt: 0.1 in 1"},
+		"gen_ai_client_operation_time_to_first_chunk_seconds":   {"chat openai gpt 127.0.0.1 9090: 0.5 in 1"},
+		"gen_ai_client_operation_time_per_output_chunk_seconds": {"chat openai gpt 127.0.0.1 9090: 90 in 4"},
+		"gen_ai_server_request_duration_seconds":                {" chat openai gpt: 3 in 1"},
+		"gen_ai_server_time_to_first_token_seconds":             {"chat openai gpt: 1.5 in 1"},
+		"gen_ai_server_time_per_output_token_seconds":           {"chat openai gpt: 0.1 in 1"},
 	} {
 		if diff := cmp.Diff(want, sums(t, o, name)); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", name, diff)

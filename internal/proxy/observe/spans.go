@@ -85,7 +85,7 @@ func attemptSpan(rec *runtime.Record, a *runtime.LLMAttempt, left bool) *tracepb
 	t.text("gen_ai.operation.name", operation)
 	t.text("gen_ai.provider.name", providerName(a.Provider))
 	t.text("gen_ai.request.model", shortName(a.Model))
-	address, port := splitHost(a.Host)
+	address, port := splitHost(a.Host, a.TLS)
 	t.text("server.address", address)
 	if n, err := strconv.Atoi(port); err == nil {
 		t.number("server.port", int64(n))
@@ -98,6 +98,7 @@ func attemptSpan(rec *runtime.Record, a *runtime.LLMAttempt, left bool) *tracepb
 			Value: &commonpb.AnyValue_DoubleValue{DoubleValue: a.FirstContent.Seconds()},
 		}})
 	}
+	t.outcome(a.Outcome)
 	if a.Counted {
 		t.usage(a.Usage)
 	}
@@ -124,6 +125,21 @@ func (a *attributes) number(key string, n int64) {
 	if n != 0 {
 		*a = append(*a, &commonpb.KeyValue{Key: key, Value: &commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: n}}})
 	}
+}
+
+func (a *attributes) outcome(o chat.Outcome) {
+	a.text("gen_ai.response.id", shortName(o.ID))
+	a.text("gen_ai.response.model", shortName(o.Model))
+	if len(o.Finishes) == 0 {
+		return
+	}
+	var reasons []*commonpb.AnyValue
+	for _, f := range o.Finishes {
+		reasons = append(reasons, textValue(f.String()))
+	}
+	*a = append(*a, &commonpb.KeyValue{Key: "gen_ai.response.finish_reasons", Value: &commonpb.AnyValue{
+		Value: &commonpb.AnyValue_ArrayValue{ArrayValue: &commonpb.ArrayValue{Values: reasons}},
+	}})
 }
 
 func (a *attributes) usage(u chat.Usage) {

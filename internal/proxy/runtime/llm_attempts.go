@@ -180,7 +180,8 @@ func (c *conversation) ask(i int) verdict {
 	c.attempted, c.asked, c.triedTo = attempt, asked{t.cluster, c.modelKey(i, config), now}, 0
 	c.LLM.Attempts = append(c.LLM.Attempts, LLMAttempt{
 		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model,
-		Configured: c.model(i, config) != "" && !c.wildcard(i), Host: config.Backend.LLM.Host, Start: now,
+		Configured: c.model(i, config) != "" && !c.wildcard(i), Host: config.Backend.LLM.Host,
+		TLS: config.Backend.TLS != nil, Start: now,
 	})
 	if c.Trace.Sampled {
 		c.note().Span = trace.NewSpan(c.rt.opts.Rand)
@@ -216,7 +217,7 @@ func (c *conversation) exchange(config *upstream.Config) error {
 	if limited {
 		limiter.LimitReads(c.idle, firstContent)
 	}
-	if err := c.attempted.Answer(&c.ex.Response, c.rt.opts.Now()); err != nil {
+	if err := c.attempted.Answer(&c.ex.Response, c.rt.opts.Now); err != nil {
 		return err
 	}
 	if !c.rule.ir.LLM.HideBackend {
@@ -368,7 +369,10 @@ func (st *state) settle() {
 	attempted, note := st.attempted, st.note()
 	st.attempted = nil
 	note.Usage, note.Counted = attempted.Usage()
-	note.Assumed = attempted.Assumed()
+	note.Assumed, note.Pace = attempted.Assumed(), attempted.Pace()
+	if st.Trace.Sampled {
+		note.Outcome = attempted.Outcome()
+	}
 	if note.Duration = st.rt.opts.Now().Sub(note.Start); note.Err != nil {
 		return
 	}

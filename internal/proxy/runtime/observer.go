@@ -9,6 +9,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/limit"
+	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/trace"
 )
 
@@ -48,9 +49,11 @@ type LLMAttempt struct {
 	// anthropic and bedrock, Model the model that it was asked for.
 	Backend, Provider, Model string
 	// Configured says that the model is the configuration's choice and not the
-	// client's. Host is the provider's, with its port where that is not 443.
+	// client's. Host is the provider's, with its port where that is not the
+	// usual one: 443 with TLS, else 80.
 	Configured bool
 	Host       string
+	TLS        bool
 	// Start is when the attempt began. FirstContent spans from there to the
 	// first content of a stream, zero where there was none; Duration to the end
 	// of the answer.
@@ -62,6 +65,10 @@ type LLMAttempt struct {
 	Status int
 	// Err is why the attempt failed; nil where it did not.
 	Err error
+	// Outcome is what the provider told of the answer as a whole, where the
+	// request is recorded in a trace. Pace is how the pieces of a stream came.
+	Outcome chat.Outcome
+	Pace    llm.Pace
 	// Usage is what the provider counted; Counted says that it did.
 	Usage   chat.Usage
 	Counted bool
