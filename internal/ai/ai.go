@@ -28,8 +28,8 @@ func Parse(p Protocol, body []byte) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	if head.Stream && p == Embeddings {
-		return nil, chat.Invalid("stream", "is not possible for embeddings")
+	if head.Stream && (p == Embeddings || p == Tokens) {
+		return nil, chat.Invalid("stream", "is not possible for this operation")
 	}
 	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head}, nil
 }
@@ -58,6 +58,8 @@ func (c *Call) Attempt(name Provider, o chat.Options) (*Attempt, error) {
 	switch {
 	case a.relayed:
 		a.Wire, err = c.relay(o)
+	case c.client.counts:
+		err = chat.Unsupported("", "counting tokens is not possible with this provider")
 	case c.client.embeds:
 		a.Wire, err = c.embed(name, o)
 	default:

@@ -16,12 +16,16 @@ const (
 	Messages   Protocol = "messages"   // Anthropic POST /v1/messages
 	Responses  Protocol = "responses"  // OpenAI POST /v1/responses
 	Embeddings Protocol = "embeddings" // OpenAI POST /v1/embeddings
+	Tokens     Protocol = "tokens"     // Anthropic POST /v1/messages/count_tokens
 )
 
 // client is what a client protocol's package offers.
 type client struct {
 	// embeds says that vectors are asked for, not an answer: see embeddings.go.
 	embeds bool
+	// counts says that nothing is generated: only the tokens of a request are
+	// counted, by the provider that speaks the same protocol.
+	counts bool
 
 	parse   func(body []byte) (*chat.Request, error)
 	encode  func(r *chat.Response, created int64) ([]byte, error)
@@ -64,6 +68,11 @@ func clientOf(p Protocol) client {
 	case Embeddings:
 		c := clientOf(Chat)
 		c.embeds, c.path, c.meter = true, openai.EmbeddingsPath, false
+		return c
+	case Tokens:
+		c := clientOf(Messages)
+		c.counts, c.path = true, anthropic.TokensPath
+		c.usage = func([]byte) (chat.Usage, bool) { return chat.Usage{}, true } // it costs nothing
 		return c
 	case Messages:
 		return client{

@@ -55,7 +55,7 @@ func TestEmbeddings_Requests(t *testing.T) {
 		"EmptyText":        {Bedrock, cohere3, `{"model":"m","input":["a",""]}`, `400 invalid_request_error: input: must not be empty`},
 		"WrongText":        {Bedrock, cohere3, `{"model":"m","input":["a",{}]}`, `400 invalid_request_error: input[1]: must be a text`},
 		"WrongFormat":      {Bedrock, titan2, `{"model":"m","input":"a","encoding_format":"int8"}`, `400 invalid_request_error: encoding_format: "int8" is not one of float, base64`},
-		"Streamed":         {OpenAI, "", `{"model":"m","input":"a","stream":true}`, `400 invalid_request_error: stream: is not possible for embeddings`},
+		"Streamed":         {OpenAI, "", `{"model":"m","input":"a","stream":true}`, `400 invalid_request_error: stream: is not possible for this operation`},
 		"OtherModel":       {Bedrock, "anthropic.claude-sonnet-4-5", `{"model":"m","input":"a"}`, `400 invalid_request_error: model: on Bedrock, embeddings are possible with amazon.titan-embed-text and cohere.embed models`},
 		"Anthropic":        {Anthropic, "", `{"model":"m","input":"a"}`, `400 invalid_request_error: embeddings are not possible with this provider`},
 	} {

@@ -11,7 +11,7 @@ type Size struct {
 	// Output is the most tokens that the client wants in an answer; 0: it did
 	// not say.
 	Output int64
-	// Choices is how many answers it wants; 0 for embeddings, which have none.
+	// Choices is how many answers it wants; 0 where none is generated.
 	Choices int64
 }
 
@@ -27,6 +27,9 @@ const (
 
 // Size estimates how large the request is.
 func (c *Call) Size() Size {
+	if c.client.counts {
+		return Size{}
+	}
 	s := Size{Input: estimateInput(c.body), Output: c.head.MaxTokens, Choices: min(max(c.head.Choices, 1), maxChoices)}
 	if c.client.embeds {
 		s.Choices = 0

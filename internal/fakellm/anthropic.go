@@ -3,6 +3,7 @@ package fakellm
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"net/http"
 	"strings"
 )
@@ -21,6 +22,46 @@ func (anthropic) read(r *http.Request, body []byte) (prompt, error) {
 		return prompt{}, err
 	}
 	p := prompt{model: req.Model, stream: req.Stream}
+	if err := req.check(); err != nil {
+		return p, err
+	}
+	req.tell(&p)
+	return p, nil
+}
+
+// countTokens answers POST /v1/messages/count_tokens.
+func (s *Server) countTokens(w http.ResponseWriter, r *http.Request) {
+	p, err := s.read(anthropicTokens{}, r)
+	if err != nil {
+		anthropic{}.fail(w, asFailure(err))
+		s.ledger.book("anthropic", p, outcomeRejected, usage{})
+		return
+	}
+	n := 0
+	for _, text := range p.said {
+		n += len(words(text))
+	}
+	_ = writeJSON(w, http.StatusOK, map[string]any{"input_tokens": n}) // a client that left needs no answer
+	s.ledger.book("anthropic", p, outcomeOK, usage{})
+}
+
+// anthropicTokens is the Messages protocol where tokens are counted: nothing is
+// said there of the answer.
+type anthropicTokens struct{ anthropic }
+
+func (anthropicTokens) read(r *http.Request, body []byte) (prompt, error) {
+	if err := checkAnthropicHead(r.Header); err != nil {
+		return prompt{}, err
+	}
+	var req anthropicRequest
+	if err := decode(body, &req, "%s: Extra inputs are not permitted"); err != nil {
+		return prompt{}, err
+	}
+	if req.MaxTokens != nil || req.Stream || req.Temperature != nil || req.Metadata != nil || req.StopSequences != nil {
+		return prompt{}, refuse("max_tokens: Extra inputs are not permitted")
+	}
+	req.MaxTokens = new(math.MaxInt) // any budget for thoughts is taken
+	p := prompt{model: req.Model}
 	if err := req.check(); err != nil {
 		return p, err
 	}

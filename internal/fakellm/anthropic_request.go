@@ -110,10 +110,11 @@ func (r *anthropicRequest) check() error {
 		return refuse("temperature: range: 0..1")
 	case !upTo(r.TopP, 1):
 		return refuse("top_p: range: 0..1")
-	case r.Metadata != nil && r.Metadata.UserID != nil && strings.Contains(*r.Metadata.UserID, "@"):
-		return refuse("metadata.user_id: user_id appears to contain an email address")
 	case r.ServiceTier != nil && *r.ServiceTier != "auto" && *r.ServiceTier != "standard_only":
 		return refuse("service_tier: Input should be 'auto' or 'standard_only'")
+	}
+	if r.Metadata != nil && r.Metadata.UserID != nil && strings.Contains(*r.Metadata.UserID, "@") {
+		return refuse("metadata.user_id: user_id appears to contain an email address")
 	}
 	if slices.ContainsFunc(r.StopSequences, func(s string) bool { return strings.TrimSpace(s) == "" }) {
 		return refuse("stop_sequences: each stop sequence must contain non-whitespace")

@@ -54,6 +54,7 @@ func New(opts Options) *Server {
 	s.ledger.reset()
 	s.mux.HandleFunc("POST /v1/chat/completions", s.chat(openAI{}))
 	s.mux.HandleFunc("POST /v1/messages", s.chat(anthropic{}))
+	s.mux.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 	s.mux.HandleFunc("POST /model/{id}/converse", s.chat(bedrock{now: opts.Now}))
 	s.mux.HandleFunc("POST /model/{id}/converse-stream", s.chat(bedrock{now: opts.Now, stream: true}))
 	s.mux.HandleFunc("POST /model/{id}/invoke", s.invoke)

@@ -207,6 +207,7 @@ func TestServer_Refuses(t *testing.T) {
 		"AnthropicBlank":      {anthropicPath, `{"model":"m","max_tokens":1,"messages":[{"role":"user","content":" "}]}`, nil, 400, "non-whitespace"},
 		"AnthropicSchema":     {anthropicPath, `{"model":"m","max_tokens":1,` + hello + `,"tools":[{"name":"f","input_schema":{}}]}`, nil, 400, "Input should be 'object'"},
 		"AnthropicHot":        {anthropicPath, `{"model":"m","max_tokens":1,` + hello + `,"temperature":1.5}`, nil, 400, "temperature"},
+		"AnthropicCount":      {anthropicPath + "/count_tokens", `{"model":"m","max_tokens":1,` + hello + `}`, nil, 400, "max_tokens: Extra inputs"},
 		"AnthropicMail":       {anthropicPath, `{"model":"m","max_tokens":1,` + hello + `,"metadata":{"user_id":"a@b.c"}}`, nil, 400, "email"},
 		"AnthropicThoughts":   {anthropicPath, `{"model":"m","max_tokens":2000,"thinking":{"type":"enabled","budget_tokens":1024},"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"1"}]}]}`, nil, 400, "but found `tool_use`"},
 		"OpenAILongUser":      {openAIPath, `{"model":"m",` + hello + `,"user":"` + strings.Repeat("u", 65) + `"}`, nil, 400, "'user': string too long"},
@@ -310,6 +311,10 @@ func TestServer_EmbedsAndLists(t *testing.T) {
 	base64 := do(t, request(t, srv.URL, "/v1/embeddings", `{"model":"fake-embedding","input":"a","encoding_format":"base64"}`))
 	if !strings.Contains(base64.body, `"embedding":"`) {
 		t.Errorf("base64 embedding: %s", base64.body)
+	}
+	count := do(t, request(t, srv.URL, anthropicPath+"/count_tokens", `{"model":"m","system":"a b","messages":[{"role":"user","content":"c d e"}]}`))
+	if count.status != 200 || count.body != `{"input_tokens":5}` {
+		t.Errorf("tokens: %d %s", count.status, count.body)
 	}
 	r := request(t, srv.URL, "/v1/models", "")
 	r.Method, r.Body = http.MethodGet, nil

@@ -62,6 +62,13 @@ for (const provider of ["openai", "anthropic", "bedrock"]) {
     await assert.rejects(client.messages.stream({ ...base, messages: say("one two three [fake cut-after=2]") }).finalMessage());
   });
 
+  if (provider === "anthropic") {
+    check("tokens, counted before they are spent", async () => {
+      const count = await client.messages.countTokens({ model, system: "Be brief.", messages: say("one two three") });
+      assert.equal(count.input_tokens, 5);
+    });
+  }
+
   if (provider !== "openai") {
     check("thoughts, sent back with their proof", async () => {
       const messages = say("Think. [fake think]");

@@ -17,6 +17,9 @@ const defaultMaxTokens = 4096
 // (https://api.anthropic.com).
 const Path = "/v1/messages"
 
+// TokensPath is where the tokens of a request are counted.
+const TokensPath = Path + "/count_tokens"
+
 // Header returns the fields of every request to Anthropic, credentials apart.
 func Header() []chat.Field {
 	return []chat.Field{{Name: "anthropic-version", Value: Version}, {Name: "content-type", Value: "application/json"}}
@@ -77,17 +80,11 @@ func (b *builder) settings(o chat.Options) {
 
 func (b *builder) tools() {
 	for _, t := range b.in.AllowedTools() {
-		if !b.can.Schema && t.Strict != nil { // clients set it for every tool
-			if *t.Strict && !slices.Contains(b.wire.Dropped, "strict") {
-				b.wire.Drop("strict")
-			}
-			t.Strict = nil
-		}
 		b.out.Tools = append(b.out.Tools, tool{
 			Name:         b.wire.Names.Wire(t.Name),
 			Description:  t.Description,
 			InputSchema:  chat.ObjectSchema(t.Schema),
-			Strict:       t.Strict,
+			Strict:       b.strict(t.Strict),
 			CacheControl: t.Cache,
 		})
 	}
@@ -116,6 +113,18 @@ func (b *builder) tools() {
 		b.wire.Drop("tool_choice")
 	}
 	b.out.ToolChoice = &choice
+}
+
+// strict says whether a tool is held to its schema, for models that can be;
+// clients set it for every tool.
+func (b *builder) strict(wanted *bool) *bool {
+	if b.can.Schema {
+		return wanted
+	}
+	if wanted != nil && *wanted && !slices.Contains(b.wire.Dropped, "strict") {
+		b.wire.Drop("strict")
+	}
+	return nil
 }
 
 // formatTool is the name of the tool that a model without structured outputs

@@ -38,7 +38,11 @@ func (a *Attempt) Answer(resp *exchange.Response, now func() time.Time) error {
 		}
 	}
 	errorType, _ := resp.Header.Get("X-Amzn-Errortype")
+	id := requestID(&resp.Header)
 	keepFields(&resp.Header)
+	if field := idField(a.call.protocol); id != "" && !resp.Header.Has(field) {
+		resp.Header.Set(field, id)
+	}
 	if len(a.Wire.Dropped) > 0 {
 		resp.Header.Add("X-Llm-Dropped-Params", strings.Join(a.Wire.Dropped, ", "))
 	}
@@ -91,6 +95,25 @@ func inputTokens(h *exchange.Header) int64 {
 		return 0
 	}
 	return chat.Count(n)
+}
+
+// requestID is the provider's identifier of the request, by which it can be
+// asked about it; "": it said none.
+func requestID(h *exchange.Header) string {
+	for _, name := range [...]string{"X-Request-Id", "Request-Id", "X-Amzn-Requestid"} {
+		if id, ok := h.Get(name); ok {
+			return id
+		}
+	}
+	return ""
+}
+
+// idField is where the clients of a protocol look for that identifier.
+func idField(p ai.Protocol) string {
+	if p == ai.Messages || p == ai.Tokens {
+		return "Request-Id"
+	}
+	return "X-Request-Id"
 }
 
 // keepFields drops what the provider says of its own account and connection.

@@ -31,6 +31,9 @@ func Limit(wanted int64) int64 {
 type Call struct {
 	*ai.Call
 	protocol ai.Protocol
+	// betas are the features that are no part of Anthropic's API yet and that the
+	// client asks for.
+	betas string
 }
 
 // ProtocolOf says which API a request to path speaks; prefix is the part of the
@@ -44,6 +47,10 @@ func ProtocolOf(path, prefix string) (p ai.Protocol, ok bool) {
 		return ai.Chat, true
 	case "/messages":
 		return ai.Messages, true
+	case "/messages/count_tokens":
+		return ai.Tokens, true
+	case "/count_tokens":
+		return ai.Tokens, strings.HasSuffix(prefix, "/messages")
 	case "/responses":
 		return ai.Responses, true
 	case "/embeddings":
@@ -201,7 +208,13 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	req.Path, req.Query, req.HasQuery = p.BasePath+a.Wire.Path, "", false
 	req.Body, req.ContentLength = upstream.NewBody(a.Wire.Body), int64(len(a.Wire.Body))
 	req.ExpectContinue, req.Upgrade = false, ""
+	if c.betas == "" {
+		c.betas = betas(&req.Header)
+	}
 	req.Header.Filter(func(f exchange.Field) bool { return mayPass(f.Name) })
+	if c.betas != "" && ai.Provider(p.Provider) == ai.Anthropic && (c.protocol == ai.Messages || c.protocol == ai.Tokens) {
+		req.Header.Set("Anthropic-Beta", c.betas)
+	}
 	req.Header.Set("Accept-Encoding", "identity") // we read the answer
 	for _, f := range a.Wire.Header {
 		req.Header.Set(f.Name, f.Value)
@@ -209,7 +222,7 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	return a, nil
 }
 
-// mayPass says that a client's field goes to the provider. Everything else is
+// mayPass says that a client's field goes to any provider. Everything else is
 // dropped, above all credentials and what chooses an account.
 func mayPass(name string) bool {
 	for _, ok := range [...]string{"Accept", "User-Agent", "X-Request-Id", "Traceparent", "Tracestate"} {
@@ -219,6 +232,24 @@ func mayPass(name string) bool {
 	}
 	return false
 }
+
+// betas are the names in the fields Anthropic-Beta of a client, without what is
+// no name of a feature.
+func betas(h *exchange.Header) string {
+	var names []string
+	for line := range h.Values("Anthropic-Beta") {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.TrimSpace(name)
+			if name != "" && len(names) < maxBetas && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-._") == "" {
+				names = append(names, name)
+			}
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// maxBetas is how many features a client may ask for.
+const maxBetas = 64
 
 // ErrorBody is err in the shape of a client's protocol.
 func ErrorBody(p ai.Protocol, status int, err error, text string) []byte {

@@ -29,6 +29,9 @@ func TestProtocolOf(t *testing.T) {
 		{"/v1/chat/completions", "", ai.Chat, true},
 		{"/v1/messages", "", ai.Messages, true},
 		{"/v1/messages", "/v1/messages", ai.Messages, true},
+		{"/v1/messages/count_tokens", "", ai.Tokens, true},
+		{"/v1/messages/count_tokens", "/v1/messages", ai.Tokens, true},
+		{"/v1/chat/completions/count_tokens", "/v1/chat/completions", ai.Tokens, false},
 		{"/llm/v1/responses", "/llm", ai.Responses, true},
 		{"/v1/responses", "/v1/responses", ai.Responses, true},
 		{"/v1/embeddings", "", ai.Embeddings, true},
@@ -102,6 +105,33 @@ func TestPrepare_SendsOneCredentialAndNothingOfTheClients(t *testing.T) {
 	}
 }
 
+// TestPrepare_AsksForBetas: the names of Anthropic's features go to Anthropic,
+// from its own clients, whoever was asked before; nothing else of the field does.
+func TestPrepare_AsksForBetas(t *testing.T) {
+	body := `{"model":"claude-opus-4-5","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}`
+	call, err := Parse(ai.Messages, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &exchange.Request{Method: "POST", Path: "/v1/messages", Authority: "gateway"}
+	req.Header.Add("anthropic-beta", "interleaved-thinking-2025-05-14, context-1m-2025-08-07")
+	req.Header.Add("anthropic-beta", "Bearer mine,effort-2025-11-24,,a;b")
+	for _, step := range []struct{ provider, want string }{
+		{"openai", ""},
+		{"anthropic", "interleaved-thinking-2025-05-14,context-1m-2025-08-07,effort-2025-11-24"},
+		{"bedrock", ""},
+		{"anthropic", "interleaved-thinking-2025-05-14,context-1m-2025-08-07,effort-2025-11-24"},
+	} {
+		backend := &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: step.provider, Host: "h"}}}
+		if _, err := call.Prepare(req, backend, ""); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := req.Header.Get("Anthropic-Beta"); got != step.want {
+			t.Errorf("%s gets %q, want %q", step.provider, got, step.want)
+		}
+	}
+}
+
 func TestPrepare_RefusesWhatItCanNotSend(t *testing.T) {
 	for name, test := range map[string]struct {
 		provider string
@@ -167,6 +197,35 @@ func TestAnswer_TranslatesAnthropic(t *testing.T) {
 	for _, want := range []string{`"object":"chat.completion"`, `"content":"hi"`, `"total_tokens":4`} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("%s lacks %s", b, want)
+		}
+	}
+}
+
+// TestAnswer_TellsTheRequestsID: where the clients of each protocol look for it,
+// whatever the provider calls it.
+func TestAnswer_TellsTheRequestsID(t *testing.T) {
+	for protocol, body := range map[ai.Protocol]string{
+		ai.Chat:     request,
+		ai.Messages: `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}`,
+	} {
+		for provider, field := range map[string]string{"openai": "x-request-id", "anthropic": "request-id", "bedrock": "x-amzn-RequestId"} {
+			call, err := Parse(protocol, []byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := call.Prepare(&exchange.Request{}, &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: provider, Host: "h"}}}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp := answer(400, "application/json", `{}`)
+			resp.Header.Add(field, "id-1")
+			if err := a.Answer(resp, firstSecond); err != nil {
+				t.Fatal(err)
+			}
+			want := map[ai.Protocol]string{ai.Chat: "X-Request-Id", ai.Messages: "Request-Id"}[protocol]
+			if id, _ := resp.Header.Get(want); id != "id-1" {
+				t.Errorf("%s from %s: %v", protocol, provider, resp.Header)
+			}
 		}
 	}
 }

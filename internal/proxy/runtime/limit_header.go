@@ -13,7 +13,7 @@ import (
 // names that its client knows.
 func (st *state) tellLimits(h *exchange.Header) {
 	now := st.rt.opts.Now()
-	if st.protocol == ai.Messages {
+	if st.protocol == ai.Messages || st.protocol == ai.Tokens {
 		st.tellAnthropic(h, now, "Requests", limit.Requests)
 		st.tellAnthropic(h, now, "Tokens", limit.Tokens)
 		st.tellAnthropic(h, now, "Input-Tokens", limit.InputTokens)
