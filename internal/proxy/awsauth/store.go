@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/refresh"
 )
 
 const (
@@ -18,7 +20,8 @@ const (
 	// maxAge is how long credentials are used that do not expire: their source
 	// may be a file that changes.
 	maxAge = time.Hour
-	// minWait is the least time between two fetches.
+	// minWait is the least time between two fetches, and the pause after a first
+	// failure.
 	minWait = time.Second
 	// maxBackoff is the longest wait after failures.
 	maxBackoff = time.Minute
@@ -59,16 +62,23 @@ func (s *Store) Use(backend string, id Identity) (source *Source, release func()
 	key := id.key()
 	source, ok := s.sources[key]
 	if !ok {
-		ctx, stop := context.WithCancel(context.Background())
-		source = &Source{
-			id: id, key: key, store: s, stop: stop,
-			users: map[string]int{}, settled: make(chan struct{}), wake: make(chan struct{}, 1),
-		}
+		source = s.follow(id, key)
 		s.sources[key] = source
-		go source.run(ctx)
 	}
 	source.users[backend]++
 	return source, sync.OnceFunc(func() { s.release(source, backend) })
+}
+
+// follow begins to fetch the credentials of an identity.
+func (s *Store) follow(id Identity, key string) *Source {
+	ctx, stop := context.WithCancel(context.Background())
+	source := &Source{id: id, key: key, store: s, stop: stop, users: map[string]int{}, settled: make(chan struct{})}
+	source.settle = sync.OnceFunc(func() { close(source.settled) })
+	source.loop = refresh.New(refresh.Options{
+		Fetch: source.fetch, Failed: source.failed, Least: minWait, Most: maxBackoff, Spread: s.chance,
+	})
+	go source.loop.Run(ctx)
+	return source
 }
 
 func (s *Store) release(source *Source, backend string) {
@@ -97,8 +107,9 @@ type Source struct {
 	users map[string]int // by backend; guarded by the Store
 	stop  context.CancelFunc
 
+	loop    *refresh.Loop
 	settled chan struct{} // closed when the first fetch has ended
-	wake    chan struct{}
+	settle  func()        // closes it
 	current atomic.Pointer[Credentials]
 }
 
@@ -117,91 +128,48 @@ func (s *Source) Settled() <-chan struct{} { return s.settled }
 
 // Refused asks for other credentials, since AWS did not take these. It does
 // not wait, and whatever is there is handed out until others are.
-func (s *Source) Refused() {
-	select {
-	case s.wake <- struct{}{}:
-	default: // they are asked for already
-	}
-}
+func (s *Source) Refused() { s.loop.Ask() }
 
-// run fetches now, in good time before what it has expires, and when it is
-// asked to.
-func (s *Source) run(ctx context.Context) {
-	failures := 0
-	for first := true; ; first = false {
-		err := s.fetch(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if first {
-			close(s.settled)
-		}
-		wake, wait := s.wake, s.renewal(time.Now())
-		if err != nil {
-			wake, wait = nil, s.backoff(failures)
-			failures++
-			s.store.opts.Log.Warn("AWS credentials could not be fetched",
-				"backends", s.store.backends(s), "error", err, "valid", s.current.Load().validAt(time.Now()), "again_in", wait.String())
-		} else {
-			failures = 0
-		}
-		if !sleep(ctx, min(minWait, wait), nil) || !sleep(ctx, wait-min(minWait, wait), wake) {
-			return
-		}
-	}
-}
-
-func (s *Source) fetch(ctx context.Context) error {
+// fetch replaces the credentials, where it gets some that are of use.
+func (s *Source) fetch(ctx context.Context) (good time.Duration, err error) {
+	defer s.settle()
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	c, err := s.store.opts.Fetch(ctx, s.id)
+	now := time.Now()
 	switch {
 	case err != nil:
-		return err
+		return 0, err
 	case c.AccessKeyID == "" || c.SecretAccessKey == "":
-		return errors.New("the credentials are empty")
-	case !c.validAt(time.Now()):
-		return errors.New("the credentials have already expired")
+		return 0, errors.New("the credentials are empty")
+	case !c.validAt(now):
+		return 0, errors.New("the credentials have already expired")
 	}
 	s.current.Store(&c)
-	return nil
+	return s.store.renewal(&c, now), nil
 }
 
-// renewal is how long to use what is there: six to seven tenths of the time
-// that it has left. A source that hands out the same credentials until shortly
-// before their end, like that of an instance, is thus asked more and more often.
-func (s *Source) renewal(now time.Time) time.Duration {
-	c := s.current.Load()
-	if c == nil || c.Expires.IsZero() {
+func (s *Source) failed(err error, again time.Duration) {
+	s.store.opts.Log.Warn("AWS credentials could not be fetched",
+		"backends", s.store.backends(s), "error", err, "valid", s.current.Load().validAt(time.Now()), "again_in", again.String())
+}
+
+// renewal is how long to use credentials before others are fetched: six to
+// seven tenths of the time that they have left. A source that hands out the same
+// ones until shortly before their end, like that of an instance, is thus asked
+// more and more often.
+func (s *Store) renewal(c *Credentials, now time.Time) time.Duration {
+	if c.Expires.IsZero() {
 		return maxAge
 	}
 	left := c.Expires.Sub(now)
 	return min(max(left*6/10+s.chance(left/10), minWait), maxAge)
 }
 
-// backoff doubles from a second to a minute, and is up to a half longer by
-// chance.
-func (s *Source) backoff(failures int) time.Duration {
-	d := min(minWait<<min(failures, 10), maxBackoff)
-	return d + s.chance(d/2)
-}
-
-func (s *Source) chance(d time.Duration) time.Duration {
+// chance returns less than d, or 0.
+func (s *Store) chance(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
 	}
-	return time.Duration(s.store.opts.Rand() % uint64(d))
-}
-
-// sleep says false where ctx has ended.
-func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-wake:
-	case <-ctx.Done():
-		return false
-	}
-	return true
+	return time.Duration(s.opts.Rand() % uint64(d))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/proxy/jwt"
+	"github.com/citoroute/citoroute/internal/proxy/refresh"
 )
 
 // Settings of a Store; zero values are replaced.
@@ -73,8 +74,9 @@ func (s *Store) Use(url string) (r *Remote, release func()) {
 // follow begins to fetch the keys behind a URL.
 func (s *Store) follow(url string) *Remote {
 	ctx, stop := context.WithCancel(context.Background())
-	r := &Remote{url: url, opts: &s.opts, wake: make(chan struct{}, 1), stop: stop}
-	go r.run(ctx)
+	r := &Remote{url: url, opts: &s.opts, stop: stop}
+	r.loop = refresh.New(refresh.Options{Fetch: r.fetch, Failed: r.failed, Least: s.opts.Minimum, Most: maxBackoff})
+	go r.loop.Run(ctx)
 	return r
 }
 
@@ -93,7 +95,7 @@ type Remote struct {
 	opts  *Options
 	users int // guarded by the Store
 	stop  context.CancelFunc
-	wake  chan struct{}
+	loop  *refresh.Loop
 
 	current atomic.Pointer[fetched]
 }
@@ -115,72 +117,25 @@ func (r *Remote) Keys() *jwt.KeySet {
 
 // Unknown asks for newer keys, for a token that none of them has signed. It does
 // not wait.
-func (r *Remote) Unknown() {
-	select {
-	case r.wake <- struct{}{}:
-	default: // one fetch is asked for already
-	}
-}
+func (r *Remote) Unknown() { r.loop.Ask() }
 
-// run fetches now, whenever the keys are old, and when it is asked to.
-func (r *Remote) run(ctx context.Context) {
-	failures := 0
-	for {
-		err := r.fetch(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		wait := r.opts.Refresh
-		if err != nil {
-			failures++
-			wait = min(r.opts.Minimum<<min(failures-1, 10), maxBackoff)
-			r.opts.Log.Warn("keys of a token issuer could not be fetched", "url", r.url, "error", err, "again_in", wait.String())
-		} else {
-			failures = 0
-		}
-		if !r.wait(ctx, wait, failures > 0) {
-			return
-		}
-	}
-}
-
-// wait lets the least time pass and then waits for d or, unless the last fetch
-// failed, for a token with an unknown key. It says false at the end.
-func (r *Remote) wait(ctx context.Context, d time.Duration, failed bool) bool {
-	if !sleep(ctx, min(r.opts.Minimum, d), nil) {
-		return false
-	}
-	wake := r.wake
-	if failed {
-		wake = nil
-	}
-	return sleep(ctx, d-min(r.opts.Minimum, d), wake)
-}
-
-func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-wake:
-	case <-ctx.Done():
-		return false
-	}
-	return true
-}
-
-func (r *Remote) fetch(ctx context.Context) error {
+// fetch replaces the keys, where the document is a key set.
+func (r *Remote) fetch(ctx context.Context) (good time.Duration, err error) {
 	document, err := r.opts.Fetch(ctx, r.url)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	set, skipped, err := jwt.ParseKeys(document)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, reason := range skipped {
 		r.opts.Log.Warn("a key of a token issuer is not used", "url", r.url, "reason", reason)
 	}
 	r.current.Store(&fetched{set: set, at: time.Now()})
-	return nil
+	return r.opts.Refresh, nil
+}
+
+func (r *Remote) failed(err error, again time.Duration) {
+	r.opts.Log.Warn("keys of a token issuer could not be fetched", "url", r.url, "error", err, "again_in", again.String())
 }
