@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -178,9 +179,10 @@ func (rt *Runtime) changedKeys(c change) *auth.Keys {
 
 // noKeys is the key store of a Runtime that was given none.
 func noKeys() *jwks.Store {
-	return jwks.NewStore(jwks.Options{Fetch: func(context.Context, string) ([]byte, error) {
-		return nil, errors.New("this proxy fetches no keys")
-	}})
+	return jwks.NewStore(jwks.Options{
+		Fetch: func(context.Context, string) ([]byte, error) { return nil, errors.New("this proxy fetches no keys") },
+		Log:   slog.New(slog.DiscardHandler),
+	})
 }
 
 // namesAny says that a route refers to one of these policies.

@@ -86,6 +86,25 @@ func TestGate_OfARule(t *testing.T) {
 	}
 }
 
+// TestGate_WithoutAKeyStore demands tokens whose keys this runtime cannot fetch.
+func TestGate_WithoutAKeyStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTokens(t).policy("p")
+		p.JWT.Providers[0].JWKS, p.JWT.Providers[0].RemoteJWKS = "", "https://i/keys"
+		rt := New(Options{})
+		if err := rt.Apply(ir.Update{Complete: true, Upserts: []ir.Resource{
+			p, routeOf("r", ir.Rule{Matches: prefix("/"), Policies: []string{"p"}}),
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // what is fetched in the background has failed by now
+		if err := rt.Apply(ir.Update{Complete: true}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+	})
+}
+
 func TestGate_FollowsItsPolicies(t *testing.T) {
 	first, second := newTokens(t), newTokens(t)
 	listener := &ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP, Policies: []string{"l"}}
