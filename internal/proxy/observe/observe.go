@@ -4,7 +4,6 @@ import (
 	"io"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -22,8 +21,6 @@ type Options struct {
 	Version string
 	// Tracing is where spans go; nil: nowhere.
 	Tracing *Tracing
-	// Now is time.Now where nil.
-	Now func() time.Time
 }
 
 // Observer counts and logs exchanges. It is a [runtime.Observer].
@@ -34,7 +31,6 @@ type Observer struct {
 	spans    *spanQueue // nil: none
 	sampler  *trace.Sampler
 	unrouted *series // exchanges that no route has taken
-	now      func() time.Time
 
 	llmMu sync.Mutex // guards metrics.llm and the LLM series of routes
 
@@ -46,10 +42,7 @@ var _ runtime.Observer = (*Observer)(nil)
 
 // New returns an Observer with its own registry.
 func New(opts Options) *Observer {
-	o := &Observer{registry: prometheus.NewRegistry(), now: opts.Now, routes: make(map[string]*routeMetrics)}
-	if o.now == nil {
-		o.now = time.Now
-	}
+	o := &Observer{registry: prometheus.NewRegistry(), routes: make(map[string]*routeMetrics)}
 	o.metrics = newMetrics(o.registry)
 	o.registry.MustRegister(
 		collectors.NewGoCollector(),
@@ -123,7 +116,7 @@ func (o *Observer) Done(rec *runtime.Record) {
 // the routes among gone, the resources that are no longer in it.
 func (o *Observer) Applied(gone []ir.Ref) {
 	o.metrics.applies.WithLabelValues("accepted").Inc()
-	o.metrics.applied.Set(float64(o.now().UnixMilli()) / 1000)
+	o.metrics.applied.SetToCurrentTime()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, ref := range gone {
