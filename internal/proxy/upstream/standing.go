@@ -21,15 +21,8 @@ type standings struct {
 // Standing is how the backend has done lately with a model; nil: it was never
 // in trouble.
 func (c *Cluster) Standing(model string) *balance.Standing {
-	s := c.standings.Load()
-	if s == nil {
-		return nil
-	}
-	if one, ok := s.byModel.Load(model); ok {
-		return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
-	}
-	if s.count.Load() >= maxStandings {
-		return &s.rest
+	if s := c.standings.Load(); s != nil {
+		return s.find(model)
 	}
 	return nil
 }
@@ -41,17 +34,25 @@ func (c *Cluster) Troubled(model string) *balance.Standing {
 		c.standings.CompareAndSwap(nil, &standings{})
 		s = c.standings.Load()
 	}
-	if one, ok := s.byModel.Load(model); ok {
-		return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
-	}
-	if s.count.Load() >= maxStandings {
-		return &s.rest
+	if one := s.find(model); one != nil {
+		return one
 	}
 	one, known := s.byModel.LoadOrStore(model, &balance.Standing{})
 	if !known {
 		s.count.Add(1)
 	}
 	return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
+}
+
+// find returns the standing of a model, nil where it has none.
+func (s *standings) find(model string) *balance.Standing {
+	if one, ok := s.byModel.Load(model); ok {
+		return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
+	}
+	if s.count.Load() >= maxStandings {
+		return &s.rest
+	}
+	return nil
 }
 
 // forgive forgets every trouble: the backend is another one now.
