@@ -12,9 +12,9 @@ import (
 )
 
 // genAI are the metrics of OpenTelemetry's semantic conventions for generative
-// AI, as Prometheus names them. The
-// client's are of each attempt at a provider, whose client the gateway is; the
-// server's are of whole requests, as the gateway's own clients see them.
+// AI, as Prometheus names them. The client's are of each attempt at a provider,
+// whose client the gateway is; the server's are of whole requests, as the
+// gateway's own clients see them.
 type genAI struct {
 	tokens, operation, firstChunk     *prometheus.HistogramVec
 	served, firstToken, timePerOutput *prometheus.HistogramVec

@@ -16,7 +16,8 @@ import (
 )
 
 // spansOf returns the spans of an exchange: the server's, and the client's of
-// each attempt at an LLM provider. They share no memory with it. Nothing of prompts, answers and queries is among them.
+// each attempt at an LLM provider. They share no memory with it. Nothing of
+// prompts, answers and queries is among them.
 func spansOf(rec *runtime.Record) []*tracepb.Span {
 	out := []*tracepb.Span{serverSpan(rec)}
 	if rec.LLM == nil {
