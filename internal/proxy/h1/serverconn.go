@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -64,20 +63,12 @@ func newServerConn(s *Server, conn net.Conn, info ConnInfo) *serverConn {
 	c.in.w = copy(c.in.buf, info.Preface)
 	c.closing, c.linger, c.quick = false, false, false
 	if !info.Remote.IsValid() {
-		c.info.Remote = addrPort(conn.RemoteAddr())
+		c.info.Remote = exchange.AddrPort(conn.RemoteAddr())
 	}
 	if !info.Local.IsValid() {
-		c.info.Local = addrPort(conn.LocalAddr())
+		c.info.Local = exchange.AddrPort(conn.LocalAddr())
 	}
 	return c
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		addr := tcp.AddrPort()
-		return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
-	}
-	return netip.AddrPort{}
 }
 
 // release gives everything back. Nobody may hold the exchange any more.

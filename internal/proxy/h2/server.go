@@ -96,7 +96,7 @@ func (s *Server) Serve(conn net.Conn, state *tls.ConnectionState, handler exchan
 	if state != nil {
 		c.scheme = "https"
 	}
-	c.remote, c.local = addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr())
+	c.remote, c.local = exchange.AddrPort(conn.RemoteAddr()), exchange.AddrPort(conn.LocalAddr())
 	// The library takes connections from listeners only: c is its own.
 	if err := s.http.Serve(c); !errors.Is(err, errTaken) {
 		c.shut()
@@ -171,14 +171,6 @@ func (c streamConn) Close() error {
 	}
 	c.shut()
 	return nil
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		p := tcp.AddrPort()
-		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
-	}
-	return netip.AddrPort{}
 }
 
 func errorLog(l *slog.Logger) *log.Logger {

@@ -84,7 +84,7 @@ func dialUDP(to *exchange.Target) (*net.UDPConn, error) {
 }
 
 // addr is where the socket is bound.
-func (k *datagramSocket) addr() netip.AddrPort { return addrPort(k.conn.LocalAddr()) }
+func (k *datagramSocket) addr() netip.AddrPort { return exchange.AddrPort(k.conn.LocalAddr()) }
 
 // stop lets the sessions come to an end and closes the socket.
 func (k *datagramSocket) stop() {

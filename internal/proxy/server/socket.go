@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 )
 
@@ -70,7 +71,7 @@ func (s *Server) bindAddress(port uint16) string {
 }
 
 // addr is where the socket is bound.
-func (k *socket) addr() netip.AddrPort { return addrPort(k.ln.Addr()) }
+func (k *socket) addr() netip.AddrPort { return exchange.AddrPort(k.ln.Addr()) }
 
 // follow has new connections served as p says. Those that are open go on,
 // unless p wants another kind of client: then they drain.
@@ -124,15 +125,4 @@ func (k *socket) admit(conn *net.TCPConn) {
 		defer g.untrack(conn)
 		g.serve(conn)
 	}()
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	var p netip.AddrPort
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		p = a.AddrPort()
-	case *net.UDPAddr:
-		p = a.AddrPort()
-	}
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
