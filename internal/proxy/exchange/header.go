@@ -91,9 +91,6 @@ func (h *Header) Filter(keep func(Field) bool) {
 	h.fields = kept
 }
 
-// CopyFrom makes h equal to src. The strings are shared.
-func (h *Header) CopyFrom(src *Header) { h.fields = append(h.fields[:0], src.fields...) }
-
 func (h *Header) removeFrom(i int, name string) {
 	kept := h.fields[:i]
 	for _, f := range h.fields[i:] {

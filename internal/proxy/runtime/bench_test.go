@@ -43,7 +43,10 @@ func busy(tb testing.TB, n int, filters ...ir.Filter) (exchange.Handler, func(*e
 		"User-Agent: bench", "Accept: */*", "Accept-Encoding: gzip", "Cookie: a=b; c=d", "X-Forwarded-For: 198.51.100.1")
 	fill := func(ex *exchange.Exchange) {
 		header := ex.Request.Header
-		header.CopyFrom(&template.Request.Header)
+		header.Reset()
+		for f := range template.Request.Header.All() {
+			header.Add(f.Name, f.Value)
+		}
 		response := ex.Response.Header
 		response.Reset()
 		ex.Request, ex.Response = template.Request, exchange.Response{Header: response}
