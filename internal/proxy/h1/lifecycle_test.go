@@ -122,27 +122,6 @@ func TestIdleConnectionsExpire(t *testing.T) {
 	b.backend.all()[0].awaitEnd()
 }
 
-func TestRetire(t *testing.T) {
-	answered := make(chan struct{})
-	b := newBed(t, func(c *recorded) {
-		for n := 1; c.awaitRequests(n); n++ {
-			if n == 2 {
-				<-answered
-			}
-			send(c, okResponse, 0)
-		}
-	}, nil)
-	c := b.dial(t)
-	send(c, simpleGet, 0)
-	expect(t, c, okResponse)
-	send(c, simpleGet, 0)
-	eventually(t, "the second request arrives", func() bool { return countRequests(b.backend.bytes()) == 2 })
-	b.forward.transport.Retire(&b.forward.target)
-	close(answered)
-	expect(t, c, okResponse)
-	b.backend.all()[0].awaitEnd()
-}
-
 // Both halves over TLS: what differs is that reads cannot be looked at before.
 func TestTLS(t *testing.T) {
 	cert := selfSigned(t)

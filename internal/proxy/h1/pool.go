@@ -26,8 +26,7 @@ type pool struct {
 type target struct {
 	idle []*upstream
 	// busy counts the connections in use and those being made.
-	busy    int
-	retired bool
+	busy int
 	// http10 says that the backend's last response was HTTP/1.0: no chunked
 	// body may be sent to it (RFC 9112 section 6.1).
 	http10 bool
@@ -63,7 +62,7 @@ func (p *pool) put(t *target, u *upstream) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t.busy--
-	if u == nil || t.retired || len(t.idle) >= p.max {
+	if u == nil || len(t.idle) >= p.max {
 		return false
 	}
 	t.idle = append(t.idle, u)
@@ -116,17 +115,6 @@ func (p *pool) closeIdle() {
 		idle = append(idle, t.idle...)
 		clear(t.idle)
 		t.idle = t.idle[:0]
-	}
-	p.mu.Unlock()
-	closeAll(idle)
-}
-
-func (p *pool) retire(key poolKey) {
-	p.mu.Lock()
-	var idle []*upstream
-	if t := p.targets[key]; t != nil {
-		idle, t.idle, t.retired = t.idle, nil, true
-		delete(p.targets, key)
 	}
 	p.mu.Unlock()
 	closeAll(idle)

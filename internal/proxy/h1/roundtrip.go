@@ -46,10 +46,8 @@ func (t *Transport) roundTrip(ex *exchange.Exchange, to *exchange.Target) *excha
 func (t *Transport) connect(ex *exchange.Exchange, to *exchange.Target, key poolKey, fresh bool) (*upstream, *exchange.Failure) {
 	u, entry, http10 := t.pool.get(key, fresh)
 	if http10 && ex.Request.Body != nil && ex.Request.ContentLength == exchange.Unknown {
-		if u != nil {
-			t.pool.put(entry, u)
-		} else {
-			t.pool.put(entry, nil)
+		if kept := t.pool.put(entry, u); u != nil && !kept {
+			_ = u.link.conn.Close()
 		}
 		return nil, &exchange.Failure{Stage: exchange.StageSend, Err: errNeedsLength}
 	}

@@ -86,10 +86,7 @@ type ConnInfo struct {
 func (s *Server) ServeConn(conn net.Conn, info ConnInfo) {
 	s.once.Do(s.setDefaults)
 	c := newServerConn(s, conn, info)
-	if !s.track(c) {
-		_ = conn.Close()
-		return
-	}
+	s.track(c)
 	defer func() {
 		if v := recover(); v != nil {
 			s.logger().Error("panic while serving a connection", "panic", v, "stack", string(debug.Stack()))
@@ -131,14 +128,13 @@ func (s *Server) Close() {
 	}
 }
 
-func (s *Server) track(c *serverConn) bool {
+func (s *Server) track(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conns == nil {
 		s.conns = make(map[*serverConn]struct{})
 	}
 	s.conns[c] = struct{}{}
-	return true
 }
 
 func (s *Server) untrack(c *serverConn) {

@@ -62,10 +62,6 @@ func NewTransport(opt Options) *Transport {
 // CloseIdle closes every idle connection.
 func (t *Transport) CloseIdle() { t.pool.closeIdle() }
 
-// Retire closes the idle connections to a target, and those now in use once
-// they are free: for an endpoint or a TLS configuration that is gone.
-func (t *Transport) Retire(to *exchange.Target) { t.pool.retire(poolKey{to.Addr, to.TLS}) }
-
 // RoundTrip implements exchange.Transport. A request that met a pooled
 // connection which its backend had closed is sent once more, over a fresh
 // connection, if no byte of a response came, the method is idempotent and the
