@@ -36,7 +36,6 @@ func httpRoute(r Reader, key Key, object *gatewayv1.HTTPRoute) *route {
 // ruleSet collects the rules of a route and decides whether it can be accepted.
 type ruleSet struct {
 	route   *route
-	reader  Reader // for addStream
 	invalid []*problem
 	valid   int
 }

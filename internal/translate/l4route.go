@@ -13,11 +13,7 @@ import (
 func tlsRoute(r Reader, key Key, object *gatewayv1.TLSRoute) *route {
 	t := &route{key: key, object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
 	t.checkHostnames()
-	rules := &ruleSet{route: t, reader: r}
-	for i, rule := range object.Spec.Rules {
-		rules.addStream(i, rule.Name, rule.BackendRefs, transport{})
-	}
-	rules.done()
+	addStreams(r, t, object.Spec.Rules, transport{})
 	return t
 }
 
@@ -25,11 +21,7 @@ func tlsRoute(r Reader, key Key, object *gatewayv1.TLSRoute) *route {
 // backends. Of several on one listener the oldest is in force.
 func tcpRoute(r Reader, key Key, object *gatewayv1.TCPRoute) *route {
 	t := &route{key: key, object: object, parents: object.Spec.ParentRefs}
-	rules := &ruleSet{route: t, reader: r}
-	for i, rule := range object.Spec.Rules {
-		rules.addStream(i, rule.Name, rule.BackendRefs, transport{})
-	}
-	rules.done()
+	addStreams(r, t, object.Spec.Rules, transport{})
 	return t
 }
 
@@ -37,20 +29,27 @@ func tcpRoute(r Reader, key Key, object *gatewayv1.TCPRoute) *route {
 // backends. Of several on one listener the oldest is in force.
 func udpRoute(r Reader, key Key, object *gatewayv1.UDPRoute) *route {
 	t := &route{key: key, object: object, parents: object.Spec.ParentRefs}
-	rules := &ruleSet{route: t, reader: r}
-	for i, rule := range object.Spec.Rules {
-		rules.addStream(i, rule.Name, rule.BackendRefs, transport{udp: true})
-	}
-	rules.done()
+	addStreams(r, t, object.Spec.Rules, transport{udp: true})
 	return t
 }
 
-// addStream adds a rule that shares connections, or clients, among backends.
-func (s *ruleSet) addStream(index int, name *gatewayv1.SectionName, refs []gatewayv1.BackendRef, over transport) {
-	b := ruleBuilder{reader: s.reader, from: s.route.key, field: fmt.Sprintf("spec.rules[%d]", index), over: over}
-	b.rule.Name = string(deref(name, gatewayv1.SectionName(strconv.Itoa(index))))
-	for i, ref := range refs {
-		b.backend(ref, fmt.Sprintf(".backendRefs[%d]", i), func() []ir.Filter { return nil })
+// streamRule is a rule of a route that shares connections, or clients, among
+// backends. The kinds differ in name alone.
+type streamRule interface {
+	gatewayv1.TLSRouteRule | gatewayv1.TCPRouteRule | gatewayv1.UDPRouteRule
+}
+
+// addStreams translates the rules of such a route.
+func addStreams[R streamRule](r Reader, t *route, in []R, over transport) {
+	rules := &ruleSet{route: t}
+	for i := range in {
+		rule := gatewayv1.TCPRouteRule(in[i])
+		b := ruleBuilder{reader: r, from: t.key, field: fmt.Sprintf("spec.rules[%d]", i), over: over}
+		b.rule.Name = string(deref(rule.Name, gatewayv1.SectionName(strconv.Itoa(i))))
+		for j, ref := range rule.BackendRefs {
+			b.backend(ref, fmt.Sprintf(".backendRefs[%d]", j), func() []ir.Filter { return nil })
+		}
+		rules.add(&b)
 	}
-	s.add(&b)
+	rules.done()
 }
