@@ -69,16 +69,9 @@ func invalidClaimMatch(match *v1alpha1.JWTClaimMatch) string {
 // named, and left out of the resource: the others stay valid.
 func resolveAPIKeys(r Reader, from Key, ref gatewayv1.SecretObjectReference) (string, *problem) {
 	const field = "spec.apiKeys.secretRef"
-	if deref(ref.Group, "") != corev1.GroupName || deref(ref.Kind, gatewayv1.Kind(KindSecret)) != gatewayv1.Kind(KindSecret) {
-		return "", &problem{v1alpha1.ReasonInvalidCredentials, fmt.Sprintf("%s: %s is not supported; use a Secret", field, short(string(deref(ref.Kind, ""))))}
-	}
-	key := Key{KindSecret, string(deref(ref.Namespace, gatewayv1.Namespace(from.Namespace))), string(ref.Name)}
-	if !permitted(r, from, key) {
-		return "", &problem{v1alpha1.ReasonRefNotPermitted, notPermitted(field, from, key)}
-	}
-	secret := get[corev1.Secret](r, key)
-	if secret == nil {
-		return "", &problem{v1alpha1.ReasonCredentialsNotFound, fmt.Sprintf("%s: Secret %s/%s does not exist", field, key.Namespace, key.Name)}
+	secret, key, p := credentialsSecret(r, from, ref, field)
+	if p != nil {
+		return "", p
 	}
 	name := objectName(prefixAPIKeys, key)
 	for _, entry := range slices.Sorted(maps.Keys(secret.Data)) {

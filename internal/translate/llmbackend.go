@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -127,18 +126,9 @@ func (t *llmTarget) checkHost() {
 // credentials resolves the Secret of an LLMBackend.
 func (t *llmTarget) credentials(r Reader, from Key, ref gatewayv1.SecretObjectReference, provider v1alpha1.Provider) {
 	const field = "spec.credentialsRef"
-	if deref(ref.Group, "") != corev1.GroupName || deref(ref.Kind, gatewayv1.Kind(KindSecret)) != gatewayv1.Kind(KindSecret) {
-		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: %s is not supported; use a Secret", field, short(string(deref(ref.Kind, ""))))
-		return
-	}
-	key := Key{KindSecret, string(deref(ref.Namespace, gatewayv1.Namespace(from.Namespace))), string(ref.Name)}
-	if !permitted(r, from, key) {
-		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonRefNotPermitted, "%s", notPermitted(field, from, key))
-		return
-	}
-	secret := get[corev1.Secret](r, key)
-	if secret == nil {
-		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonCredentialsNotFound, "%s: Secret %s/%s does not exist", field, key.Namespace, key.Name)
+	secret, key, p := credentialsSecret(r, from, ref, field)
+	if p != nil {
+		t.find(v1alpha1.ConditionResolvedRefs, p.reason, "%s", p.message)
 		return
 	}
 	needed := []string{v1alpha1.SecretKeyAPIKey}

@@ -49,10 +49,10 @@ func resolveCertificate(r Reader, from Key, ref gatewayv1.SecretObjectReference,
 	invalid := func(format string, args ...any) *problem {
 		return &problem{string(gatewayv1.ListenerReasonInvalidCertificateRef), field + ": " + fmt.Sprintf(format, args...)}
 	}
-	if (ref.Group != nil && *ref.Group != corev1.GroupName) || (ref.Kind != nil && string(*ref.Kind) != string(KindSecret)) {
-		return "", invalid("%s in group %q is not supported; use a Secret", deref(ref.Kind, gatewayv1.Kind(KindSecret)), deref(ref.Group, ""))
+	if !isSecret(ref) {
+		return "", &problem{string(gatewayv1.ListenerReasonInvalidCertificateRef), notSecret(ref, field)}
 	}
-	key := Key{KindSecret, string(deref(ref.Namespace, gatewayv1.Namespace(from.Namespace))), string(ref.Name)}
+	key := secretKey(from, ref)
 	if !permitted(r, from, key) {
 		return "", &problem{string(gatewayv1.ListenerReasonRefNotPermitted), notPermitted(field, from, key)}
 	}
