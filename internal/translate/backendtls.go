@@ -25,7 +25,7 @@ func backendTLS(r Reader, service Key, portName string, gateway Key, options Opt
 	winners := map[string]*gatewayv1.BackendTLSPolicy{}
 	var out *tlsToBackend
 	var reports []ObjectReport
-	for _, policy := range policiesFor(r, service) {
+	for _, policy := range oldestFirst[*gatewayv1.BackendTLSPolicy](r, Bucket{Relation: BackendTLSPoliciesFor, Namespace: service.Namespace, Name: service.Name}) {
 		sections := targetedSections(policy, service.Name, portName)
 		if len(sections) == 0 {
 			continue
@@ -55,18 +55,6 @@ func (r *Report) concern(parent *gatewayv1.ParentReference) {
 	for i := range r.Findings {
 		r.Findings[i].Parent = parent
 	}
-}
-
-// policiesFor returns the policies that target a Service, the oldest first.
-func policiesFor(r Reader, service Key) []*gatewayv1.BackendTLSPolicy {
-	var out []*gatewayv1.BackendTLSPolicy
-	for _, o := range r.List(Bucket{Relation: BackendTLSPoliciesFor, Namespace: service.Namespace, Name: service.Name}) {
-		if policy, ok := o.(*gatewayv1.BackendTLSPolicy); ok {
-			out = append(out, policy)
-		}
-	}
-	slices.SortStableFunc(out, func(a, b *gatewayv1.BackendTLSPolicy) int { return older(a, b) })
-	return out
 }
 
 // targetedSections returns how a policy targets a port of a Service: by name,

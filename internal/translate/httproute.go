@@ -189,6 +189,10 @@ func (b *ruleBuilder) backends(refs []gatewayv1.HTTPBackendRef) {
 	}
 }
 
+// maxWeight is the greatest weight of a backendRef.
+const maxWeight = 1_000_000
+
+// backend adds a backendRef; filters translates those that it has of its own.
 func (b *ruleBuilder) backend(ref gatewayv1.BackendRef, field string, filters func() []ir.Filter) {
 	weight := deref(ref.Weight, 1)
 	name, p := resolveBackend(b.reader, b.from, ref.BackendObjectReference, b.field+field, b.over)
@@ -203,8 +207,8 @@ func (b *ruleBuilder) backend(ref gatewayv1.BackendRef, field string, filters fu
 		}
 	}
 	switch {
-	case weight < 0 || weight > 1_000_000:
-		b.unsupported("%s.weight: %d is not in the range 0 to 1000000", field, weight)
+	case weight < 0 || weight > maxWeight:
+		b.unsupported("%s.weight: %d is not in the range 0 to %d", field, weight, maxWeight)
 	case weight == 0:
 	case p != nil || len(b.invalid) > before:
 		b.rule.Backends = append(b.rule.Backends, ir.WeightedBackend{Weight: uint32(weight), Status: 500})

@@ -58,15 +58,8 @@ func jwtName(policy *v1alpha1.JWTValidationPolicy) string {
 // jwtWinners returns the policies in force for a target: for the whole of it
 // (""), and for sections of it.
 func jwtWinners(r Reader, target Key) map[string]*v1alpha1.JWTValidationPolicy {
-	var policies []*v1alpha1.JWTValidationPolicy
-	for _, o := range r.List(Bucket{Relation: JWTPoliciesFor, Namespace: target.Namespace, Name: target.Name}) {
-		if policy, ok := o.(*v1alpha1.JWTValidationPolicy); ok {
-			policies = append(policies, policy)
-		}
-	}
-	slices.SortStableFunc(policies, func(a, b *v1alpha1.JWTValidationPolicy) int { return older(a, b) })
 	winners := map[string]*v1alpha1.JWTValidationPolicy{}
-	for _, policy := range policies {
+	for _, policy := range oldestFirst[*v1alpha1.JWTValidationPolicy](r, Bucket{Relation: JWTPoliciesFor, Namespace: target.Namespace, Name: target.Name}) {
 		for _, ref := range policy.Spec.TargetRefs {
 			section := string(deref(ref.SectionName, ""))
 			if key, ok := jwtTarget(policy.Namespace, ref); ok && key == target && winners[section] == nil {

@@ -162,13 +162,11 @@ func priced(r Reader, target Key, section string) bool {
 
 // anyPrices says whether a price table targets a Gateway or a part of it.
 func anyPrices(r Reader, gateway Key) bool {
-	for _, o := range r.List(Bucket{Relation: LLMPoliciesFor, Namespace: gateway.Namespace, Name: gateway.Name}) {
-		if table, ok := o.(*v1alpha1.LLMPriceTable); ok && slices.ContainsFunc(table.Spec.TargetRefs, func(ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) bool {
+	bucket := Bucket{Relation: LLMPoliciesFor, Namespace: gateway.Namespace, Name: gateway.Name}
+	return slices.ContainsFunc(oldestFirst[*v1alpha1.LLMPriceTable](r, bucket), func(table *v1alpha1.LLMPriceTable) bool {
+		return slices.ContainsFunc(table.Spec.TargetRefs, func(ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) bool {
 			key, _ := llmTargetKey(table.Namespace, ref)
 			return key == gateway
-		}) {
-			return true
-		}
-	}
-	return false
+		})
+	})
 }

@@ -2,7 +2,6 @@ package translate
 
 import (
 	"fmt"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -30,14 +29,7 @@ func gatewayOf(set *gatewayv1.ListenerSet) Key {
 // addListenerSets adds the listeners of all ListenerSets that the Gateway lets
 // in: the oldest set first, then by namespace and name (GEP-1713).
 func (t *gatewayTranslation) addListenerSets() {
-	var sets []*gatewayv1.ListenerSet
-	for _, o := range t.reader.List(Bucket{Relation: ListenerSetsOf, Namespace: t.key.Namespace, Name: t.key.Name}) {
-		if set, ok := o.(*gatewayv1.ListenerSet); ok {
-			sets = append(sets, set)
-		}
-	}
-	slices.SortStableFunc(sets, func(a, b *gatewayv1.ListenerSet) int { return older(a, b) })
-	for _, object := range sets {
+	for _, object := range oldestFirst[*gatewayv1.ListenerSet](t.reader, Bucket{Relation: ListenerSetsOf, Namespace: t.key.Namespace, Name: t.key.Name}) {
 		set := &listenerSet{key: Key{KindListenerSet, object.Namespace, object.Name}, object: object}
 		set.report = Report{ControllerName: t.report.ControllerName, Managed: true}
 		t.sets = append(t.sets, set)
@@ -145,25 +137,4 @@ func (t *gatewayTranslation) summarizeSet(set *listenerSet) {
 			Reason: string(gatewayv1.ListenerSetReasonListenersNotValid), Message: message,
 		})
 	}
-}
-
-// older orders objects by creation time, then by namespace and name.
-func older(a, b metav1.Object) int {
-	x, y := a.GetCreationTimestamp(), b.GetCreationTimestamp()
-	switch {
-	case x.Before(&y):
-		return -1
-	case y.Before(&x):
-		return 1
-	case a.GetNamespace() != b.GetNamespace():
-		return compare(a.GetNamespace() < b.GetNamespace())
-	}
-	return compare(a.GetName() <= b.GetName())
-}
-
-func compare(before bool) int {
-	if before {
-		return -1
-	}
-	return 1
 }

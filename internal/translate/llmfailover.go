@@ -2,7 +2,6 @@ package translate
 
 import (
 	"strings"
-	"time"
 	"unicode"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -21,8 +20,8 @@ const (
 // answers 500 where no other backend serves the request.
 func (b *ruleBuilder) llmBackend(ref v1alpha1.LLMBackendReference, field string) {
 	weight := deref(ref.Weight, 1)
-	if weight < 0 || weight > 1_000_000 {
-		b.unsupported("%s.weight: %d is not in the range 0 to 1000000", field, weight)
+	if weight < 0 || weight > maxWeight {
+		b.unsupported("%s.weight: %d is not in the range 0 to %d", field, weight, maxWeight)
 		return
 	}
 	target, ok := b.llmTarget(ref, field)
@@ -93,17 +92,6 @@ func (b *ruleBuilder) llmFailover(f *v1alpha1.LLMFailover) {
 		}
 		out.Causes = append(out.Causes, fault)
 	}
-	out.FirstToken = b.llmTimeout(f.FirstTokenTimeout, ".failover.firstTokenTimeout")
-	out.Idle = b.llmTimeout(f.IdleTimeout, ".failover.idleTimeout")
-}
-
-func (b *ruleBuilder) llmTimeout(d *gatewayv1.Duration, field string) time.Duration {
-	if d == nil {
-		return 0
-	}
-	out, ok := parseDuration(*d)
-	if !ok {
-		b.unsupported(`%s: %q is not a duration such as "30s" or "5m"`, field, short(string(*d)))
-	}
-	return out
+	out.FirstToken = b.duration(f.FirstTokenTimeout, ".failover.firstTokenTimeout")
+	out.Idle = b.duration(f.IdleTimeout, ".failover.idleTimeout")
 }

@@ -38,18 +38,13 @@ func llmTargetKey(namespace string, ref gatewayv1.LocalPolicyTargetReferenceWith
 // llmPolicies returns the policies of a kind that target a Gateway or LLMRoute
 // or, with section, only that listener of it; the oldest first.
 func llmPolicies[P llmPolicy](r Reader, target Key, section string) []P {
-	var out []P
-	for _, o := range r.List(Bucket{Relation: LLMPoliciesFor, Namespace: target.Namespace, Name: target.Name}) {
-		policy, ok := o.(P)
-		if ok && slices.ContainsFunc(llmTargets(policy), func(ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) bool {
+	all := oldestFirst[P](r, Bucket{Relation: LLMPoliciesFor, Namespace: target.Namespace, Name: target.Name})
+	return slices.DeleteFunc(all, func(policy P) bool {
+		return !slices.ContainsFunc(llmTargets(policy), func(ref gatewayv1.LocalPolicyTargetReferenceWithSectionName) bool {
 			key, _ := llmTargetKey(target.Namespace, ref)
 			return key == target && string(deref(ref.SectionName, "")) == section
-		}) {
-			out = append(out, policy)
-		}
-	}
-	slices.SortStableFunc(out, func(a, b P) int { return older(a, b) })
-	return out
+		})
+	})
 }
 
 // llmPolicyBuckets returns the buckets of a policy.
@@ -106,7 +101,7 @@ func (t *gatewayTranslation) applyLLMPolicies() {
 
 // reportTargets reports on a policy for each of its targets that is ours:
 // findings hold for all of them; check finds what else is wrong with one of
-// spec.targetRefs, and may be nil.
+// spec.targetRefs, if anything is.
 func reportTargets(r Reader, o Object, findings []Finding, check func(target Key, section, field string) *Finding) Report {
 	var report Report
 	at := map[Key]*gatewayv1.ParentReference{}

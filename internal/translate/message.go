@@ -13,11 +13,3 @@ func short(s string) string {
 	}
 	return strings.ToValidUTF8(s[:maxQuoted], "") + "…"
 }
-
-// deref returns *p, or fallback if p is nil.
-func deref[T any](p *T, fallback T) T {
-	if p == nil {
-		return fallback
-	}
-	return *p
-}

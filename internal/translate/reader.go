@@ -1,8 +1,12 @@
 package translate
 
 import (
+	"cmp"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
@@ -93,4 +97,26 @@ func get[T any, P interface {
 }](r Reader, key Key) P {
 	p, _ := r.Get(key).(P)
 	return p
+}
+
+// oldestFirst returns the objects of a kind in a bucket in the order in which
+// they count where only one can be in force: by creation time, then by
+// namespace and name.
+func oldestFirst[P Object](r Reader, bucket Bucket) []P {
+	var out []P
+	for _, o := range r.List(bucket) {
+		if p, ok := o.(P); ok {
+			out = append(out, p)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b P) int { return older(a, b) })
+	return out
+}
+
+func older(a, b metav1.Object) int {
+	return cmp.Or(
+		a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time),
+		cmp.Compare(a.GetNamespace(), b.GetNamespace()),
+		cmp.Compare(a.GetName(), b.GetName()),
+	)
 }
