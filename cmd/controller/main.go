@@ -136,6 +136,12 @@ func (s *settings) proxyFlags(f *flag.FlagSet) {
 		"log level of the proxies: debug, info, warn or error")
 	f.BoolVar(&s.Infra.AccessLog, "proxy-access-log", false,
 		"have the proxies log every request")
+	f.StringVar(&s.Infra.Tracing.Endpoint, "proxy-otlp-endpoint", "",
+		"base URL of the OTLP collector that the proxies send spans to, such as http://collector.observability:4318; empty: none")
+	f.StringVar(&s.Infra.Tracing.Protocol, "proxy-otlp-protocol", "http/protobuf",
+		"what that collector speaks: http/protobuf or grpc")
+	f.Float64Var(&s.Infra.Tracing.Ratio, "proxy-trace-ratio", 0.01,
+		"share of requests, 0 to 1, that are recorded where the caller has not decided")
 	f.Func("issuer-networks",
 		"networks such as 10.96.0.0/12,10.244.0.0/16 from which proxies may fetch keys of token issuers, over http too; elsewhere only from public addresses over https",
 		func(list string) error { return parseNetworks(list, &s.Infra.IssuerNetworks) })
