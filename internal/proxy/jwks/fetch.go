@@ -116,12 +116,17 @@ func public(a netip.Addr) bool {
 // special are networks that look public and are not.
 func special() []netip.Prefix {
 	return []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"),     // this network, RFC 1122
+		netip.MustParsePrefix("192.0.0.0/24"),  // protocol assignments, RFC 6890; some cloud's metadata
 		netip.MustParsePrefix("100.64.0.0/10"), // shared, RFC 6598
 		netip.MustParsePrefix("198.18.0.0/15"), // benchmarks, RFC 2544
 		netip.MustParsePrefix("240.0.0.0/4"),   // reserved, RFC 1112
 		netip.MustParsePrefix("64:ff9b::/96"),  // IPv4 behind NAT64, RFC 6052
 		netip.MustParsePrefix("64:ff9b:1::/48"),
 		netip.MustParsePrefix("2002::/16"), // IPv4 in 6to4, RFC 3056
+		netip.MustParsePrefix("2001::/32"), // IPv4 in Teredo, RFC 4380
+		netip.MustParsePrefix("::/96"),     // IPv4 as it was once embedded, RFC 4291
+		netip.MustParsePrefix("fec0::/10"), // site-local, RFC 3879
 	}
 }
 

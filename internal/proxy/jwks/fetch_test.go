@@ -121,7 +121,8 @@ func TestJW034_Addresses(t *testing.T) {
 	for address, want := range map[string]bool{
 		"127.0.0.1": false, "::1": false, "::ffff:127.0.0.1": false, "169.254.169.254": false, "fd00:ec2::254": false, "0.0.0.0": false, "::": false, "224.0.0.1": false,
 		"255.255.255.255": false, "10.0.0.1": false, "172.16.0.1": false, "100.64.0.1": false, "192.168.1.1": false, "fd12::1": false, "fe80::1": false,
-		"64:ff9b::7f00:1": false, "2002:7f00:1::": false, "198.18.0.1": false, "8.8.8.8": true, "2606:4700::1": true,
+		"64:ff9b::7f00:1": false, "2002:7f00:1::": false, "198.18.0.1": false, "0.1.2.3": false, "192.0.0.192": false, "fec0::1": false, "2001:0:7f00:1::": false, "::127.0.0.1": false,
+		"8.8.8.8": true, "2606:4700::1": true,
 	} {
 		if a := netip.MustParseAddr(address).Unmap(); public(a) != want {
 			t.Errorf("%s: public %v", address, public(a))
