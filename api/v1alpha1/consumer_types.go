@@ -75,7 +75,8 @@ type ConsumerAPIKeys struct {
 // JWTClaimMatch compares one claim of a token.
 type JWTClaimMatch struct {
 	// Key is the claim's name. A nested claim is a path with dots, such as
-	// "realm_access.roles".
+	// "realm_access.roles". Names may have dots themselves: of those that fit,
+	// the longest is followed first.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

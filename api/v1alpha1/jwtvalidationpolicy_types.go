@@ -179,8 +179,8 @@ type JWKSConfigMapReference struct {
 
 // ClaimToHeader copies one claim into a header field.
 type ClaimToHeader struct {
-	// Claim is the claim's name. A nested claim is a path with dots. An array
-	// is joined by commas; a claim that is an object is not copied.
+	// Claim is the claim's name. A nested claim is a path with dots; names may
+	// have dots themselves. A list or an object is written as JSON.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

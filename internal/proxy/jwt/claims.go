@@ -72,7 +72,7 @@ func (c *Claims) registerDates(in *registered) (err error) {
 	if c.expires, err = date("exp", in.Expires); err != nil {
 		return err
 	}
-	if c.expires == 0 {
+	if c.expires <= 0 {
 		return errors.New("the token has no exp")
 	}
 	if c.notBefore, err = date("nbf", in.NotBefore); err != nil {
@@ -92,7 +92,7 @@ func date(name string, v jsontext.Value) (float64, error) {
 		return 0, errors.New("the token's " + name + " is not a number")
 	}
 	n, err := strconv.ParseFloat(string(v), 64)
-	if err != nil || n <= 0 || n > latest {
+	if err != nil || n < 0 || n > latest {
 		return 0, errors.New("the token's " + name + " is not a time")
 	}
 	return n, nil
@@ -115,25 +115,24 @@ func list(name string, v jsontext.Value) ([]string, error) {
 	return out, nil
 }
 
-// at returns the value at a dotted path. A claim whose own name has dots is
-// found first.
-func (c *Claims) at(path string) jsontext.Value {
-	if v, ok := c.members[path]; ok {
+// at returns the value at a dotted path. Names may have dots of their own: of
+// those that fit, the longest is followed first.
+func (c *Claims) at(path string) jsontext.Value { return find(c.members, path) }
+
+func find(members map[string]jsontext.Value, path string) jsontext.Value {
+	if v, ok := members[path]; ok {
 		return v
 	}
-	members := c.members
-	for {
-		name, rest, nested := strings.Cut(path, ".")
-		v, ok := members[name]
-		if !ok || !nested {
+	for end := strings.LastIndexByte(path, '.'); end >= 0; end = strings.LastIndexByte(path[:end], '.') {
+		var inner map[string]jsontext.Value
+		if v := members[path[:end]]; v.Kind() != '{' || json.Unmarshal(v, &inner) != nil {
+			continue
+		}
+		if v := find(inner, path[end+1:]); v != nil {
 			return v
 		}
-		members = nil
-		if v.Kind() != '{' || json.Unmarshal(v, &members) != nil {
-			return nil
-		}
-		path = rest
 	}
+	return nil
 }
 
 // Has says whether the claim at a dotted path is value, or is a list with it.
