@@ -9,6 +9,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
 const (
@@ -149,6 +150,43 @@ func TestConsumers_KeyOfAnotherRoute(t *testing.T) {
 			f.wantStatus(f.ask("/v1/chat/completions", "Authorization: Bearer "+alphaKey), 403)
 			f.wantStatus(f.ask("/v1/chat/completions", "Authorization: Bearer "+alphaKey+"x"), 401)
 			f.wantStatus(f.ask("/v1/chat/completions"), 401)
+		})
+	}
+}
+
+// TestConsumers_AKeyDoesNotOpenWhatTheGatewayCloses: a team that has a route and
+// makes a consumer for it does not get past what the Gateway's owner demands; a
+// consumer of the owner's does.
+func TestConsumers_AKeyDoesNotOpenWhatTheGatewayCloses(t *testing.T) {
+	k := newTokens(t)
+	for namespace, want := range map[string]struct {
+		key int
+		why string
+	}{
+		"ns":    {200, "needs a valid bearer token or an API key."},
+		"infra": {403, "needs a valid bearer token."},
+	} {
+		t.Run(namespace, func(t *testing.T) {
+			policy := k.policy("p")
+			policy.Source.Namespace = namespace
+			f := newFixture(t, slices.Concat([]ir.Resource{policy}, model([]string{"p"}, "alpha"), keyed("alpha", alphaKey))...)
+			f.apply(ir.Update{Upserts: []ir.Resource{&ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP, Policies: []string{"p"}}}})
+			f.to.answer = func(ex *exchange.Exchange, _ *exchange.Target) error {
+				ex.Response.Status, ex.Response.Body = 200, upstream.NewBody([]byte(`{"content":[{"type":"text","text":"yes"}],"usage":{}}`))
+				ex.Response.Header.Add("Content-Type", "application/json")
+				return nil
+			}
+			for _, field := range []string{"x-api-key: ", "Authorization: Bearer "} {
+				ex := f.ask("/v1/chat/completions", field+alphaKey, "X-Team: admin")
+				f.wantStatus(ex, want.key)
+				if ex.Request.Header.Has("X-Team") {
+					t.Error("the client's own X-Team stays")
+				}
+			}
+			f.wantStatus(f.ask("/v1/chat/completions", k.field("p", "alpha")), 200)
+			if e := f.Explain(Question{Port: 80, Target: "/v1/messages"}); !slices.Contains(e.Why, "The request "+want.why) {
+				t.Errorf("%q", e.Why)
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -119,7 +120,7 @@ func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
 		e.because("A policy can not be used as it is, so nobody may enter.")
 		return rt.refuse.unauthorized
 	}
-	e.caller(r, l.gate != nil || r.gate != nil)
+	e.caller(r, l)
 	for i := range r.ir.Filters {
 		e.Filters = append(e.Filters, describeFilter(&r.ir.Filters[i]))
 		if d := r.ir.Filters[i].Redirect; d != nil && r.ir.Direct == nil {
@@ -150,13 +151,14 @@ func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
 	return nil
 }
 
-// caller says who may send the request; tokens are asked for where there is a
-// gate.
-func (e *Explanation) caller(r *rule, tokens bool) {
+// caller says who may send the request.
+func (e *Explanation) caller(r *rule, l *listener) {
+	keys := slices.ContainsFunc(r.consumers, func(c consumer) bool { return hasKeys(c) && l.gate.takesKeyOf(c) })
+	tokens := l.gate != nil || r.gate != nil
 	switch {
-	case r.keys && tokens:
+	case keys && tokens:
 		e.because("The request needs a valid bearer token or an API key.")
-	case r.keys:
+	case keys:
 		e.because("The request needs an API key.")
 	case tokens:
 		e.because("The request needs a valid bearer token.")

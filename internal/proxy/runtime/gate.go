@@ -14,7 +14,10 @@ import (
 
 // gate is what a listener or a rule demands before its filters run. A nil
 // gate demands nothing; one without auth lets nobody in.
-type gate struct{ auth *auth.Gate }
+type gate struct {
+	auth      *auth.Gate
+	namespace string // of its policies
+}
 
 // policies finds Policy resources by name; nil where there is none.
 type policies func(name string) *ir.Policy
@@ -37,7 +40,7 @@ func (rt *Runtime) newGate(names []string, find policies) *gate {
 	if err != nil {
 		return &gate{}
 	}
-	return &gate{g}
+	return &gate{g, list[0].Source.Namespace}
 }
 
 // close gives up what the gate holds.
@@ -48,7 +51,7 @@ func (g *gate) close() {
 }
 
 // identify finds out who sent a request, as far as its listener or rule ask.
-// An API key of a consumer, where the rule has some, stands for a token.
+// An API key of one of the rule's consumers stands for a token.
 func (st *state) identify(ex *exchange.Exchange, r *rule) error {
 	gates := [...]*gate{st.listener.gate, r.gate}
 	if r.keys {
@@ -56,7 +59,7 @@ func (st *state) identify(ex *exchange.Exchange, r *rule) error {
 		if err != nil {
 			return err
 		}
-		if known {
+		if known && slices.ContainsFunc(r.consumers, func(one consumer) bool { return caller.Is(one.policy) && st.listener.gate.takesKeyOf(one) }) {
 			st.callers = append(st.callers, caller)
 			return st.bypass(ex, gates[:])
 		}
@@ -70,6 +73,13 @@ func (st *state) identify(ex *exchange.Exchange, r *rule) error {
 		return st.orForbidden(ex, r, nil)
 	}
 	return nil
+}
+
+// takesKeyOf says that the API key of a consumer stands for the token that a
+// listener's gate demands. It does where the consumer is of the same owner as the
+// gate: whoever has a route must not open what the Gateway's owner has closed.
+func (g *gate) takesKeyOf(c consumer) bool {
+	return g == nil || g.namespace == c.policy.Source.Namespace
 }
 
 // orForbidden returns err, unless the caller has the API key of a consumer of
@@ -155,8 +165,10 @@ func consumersOf(names []string, find policies) (out []consumer) {
 
 // takeKeys says that one of the consumers may have API keys.
 func takeKeys(consumers []consumer) bool {
-	return slices.ContainsFunc(consumers, func(c consumer) bool { return c.policy.Consumer.APIKeys != "" })
+	return slices.ContainsFunc(consumers, hasKeys)
 }
+
+func hasKeys(c consumer) bool { return c.policy.Consumer.APIKeys != "" }
 
 // changedKeys returns the API keys of all consumers after c, which is in the
 // store already: those that there were where c has to do with none.
