@@ -31,6 +31,9 @@ citoroute_llm_limited_total{consumer="ns/team-alpha",limit="rpm",listener="ns/gw
 	if err := testutil.GatherAndCompare(o.Registry(), strings.NewReader(want), names...); err != nil {
 		t.Error(err)
 	}
+	if line := string(appendLine(nil, rec)); !strings.Contains(line, `"limitError":"gone"`) {
+		t.Errorf("the access log says nothing of the loss: %s", line)
+	}
 	o.Applied([]ir.Ref{{Type: ir.TypeRoute, Name: rec.Route.Name}})
 	if n, err := testutil.GatherAndCount(o.Registry(), names...); n != 0 || err != nil {
 		t.Errorf("%d series of a route that is gone, %v", n, err)

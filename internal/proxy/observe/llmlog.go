@@ -44,6 +44,9 @@ func appendLLM(b []byte, rec *runtime.Record) []byte {
 		b = strconv.AppendFloat(appendName(b, "costUSD"), float64(cost)/nanosPerDollar, 'f', -1, 64)
 	}
 	b = appendText(b, "error", endingOfRequest(rec).kind)
+	if llm.LimitErr != nil {
+		b = appendText(b, "limitError", llm.LimitErr.Error())
+	}
 	return append(b, '}')
 }
 

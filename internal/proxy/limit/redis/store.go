@@ -10,6 +10,7 @@ import (
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/citoroute/citoroute/internal/proxy/limit"
@@ -42,8 +43,11 @@ type Store struct {
 
 var _ limit.Store = (*Store)(nil)
 
-// Open returns a store. It connects when it is first used.
+// Open returns a store. It connects when it is first used. The client's library
+// has one logger for the process, which writes to standard error what is an
+// error of a call as well: it is silenced.
 func Open(o Options) *Store {
+	logging.Disable()
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
