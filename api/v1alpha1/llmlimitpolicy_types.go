@@ -232,7 +232,8 @@ type RedisStore struct {
 	TLS bool `json:"tls,omitempty"`
 
 	// CredentialsRef names a Secret of the policy's namespace with the keys
-	// password and, where there is one, username; and ca.crt for TLS.
+	// password and, where there is one, username; and for TLS ca.crt, and
+	// tls.crt with tls.key where the server asks for a certificate.
 	// +optional
 	CredentialsRef *LocalSecretReference `json:"credentialsRef,omitempty"`
 

@@ -67,8 +67,9 @@ type Redis struct {
 	// Address is host:port.
 	Address string `json:"address"`
 	TLS     bool   `json:"tls,omitempty"`
-	// Credentials names the Secret with the values "username" and "password"
-	// and the certificate authorities of the server; empty: none.
+	// Credentials names the Secret with the values "username" and "password",
+	// the certificate authorities of the server, and the certificate that it is
+	// shown; empty: none.
 	Credentials string `json:"credentials,omitempty"`
 	// Prefix begins the names of all keys.
 	Prefix string `json:"prefix"`

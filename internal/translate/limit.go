@@ -1,6 +1,7 @@
 package translate
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 
@@ -109,9 +110,19 @@ func (t *limits) redis(r Reader, from Key, in *v1alpha1.RedisStore) {
 	switch {
 	case secret == nil:
 		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonCredentialsNotFound, "%s: Secret %s/%s does not exist", field, key.Namespace, key.Name)
-	case len(secret.Data["password"]) == 0 && len(secret.Data[caKey]) == 0:
-		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: Secret %s/%s has neither data.%q nor data.%q", field, key.Namespace, key.Name, "password", caKey)
+	case len(secret.Data["password"])+len(secret.Data[caKey])+len(secret.Data[corev1.TLSCertKey]) == 0:
+		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: Secret %s/%s has none of the keys password, %s and %s",
+			field, key.Namespace, key.Name, caKey, corev1.TLSCertKey)
+	case len(secret.Data[corev1.TLSCertKey]) > 0 && !isPair(secret):
+		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: Secret %s/%s does not hold a PEM certificate in data.%q and the key that belongs to it in data.%q",
+			field, key.Namespace, key.Name, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	}
+}
+
+// isPair says whether a Secret holds a certificate and its key.
+func isPair(s *corev1.Secret) bool {
+	_, err := tls.X509KeyPair(s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey])
+	return err == nil
 }
 
 // limitResource translates an LLMLimitPolicy.

@@ -90,17 +90,18 @@ func secretResource(r Reader, name string) *ir.Secret {
 	out.CA = secret.Data[caKey]
 	if certificate := secret.Data[corev1.TLSCertKey]; len(certificate) > 0 {
 		out.Certificate, out.Key = certificate, secret.Data[corev1.TLSPrivateKeyKey]
-	} else {
-		out.Values = secretValues(secret.Data)
 	}
+	out.Values = secretValues(secret.Data)
 	return out
 }
 
-// secretValues returns the values besides the authorities; nil: none.
+// secretValues returns the values besides the authorities; beside a certificate,
+// which often has its key in other forms as well, only those of a login. nil: none.
 func secretValues(data map[string][]byte) map[string]ir.Bytes {
 	var out map[string]ir.Bytes
+	certificate := len(data[corev1.TLSCertKey]) > 0
 	for k, v := range data {
-		if k == caKey {
+		if k == caKey || certificate && k != "username" && k != "password" {
 			continue
 		}
 		if out == nil {

@@ -24,16 +24,14 @@ type server struct {
 	ir.Redis
 
 	username, password, ca string
+	certificate, key       string // PEM; shown to a server that asks for it
 }
 
 // Open returns the store of a server; secret may be nil. Connections are closed
 // when nothing refers to the store any more: no policy, and no request that has
 // yet to settle.
 func (s *Servers) Open(r *ir.Redis, secret *ir.Secret) *Store {
-	id := server{Redis: *r}
-	if secret != nil {
-		id.username, id.password, id.ca = trim(secret.Values["username"]), trim(secret.Values["password"]), string(secret.CA)
-	}
+	id := newServer(r, secret)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if store := s.open[id].Value(); store != nil {
@@ -53,6 +51,16 @@ func (s *Servers) Open(r *ir.Redis, secret *ir.Secret) *Store {
 	return store
 }
 
+func newServer(r *ir.Redis, secret *ir.Secret) server {
+	if secret == nil {
+		return server{Redis: *r}
+	}
+	return server{
+		Redis: *r, username: trim(secret.Values["username"]), password: trim(secret.Values["password"]),
+		ca: string(secret.CA), certificate: string(secret.Certificate), key: string(secret.Key),
+	}
+}
+
 // trim cuts off the end of the line that files have.
 func trim(b ir.Bytes) string { return strings.TrimSpace(string(b)) }
 
@@ -68,6 +76,10 @@ func (id *server) options() Options {
 	if id.ca != "" { // an unreadable one trusts nobody
 		o.TLS.RootCAs = x509.NewCertPool()
 		o.TLS.RootCAs.AppendCertsFromPEM([]byte(id.ca))
+	}
+	if id.certificate != "" {
+		pair, err := tls.X509KeyPair([]byte(id.certificate), []byte(id.key))
+		o.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, err }
 	}
 	return o
 }

@@ -36,7 +36,14 @@ func charge(w limit.Window, most, amount int64) []limit.Charge {
 // Whatever happens, in whatever order, the counters of a server and those in
 // memory say the same.
 func TestStore_CountsAsMemoryDoes(t *testing.T) {
-	server := open(t, Options{Address: redistest.Start(t).Address})
+	programs(t, func(t *testing.T, program string) {
+		countsAsMemoryDoes(t, redistest.StartProgram(t, program).Address)
+	})
+}
+
+func countsAsMemoryDoes(t *testing.T, address string) {
+	t.Helper()
+	server := open(t, Options{Address: address})
 	memory := limit.NewMemory()
 	rng := rand.New(rand.NewPCG(5, 6))
 	now := time.Now().Truncate(time.Second)

@@ -1,44 +1,89 @@
-// Package redistest runs a real redis-server for tests. It is for tests only.
+// Package redistest runs real servers that speak the Redis protocol for tests.
+// It is for tests only.
 package redistest
 
 import (
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Server is a redis-server of a test's own, on a loopback port, which keeps
-// nothing when it stops.
+// The servers, by the names of their programs.
+const (
+	Redis  = "redis-server"
+	Valkey = "valkey-server"
+)
+
+// Server is a server of a test's own, on a loopback port, which keeps nothing
+// when it stops.
 type Server struct {
 	// Address is host:port.
 	Address string
 
 	t       testing.TB
+	program string
 	args    []string
 	process *exec.Cmd
 }
 
-// Start runs a server until the test ends; args are more of its settings. The
-// test is skipped where redis-server is not installed, as by
-// `apt-get install redis-server`.
+// Start runs a redis-server until the test ends; args are more of its settings.
+// The test is skipped where it is not installed.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Skip("redis-server is not installed: apt-get install redis-server")
+	return start(t, Redis, freeAddress(t), args)
+}
+
+// StartProgram is Start for Redis or Valkey.
+func StartProgram(t testing.TB, program string, args ...string) *Server {
+	t.Helper()
+	return start(t, program, freeAddress(t), args)
+}
+
+// StartTLS is StartProgram for a server that speaks nothing but TLS, and asks
+// for a certificate of the authority's.
+func StartTLS(t testing.TB, program string, by *Authority, args ...string) *Server {
+	t.Helper()
+	address := freeAddress(t)
+	_, port, _ := net.SplitHostPort(address)
+	certificate, key := by.files(t)
+	return start(t, program, address, append([]string{
+		"--port", "0", "--tls-port", port, "--tls-auth-clients", "yes",
+		"--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
+	}, args...))
+}
+
+// require is set where all servers must be there: a test that is skipped
+// because one is not would go unnoticed.
+const require = "REQUIRE_REDIS"
+
+func start(t testing.TB, program, address string, args []string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv(require) != "" {
+			t.Fatalf("%s is not installed: run hack/redis.sh", program)
+		}
+		t.Skipf("%s is not installed: run hack/redis.sh", program)
 	}
+	s := &Server{Address: address, t: t, program: program, args: args}
+	s.Run()
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// freeAddress is an address that nobody listens at.
+func freeAddress(t testing.TB) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once.
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Address: l.Addr().String(), t: t, args: args}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.Run()
-	t.Cleanup(s.Stop)
-	return s
+	return l.Addr().String()
 }
 
 // Run starts a server that was stopped, and waits until it answers.
@@ -46,7 +91,7 @@ func (s *Server) Run() {
 	s.t.Helper()
 	host, port, _ := net.SplitHostPort(s.Address)
 	args := append([]string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", s.t.TempDir()}, s.args...)
-	s.process = exec.Command("redis-server", args...) //nolint:gosec,noctx // a test gives the settings; Stop ends it.
+	s.process = exec.Command(s.program, args...) //nolint:gosec,noctx // a test gives the settings; Stop ends it.
 	var log strings.Builder
 	s.process.Stdout = &log
 	if err := s.process.Start(); err != nil {
@@ -60,7 +105,7 @@ func (s *Server) Run() {
 		}
 		if time.Now().After(deadline) {
 			s.Stop()
-			s.t.Fatalf("redis-server does not answer: %v\n%s", err, log.String())
+			s.t.Fatalf("%s does not answer: %v\n%s", s.program, err, log.String())
 		}
 		<-time.After(5 * time.Millisecond)
 	}
