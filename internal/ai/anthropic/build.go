@@ -21,9 +21,10 @@ const Path = "/v1/messages"
 const TokensPath = Path + "/count_tokens"
 
 // Header returns the fields of every request to Anthropic, credentials apart.
-func Header() []chat.Field {
-	return []chat.Field{{Name: "anthropic-version", Value: Version}, {Name: "content-type", Value: "application/json"}}
-}
+// They are the same memory each time, and not to be changed.
+func Header() []chat.Field { return header }
+
+var header = []chat.Field{{Name: "anthropic-version", Value: Version}, {Name: "content-type", Value: "application/json"}}
 
 // Build writes the request for Anthropic. The error is a *chat.Error for what
 // Anthropic cannot express and must not be dropped.
@@ -184,13 +185,19 @@ func (b *builder) messages() error {
 	if len(turns) == 0 { // Anthropic needs a message
 		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
 	}
-	front := make([]block, 0, len(system)+len(b.out.System))
+	memory := make([]block, len(system)+len(b.out.System)+blocks(turns)) // one piece for all
+	piece := func(n int) (empty []block) {
+		empty, memory = memory[0:0:n], memory[n:]
+		return empty
+	}
+	front := piece(len(system) + len(b.out.System))
 	for i := range system {
 		front = append(front, block{Type: typeText, Text: &system[i].Text, CacheControl: system[i].Cache})
 	}
 	b.out.System = append(front, b.out.System...)
+	b.out.Messages = make([]message, 0, len(turns))
 	for i, t := range turns {
-		m := message{Role: "user", Content: make([]block, 0, len(t.Blocks))}
+		m := message{Role: "user", Content: piece(len(t.Blocks))}
 		if t.Role == chat.Assistant {
 			m.Role = "assistant"
 		}
@@ -212,6 +219,14 @@ func (b *builder) messages() error {
 		return chat.Invalid("messages", "hold nothing that this provider takes")
 	}
 	return nil
+}
+
+// blocks is how many blocks turns have.
+func blocks(turns []chat.Turn) (n int) {
+	for i := range turns {
+		n += len(turns[i].Blocks)
+	}
+	return n
 }
 
 // say adds a message. Where nothing was left of the turn before it, it goes on

@@ -9,13 +9,18 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/sse"
 )
 
-// Decode reads a whole answer. w is the request that it answers.
+// Decode reads a whole answer, whose text shares memory with body. w is the
+// request that it answers.
 func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 	var in response
-	if err := responseJSON.Unmarshal(body, &in); err != nil {
+	if err := responseJSON.UnmarshalShared(body, &in); err != nil {
 		return nil, chat.BadUpstream("the provider's answer is not a message")
 	}
-	out := &chat.Response{ID: in.ID, Model: in.Model, HasUsage: in.Usage.InputTokens != nil || in.Usage.OutputTokens != nil}
+	out := &chat.Response{
+		ID: strings.Clone(in.ID), Model: strings.Clone(in.Model), // they may be kept
+		Blocks:   make([]chat.Block, 0, len(in.Content)),
+		HasUsage: in.Usage.InputTokens != nil || in.Usage.OutputTokens != nil,
+	}
 	for i := range in.Content {
 		if b, ok := readBlock(w, &in.Content[i]); ok {
 			out.Blocks = append(out.Blocks, b)

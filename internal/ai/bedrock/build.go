@@ -9,6 +9,9 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/claude"
 )
 
+// header has the fields of every request, the signature apart.
+var header = []chat.Field{{Name: "content-type", Value: "application/json"}}
+
 // Build writes the request for Bedrock. The error is a *chat.Error for what
 // Bedrock cannot express and must not be dropped.
 func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
@@ -19,7 +22,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	w := &chat.Wire{
 		Path:    "/model/" + escapeModel(model) + "/converse",
 		Model:   model,
-		Header:  []chat.Field{{Name: "content-type", Value: "application/json"}},
+		Header:  header,
 		Dropped: append([]string(nil), r.Ignored...),
 	}
 	if r.Stream {

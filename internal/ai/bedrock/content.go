@@ -20,6 +20,7 @@ func (b *builder) messages() error {
 		front = appendMarked(front, block{Text: &system[i].Text}, &system[i])
 	}
 	b.out.System = append(front, b.out.System...)
+	b.out.Messages = make([]message, 0, len(turns))
 	for i, t := range turns {
 		m := message{Role: "user", Content: make([]block, 0, len(t.Blocks))}
 		if t.Role == chat.Assistant {

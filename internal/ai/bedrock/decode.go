@@ -10,14 +10,16 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/eventstream"
 )
 
-// Decode reads a whole answer. w is the request that it answers. An answer that
-// the model spoilt is an error, with what it cost.
+// Decode reads a whole answer, whose text shares memory with body. w is the
+// request that it answers. An answer that the model spoilt is an error, with
+// what it cost.
 func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 	var in response
-	if err := responseJSON.Unmarshal(body, &in); err != nil || in.Output.Message == nil {
+	if err := responseJSON.UnmarshalShared(body, &in); err != nil || in.Output.Message == nil {
 		return nil, chat.BadUpstream("the provider's answer is not a Converse answer")
 	}
-	out := &chat.Response{ID: answerID(w), Model: w.Model}
+	content := in.Output.Message.Content
+	out := &chat.Response{ID: answerID(w), Model: w.Model, Blocks: make([]chat.Block, 0, len(content))}
 	if in.Usage != nil {
 		out.Usage, out.HasUsage = readUsage(in.Usage), true
 	}
@@ -25,8 +27,8 @@ func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 		return out, err
 	}
 	tools := false
-	for _, b := range in.Output.Message.Content {
-		block, ok := readBlock(w, b)
+	for i := range content {
+		block, ok := readBlock(w, &content[i])
 		if ok {
 			out.Blocks = append(out.Blocks, block)
 			tools = tools || block.Kind == chat.ToolUse
@@ -38,7 +40,7 @@ func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 
 func answerID(w *chat.Wire) string { return "chatcmpl-" + w.ResponseID }
 
-func readBlock(w *chat.Wire, b block) (chat.Block, bool) {
+func readBlock(w *chat.Wire, b *block) (chat.Block, bool) {
 	switch {
 	case b.Text != nil:
 		return chat.Block{Kind: chat.Text, Text: *b.Text}, true

@@ -66,6 +66,9 @@ var BedrockMembers = map[string]jsontext.Kind{
 // Foreign names the parameters that the client set and that no provider but
 // OpenAI and Bedrock, each its own, knows.
 func (r *Request) Foreign() []string {
+	if len(r.Ignored)+len(r.Bedrock) == 0 {
+		return nil
+	}
 	return slices.AppendSeq(slices.Clone(r.Ignored), slices.Values(slices.Sorted(maps.Keys(r.Bedrock))))
 }
 

@@ -13,7 +13,10 @@ import (
 const ChatPath = "/chat/completions"
 
 // Header returns the fields of every request to OpenAI, credentials apart.
-func Header() []chat.Field { return []chat.Field{{Name: "content-type", Value: "application/json"}} }
+// They are the same memory each time, and not to be changed.
+func Header() []chat.Field { return header }
+
+var header = []chat.Field{{Name: "content-type", Value: "application/json"}}
 
 // BuildChat writes the request for OpenAI, for a client that speaks another
 // protocol. The error is a *chat.Error for what OpenAI cannot express.

@@ -58,25 +58,37 @@ func finishReason(f chat.Finish) string {
 	return cmp.Or(f.String(), chat.FinishStop.String())
 }
 
-func writeUsage(u chat.Usage) *usage {
-	out := struct { // one piece of memory for all three
-		usage  usage
-		prompt promptDetails
-		output completionDetail
-	}{
-		usage:  usage{PromptTokens: u.Prompt, CompletionTokens: u.Completion, TotalTokens: u.Total()},
-		prompt: promptDetails{CachedTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite},
-		output: completionDetail{ReasoningTokens: u.Reasoning},
+func writeUsage(u chat.Usage) *usage { return new(usageMemory).write(u) }
+
+// usageMemory is one piece of memory for all parts of a usage.
+type usageMemory struct {
+	usage  usage
+	prompt promptDetails
+	output completionDetail
+}
+
+func (m *usageMemory) write(u chat.Usage) *usage {
+	m.prompt = promptDetails{CachedTokens: u.CacheRead, CacheWriteTokens: u.CacheWrite}
+	m.output = completionDetail{ReasoningTokens: u.Reasoning}
+	m.usage = usage{
+		PromptTokens: u.Prompt, CompletionTokens: u.Completion, TotalTokens: u.Total(),
+		PromptDetails: &m.prompt, OutputDetails: &m.output,
 	}
-	out.usage.PromptDetails, out.usage.OutputDetails = &out.prompt, &out.output
-	return &out.usage
+	return &m.usage
 }
 
 // EncodeChat writes a whole answer for a client; created is in Unix seconds.
 func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
-	a := answer{Role: "assistant"}
-	for _, b := range r.Blocks {
-		switch b.Kind {
+	m := &struct { // one piece of memory for all parts
+		choice [1]choice
+		text   string
+		usage  usageMemory
+	}{}
+	m.choice[0].FinishReason = finishReason(r.Finish)
+	a := &m.choice[0].Message
+	a.Role = "assistant"
+	for i := range r.Blocks {
+		switch b := &r.Blocks[i]; b.Kind {
 		case chat.Thinking:
 			a.ReasoningContent += b.Text
 			a.ReasoningDetails = append(a.ReasoningDetails, reasoningPart{Type: reasoningText, Text: b.Text, Signature: b.Signature})
@@ -87,18 +99,19 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 		default: // text: see textOf
 		}
 	}
-	if text, ok := textOf(r.Blocks); ok || len(a.ToolCalls) == 0 {
-		a.Content = &text
+	var ok bool
+	if m.text, ok = textOf(r.Blocks); ok || len(a.ToolCalls) == 0 {
+		a.Content = &m.text
 	}
 	if r.Refusal != "" {
 		a.Refusal = &r.Refusal
 	}
 	out := chatResponse{
 		ID: r.ID, Object: "chat.completion", Created: created, Model: r.Model,
-		Choices: []choice{{Message: a, FinishReason: finishReason(r.Finish)}},
+		Choices: m.choice[:],
 	}
 	if r.HasUsage {
-		out.Usage = writeUsage(r.Usage)
+		out.Usage = m.usage.write(r.Usage)
 	}
 	return chatResponseJSON.Marshal(&out)
 }

@@ -13,24 +13,40 @@ import (
 // passed, for a provider that speaks another protocol. It keeps body. The error is a *chat.Error that names the parameter.
 func ParseChat(body []byte) (*chat.Request, error) {
 	var in chatRequest
-	if err := chatRequestJSON.Unmarshal(body, &in); err != nil {
+	if err := chatRequestJSON.UnmarshalShared(body, &in); err != nil {
 		return nil, chat.BadJSON(err)
 	}
-	out := &chat.Request{Model: in.Model, TopK: in.TopK, Thinking: present(in.Thinking), User: in.User}
+	out := &chat.Request{Model: strings.Clone(in.Model), TopK: in.TopK, Thinking: present(in.Thinking), User: in.User}
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
 	}
 	if in.ServiceTier != nil {
 		out.ServiceTier = *in.ServiceTier
 	}
-	for _, step := range []func(*chatRequest, *chat.Request) error{
-		parseLimits, parseSampling, parseStream, parseFormat, parseTools, parseMessages, parseRest,
-	} {
-		if err := step(&in, out); err != nil {
-			return nil, err
-		}
+	if err := parseAnswer(&in, out); err != nil {
+		return nil, err
 	}
-	return out, nil
+	if err := parseTools(&in, out); err != nil {
+		return nil, err
+	}
+	if err := parseMessages(&in, out); err != nil {
+		return nil, err
+	}
+	return out, parseRest(&in, out)
+}
+
+// parseAnswer reads how the answer is to be.
+func parseAnswer(in *chatRequest, out *chat.Request) error {
+	if err := parseLimits(in, out); err != nil {
+		return err
+	}
+	if err := parseSampling(in, out); err != nil {
+		return err
+	}
+	if err := parseStream(in, out); err != nil {
+		return err
+	}
+	return parseFormat(in, out)
 }
 
 func parseLimits(in *chatRequest, out *chat.Request) error {

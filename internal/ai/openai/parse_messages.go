@@ -11,7 +11,8 @@ import (
 
 // transcript is the state of reading messages from front to back.
 type transcript struct {
-	out *chat.Request
+	out   *chat.Request
+	texts []chat.Block // one piece of memory for the plain texts
 	// called holds the identifiers of the tool calls so far; functions the
 	// identifiers given to deprecated function calls that wait for a result.
 	called    map[string]bool
@@ -22,10 +23,16 @@ func parseMessages(in *chatRequest, out *chat.Request) error {
 	if len(in.Messages) == 0 {
 		return chat.Invalid("messages", "must not be empty")
 	}
-	t := transcript{out: out, called: map[string]bool{}, functions: map[string][]string{}}
+	t := transcript{out: out, texts: make([]chat.Block, 0, len(in.Messages))}
+	out.Turns = make([]chat.Turn, 0, len(in.Messages))
 	for i := range in.Messages {
-		at := "messages[" + strconv.Itoa(i) + "]"
-		if err := t.message(at, &in.Messages[i]); err != nil {
+		m := &in.Messages[i]
+		if done, err := t.plain(m); err != nil {
+			return err
+		} else if done {
+			continue
+		}
+		if err := t.message("messages["+strconv.Itoa(i)+"]", m); err != nil {
 			return err
 		}
 	}
@@ -33,6 +40,32 @@ func parseMessages(in *chatRequest, out *chat.Request) error {
 		return chat.Invalid("messages", "hold no content")
 	}
 	return nil
+}
+
+// plain reads a message that is nothing but text, as most are. done is false
+// for any other.
+func (t *transcript) plain(m *message) (done bool, err error) {
+	system := m.Role == "system" || m.Role == "developer"
+	if !system && m.Role != "user" || m.Content.Kind() != '"' {
+		return false, nil
+	}
+	text, err := quickjson.StringShared(m.Content)
+	if err != nil {
+		return false, chat.BadJSON(err)
+	}
+	if strings.TrimSpace(text) == "" {
+		return true, nil
+	}
+	n := len(t.texts)
+	t.texts = append(t.texts, chat.Block{Kind: chat.Text, Text: text, Cache: present(m.CacheControl)})
+	if block := t.texts[n : n+1 : n+1]; !system {
+		t.out.Say(chat.User, block...)
+	} else if t.out.System == nil {
+		t.out.System = block
+	} else {
+		t.out.System = append(t.out.System, block...)
+	}
+	return true, nil
 }
 
 func (t *transcript) message(at string, m *message) error {
@@ -116,6 +149,9 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 		if err != nil {
 			return nil, err
 		}
+		if t.called == nil {
+			t.called = make(map[string]bool)
+		}
 		t.called[c.ID] = true
 		blocks = append(blocks, chat.Block{Kind: chat.ToolUse, ID: c.ID, Name: c.Function.Name, Input: input, Cache: present(c.CacheControl)})
 	}
@@ -125,6 +161,9 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 			return nil, err
 		}
 		id := "call_" + strings.Trim(strings.TrimPrefix(at, "messages"), "[]")
+		if t.functions == nil {
+			t.functions = make(map[string][]string)
+		}
 		t.functions[f.Name] = append(t.functions[f.Name], id)
 		blocks = append(blocks, chat.Block{Kind: chat.ToolUse, ID: id, Name: f.Name, Input: input})
 	}

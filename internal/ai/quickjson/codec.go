@@ -5,36 +5,51 @@ import (
 	json "encoding/json/v2"
 	"reflect"
 	"sync"
+	"unsafe"
 )
 
 // Codec reads and writes one type of struct. Make one for each type with
 // [For], when the program starts: it is safe for concurrent use.
-type Codec[T any] struct{ plan *plan }
+type Codec[T any] struct {
+	plan *plan
+	list shape // of []T
+}
 
 // For returns the Codec of T.
 func For[T any]() Codec[T] {
 	c := compiler{}
-	return Codec[T]{c.plan(reflect.TypeFor[T]())}
+	return Codec[T]{c.plan(reflect.TypeFor[T]()), c.shape(reflect.TypeFor[[]T]())}
 }
 
 // Unmarshal reads b, one JSON value with nothing behind it, into v, which must
 // hold its zero value. Raw members of v share memory with b. The error is that
 // of encoding/json/v2.
-func (c Codec[T]) Unmarshal(b []byte, v *T) error {
+func (c Codec[T]) Unmarshal(b []byte, v *T) error { return c.read(scan(b), v) }
+
+// UnmarshalShared is Unmarshal for a b that stays as it is as long as v is
+// used: the strings of v, too, share memory with it.
+func (c Codec[T]) UnmarshalShared(b []byte, v *T) error {
 	s := scan(b)
+	s.share = true
+	return c.read(s, v)
+}
+
+func (c Codec[T]) read(s *scanner, v *T) error {
 	defer s.free()
-	if s.object(reflect.ValueOf(v).Elem(), c.plan) && s.end() {
+	if s.object(unsafe.Pointer(v), c.plan) && s.end() {
 		return nil
 	}
-	*v = *new(T)
-	return json.Unmarshal(b, v)
+	other := new(T) // so that v itself can stay where it is
+	err := json.Unmarshal(s.b, other)
+	*v = *other
+	return err
 }
 
 // UnmarshalList is Unmarshal for an array of T.
 func (c Codec[T]) UnmarshalList(b []byte, v *[]T) error {
 	s := scan(b)
 	defer s.free()
-	if s.list(reflect.ValueOf(v).Elem(), c.plan) && s.end() {
+	if s.list((*array)(unsafe.Pointer(v)), &c.list) && s.end() {
 		return nil
 	}
 	*v = nil
@@ -62,10 +77,12 @@ const maxDraft = 64 << 10
 
 // Append appends what Marshal returns to dst.
 func (c Codec[T]) Append(dst []byte, v *T) ([]byte, error) {
-	if out, ok := appendStruct(dst, reflect.ValueOf(v).Elem(), c.plan); ok {
+	if out, ok := appendStruct(dst, unsafe.Pointer(v), c.plan); ok {
 		return out, nil
 	}
-	b, err := json.Marshal(v, json.Deterministic(true), jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
+	other := new(T) // so that v itself can stay where it is
+	*other = *v
+	b, err := json.Marshal(other, json.Deterministic(true), jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
 	return append(dst, b...), err
 }
 
@@ -82,13 +99,22 @@ func Members(b []byte, member func(name []byte, value jsontext.Value, at int) bo
 }
 
 // String reads a JSON string. The error is that of encoding/json/v2.
-func String(b []byte) (string, error) {
+func String(b []byte) (string, error) { return readString(scan(b)) }
+
+// StringShared is String for a b that stays as it is as long as the result is
+// used: it shares memory with it.
+func StringShared(b []byte) (string, error) {
 	s := scan(b)
+	s.share = true
+	return readString(s)
+}
+
+func readString(s *scanner) (string, error) {
 	defer s.free()
 	if text, ok := s.text(); ok && s.end() {
 		return text, nil
 	}
 	var text string
-	err := json.Unmarshal(b, &text)
+	err := json.Unmarshal(s.b, &text)
 	return text, err
 }

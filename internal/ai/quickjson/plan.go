@@ -12,7 +12,7 @@ type kind uint8
 const (
 	kindString kind = iota + 1
 	kindBool
-	kindInt
+	kindInt     // int or int64, which the compiler makes sure are the same
 	kindRaw     // jsontext.Value
 	kindStrings // []string
 	kindStruct
@@ -23,17 +23,19 @@ const (
 	kindOther   // left to encoding/json/v2, unless it is absent
 )
 
-// plan is how a struct is read and written.
+// plan is how a struct is read and written: its fields by where they are, so
+// that nothing has to be looked up while that is done.
 type plan struct {
 	fields []field
-	rest   int  // index of the field that keeps unknown members, or -1
-	odd    bool // it has fields that are not understood
+	rest   uintptr // where the field is that keeps unknown members
+	keeps  bool    // there is such a field
+	odd    bool    // it has fields that are not understood
 }
 
 type field struct {
 	name      string
 	label     string // "name": as it is written
-	index     int
+	offset    uintptr
 	omitEmpty bool
 	omitZero  bool
 	shape
@@ -42,8 +44,11 @@ type field struct {
 // shape is the form of a value: of a pointer's or list's target in elem.
 type shape struct {
 	kind kind
-	elem kind  // of kindPointer
-	plan *plan // of the struct, where there is one
+	elem kind         // of kindPointer
+	typ  reflect.Type // of the value itself
+	to   reflect.Type // of a pointer's target and a list's elements
+	two  reflect.Type // array of two elements
+	plan *plan        // of the struct, where there is one
 }
 
 // compiler makes plans; those of recursive types refer to themselves.
@@ -57,61 +62,73 @@ func (c compiler) plan(t reflect.Type) *plan {
 	if p, ok := c[t]; ok {
 		return p
 	}
-	p := &plan{rest: -1}
+	p := &plan{}
 	c[t] = p
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case options == "embed" && f.Type == reflect.TypeFor[jsontext.Value]():
-			p.rest = f.Index[0]
+			p.rest, p.keeps = f.Offset, true
 			continue
 		case name == "" || name == "-" || options != "" && options != "omitempty" && options != "omitzero":
 			p.odd = true
 			continue
 		}
+		as := c.shape(f.Type)
+		if options == "omitzero" && (as.kind == kindStruct || as.kind == kindMap || as.kind == kindOther) || options == "omitempty" && as.kind == kindOther {
+			p.odd = true // whether it is left out takes more than a look
+		}
 		p.fields = append(p.fields, field{
-			name: name, label: `"` + name + `":`, index: f.Index[0],
-			omitEmpty: options == "omitempty", omitZero: options == "omitzero", shape: c.shape(f.Type),
+			name: name, label: `"` + name + `":`, offset: f.Offset,
+			omitEmpty: options == "omitempty", omitZero: options == "omitzero", shape: as,
 		})
 	}
 	return p
 }
 
 func (c compiler) shape(t reflect.Type) shape {
+	s := shape{kind: kindOther, typ: t}
 	if t == reflect.TypeFor[jsontext.Value]() {
-		return shape{kind: kindRaw}
+		s.kind = kindRaw
+		return s
 	}
 	if hasMethods(t) {
-		return shape{kind: kindOther}
+		return s
 	}
 	switch t.Kind() {
 	case reflect.String:
-		return shape{kind: kindString}
+		s.kind = kindString
 	case reflect.Bool:
-		return shape{kind: kindBool}
+		s.kind = kindBool
 	case reflect.Int, reflect.Int64:
-		return shape{kind: kindInt}
-	case reflect.Struct:
-		return shape{kind: kindStruct, plan: c.plan(t)}
-	case reflect.Map:
-		return shape{kind: kindMap}
-	case reflect.Slice:
-		if t == reflect.TypeFor[[]string]() {
-			return shape{kind: kindStrings}
+		if t.Size() == 8 {
+			s.kind = kindInt
 		}
-		if p := c.plan(t.Elem()); p != nil {
-			return shape{kind: kindStructs, plan: p}
+	case reflect.Struct:
+		if s.plan = c.plan(t); s.plan != nil {
+			s.kind = kindStruct
+		}
+	case reflect.Map:
+		s.kind = kindMap
+	case reflect.Slice:
+		s.to = t.Elem()
+		if t == reflect.TypeFor[[]string]() {
+			s.kind = kindStrings
+		} else if s.plan = c.plan(s.to); s.plan != nil {
+			s.kind, s.two = kindStructs, reflect.ArrayOf(2, s.to)
 		}
 	case reflect.Pointer:
-		if t.Elem().Kind() == reflect.Float64 {
-			return shape{kind: kindPointer, elem: kindFloat}
+		s.to = t.Elem()
+		if s.to.Kind() == reflect.Float64 {
+			s.kind, s.elem = kindPointer, kindFloat
+			break
 		}
-		switch to := c.shape(t.Elem()); to.kind {
+		switch to := c.shape(s.to); to.kind {
 		case kindString, kindBool, kindInt, kindStruct:
-			return shape{kind: kindPointer, elem: to.kind, plan: to.plan}
+			s.kind, s.elem, s.plan = kindPointer, to.kind, to.plan
 		}
 	}
-	return shape{kind: kindOther}
+	return s
 }
 
 // hasMethods says that a type has its own way into JSON.

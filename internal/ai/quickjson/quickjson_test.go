@@ -3,9 +3,9 @@ package quickjson
 import (
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
-	"reflect"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -73,7 +73,7 @@ func compare(t *testing.T, b []byte) (ours bool) {
 		t.Fatalf("%q: error %v, want %v", b, gotErr, wantErr)
 	}
 	s := scanner{b: b}
-	ours = s.object(reflect.ValueOf(&fast).Elem(), codec.plan) && s.end()
+	ours = s.object(unsafe.Pointer(&fast), codec.plan) && s.end()
 	switch {
 	case ours && wantErr != nil:
 		t.Fatalf("%q: read, but %v", b, wantErr)
@@ -112,7 +112,7 @@ func TestCodec_DoesTheCommonItself(t *testing.T) {
 		}
 	}
 	v := all{Text: "a", PText: new("b"), Many: []inner{{Name: "c"}}, Raw: jsontext.Value(`{"d": 1}`), Map: map[string]string{}}
-	if _, ok := appendStruct(nil, reflect.ValueOf(&v).Elem(), codec.plan); !ok {
+	if _, ok := appendStruct(nil, unsafe.Pointer(&v), codec.plan); !ok {
 		t.Error("writing was left to encoding/json/v2")
 	}
 }

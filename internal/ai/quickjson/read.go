@@ -4,50 +4,86 @@ import (
 	"encoding/json/jsontext"
 	"reflect"
 	"strconv"
+	"unsafe"
 )
 
-// object reads an object into a struct.
-func (s *scanner) object(v reflect.Value, p *plan) bool {
-	if p == nil || p.odd {
+// at is where a struct's field is. What a plan says of a type makes it safe:
+// the pointer never leaves the struct.
+func at(p unsafe.Pointer, offset uintptr) unsafe.Pointer { return unsafe.Add(p, offset) }
+
+// object reads an object into the struct at v, which is zero.
+func (s *scanner) object(v unsafe.Pointer, p *plan) bool {
+	if p == nil || p.odd || !s.take('{') || s.depth == maxDepth {
 		return false
 	}
+	if s.take('}') {
+		return true
+	}
+	s.depth++
+	open, next := len(s.names), 0
 	var rest []byte
-	ok := s.members(func(name []byte) bool {
-		for i := range p.fields {
-			if f := &p.fields[i]; f.name == string(name) {
-				return s.value(v.Field(f.index), f.shape)
-			}
+	for {
+		name, ok := s.name(open)
+		if !ok || !s.take(':') {
+			return false
 		}
-		raw, ok := s.raw()
-		if ok && p.rest >= 0 {
-			rest = appendMember(rest, name, raw)
+		if f := p.find(name, next); f >= 0 {
+			next = f + 1
+			ok = s.value(at(v, p.fields[f].offset), &p.fields[f].shape)
+		} else {
+			rest, ok = s.unknown(rest, name, p.keeps)
 		}
-		return ok
-	})
-	if rest != nil {
-		v.Field(p.rest).SetBytes(append(rest, '}'))
+		if !ok {
+			return false
+		}
+		if s.take(',') {
+			continue
+		}
+		s.depth--
+		s.names = s.names[:open]
+		if rest != nil {
+			*(*jsontext.Value)(at(v, p.rest)) = append(rest, '}')
+		}
+		return s.take('}')
 	}
-	return ok
 }
 
-// appendMember appends a member to an object that is not closed.
-func appendMember(dst, name, value []byte) []byte {
-	if dst == nil {
-		dst = append(dst, '{')
+// find returns the field of a name, or -1. Members mostly come in the order of
+// the fields: the search begins with next.
+func (p *plan) find(name []byte, next int) int {
+	for i := next; i < len(p.fields); i++ {
+		if p.fields[i].name == string(name) {
+			return i
+		}
+	}
+	for i := range p.fields[:next] {
+		if p.fields[i].name == string(name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// unknown passes a member that the struct has no field for.
+func (s *scanner) unknown(rest, name []byte, keeps bool) ([]byte, bool) {
+	raw, ok := s.raw()
+	if !ok || !keeps {
+		return rest, ok
+	}
+	if rest == nil {
+		rest = append(rest, '{')
 	} else {
-		dst = append(dst, ',')
+		rest = append(rest, ',')
 	}
-	dst = append(append(append(dst, '"'), name...), `":`...)
-	return append(dst, value...)
+	rest = append(append(append(rest, '"'), name...), `":`...)
+	return append(rest, raw...), true
 }
 
-// value reads a value into v, which is zero. A null leaves it so.
-func (s *scanner) value(v reflect.Value, as shape) bool {
+// value reads a value into what is at v, which is zero. A null leaves it so.
+func (s *scanner) value(v unsafe.Pointer, as *shape) bool {
 	if as.kind == kindRaw {
 		raw, ok := s.raw()
-		if ok {
-			v.SetBytes(raw)
-		}
+		*(*jsontext.Value)(v) = raw
 		return ok
 	}
 	if s.peek() == 'n' {
@@ -57,43 +93,49 @@ func (s *scanner) value(v reflect.Value, as shape) bool {
 	case kindString, kindBool, kindInt:
 		return s.scalar(v, as.kind)
 	case kindStrings:
-		return s.strings(v)
+		return s.strings((*[]string)(v))
 	case kindStruct:
 		return s.object(v, as.plan)
 	case kindStructs:
-		return s.list(v, as.plan)
+		return s.list((*array)(v), as)
 	case kindPointer:
-		to := reflect.New(v.Type().Elem())
-		v.Set(to)
+		to := newOf(as)
+		*(*unsafe.Pointer)(v) = to
 		if as.elem == kindStruct {
-			return s.object(to.Elem(), as.plan)
+			return s.object(to, as.plan)
 		}
-		return s.scalar(to.Elem(), as.elem)
+		return s.scalar(to, as.elem)
 	default:
 		return false
 	}
 }
 
-func (s *scanner) scalar(v reflect.Value, k kind) bool {
+// newOf makes what a pointer points to.
+func newOf(as *shape) unsafe.Pointer {
+	switch as.elem {
+	case kindString:
+		return unsafe.Pointer(new(string))
+	case kindInt:
+		return unsafe.Pointer(new(int64))
+	case kindFloat:
+		return unsafe.Pointer(new(float64))
+	default:
+		return reflect.New(as.to).UnsafePointer()
+	}
+}
+
+func (s *scanner) scalar(v unsafe.Pointer, k kind) bool {
 	switch k {
 	case kindString:
 		text, ok := s.text()
-		v.SetString(text)
+		*(*string)(v) = text
 		return ok
 	case kindBool:
 		yes := s.peek() == 't'
-		v.SetBool(yes)
+		*(*bool)(v) = yes
 		return yes && s.word("true") || s.word("false")
 	case kindInt:
-		s.peek()
-		start := s.at
-		whole, ok := s.number()
-		if !ok || !whole {
-			return false
-		}
-		n, err := strconv.ParseInt(string(s.b[start:s.at]), 10, v.Type().Bits())
-		v.SetInt(n)
-		return err == nil
+		return s.int((*int64)(v))
 	case kindFloat:
 		s.peek()
 		start := s.at
@@ -101,11 +143,23 @@ func (s *scanner) scalar(v reflect.Value, k kind) bool {
 			return false
 		}
 		n, err := strconv.ParseFloat(string(s.b[start:s.at]), 64)
-		v.SetFloat(n)
+		*(*float64)(v) = n
 		return err == nil
 	default:
 		return false
 	}
+}
+
+func (s *scanner) int(v *int64) bool {
+	s.peek()
+	start := s.at
+	whole, ok := s.number()
+	if !ok || !whole {
+		return false
+	}
+	n, err := strconv.ParseInt(string(s.b[start:s.at]), 10, 64)
+	*v = n
+	return err == nil
 }
 
 // text reads a string.
@@ -114,38 +168,53 @@ func (s *scanner) text() (string, bool) {
 	switch {
 	case !ok:
 		return "", false
+	case plain && s.share && len(raw) > 2:
+		return unsafe.String(&raw[1], len(raw)-2), true
 	case plain:
 		return string(raw[1 : len(raw)-1]), true
 	}
-	out, err := jsontext.AppendUnquote(nil, raw)
-	return string(out), err == nil
+	// What is not escaped is as long as what is, or shorter.
+	out, err := jsontext.AppendUnquote(make([]byte, 0, len(raw)), raw)
+	return unsafe.String(unsafe.SliceData(out), len(out)), err == nil
 }
 
-func (s *scanner) strings(v reflect.Value) bool {
-	list := []string{}
-	ok := s.elements(func() bool {
+func (s *scanner) strings(v *[]string) bool {
+	*v = []string{}
+	return s.elements(func() bool {
 		text, ok := s.text()
-		list = append(list, text)
+		*v = append(*v, text)
 		return ok
 	})
-	v.Set(reflect.ValueOf(list))
-	return ok
+}
+
+// array is a slice of any type.
+type array struct {
+	first    unsafe.Pointer
+	len, cap int
 }
 
 // list reads an array of structs.
-func (s *scanner) list(v reflect.Value, p *plan) bool {
-	ok := s.elements(func() bool {
-		n := v.Len()
-		v.Grow(1)
-		v.SetLen(n + 1)
-		element := v.Index(n)
+func (s *scanner) list(v *array, as *shape) bool {
+	v.first = unsafe.Pointer(new(struct{})) // an empty list is not the same as none
+	return s.elements(func() bool {
+		if v.len == v.cap {
+			v.grow(as)
+		}
+		v.len++
 		if s.peek() == 'n' {
 			return s.word("null")
 		}
-		return s.object(element, p)
+		return s.object(at(v.first, uintptr(v.len-1)*as.to.Size()), as.plan)
 	})
-	if v.IsNil() { // an empty list is not the same as none
-		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+}
+
+// grow makes room for two elements, then for four times as many as there are.
+func (v *array) grow(as *shape) {
+	if v.cap == 0 {
+		v.first, v.cap = reflect.New(as.two).UnsafePointer(), 2
+		return
 	}
-	return ok
+	more := reflect.MakeSlice(as.typ, v.len, 4*v.len)
+	reflect.Copy(more, reflect.SliceAt(as.to, v.first, v.len))
+	v.first, v.cap = more.UnsafePointer(), more.Cap()
 }

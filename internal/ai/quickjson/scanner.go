@@ -20,6 +20,7 @@ type scanner struct {
 	b     []byte
 	at    int
 	depth int
+	share bool // strings share memory with b
 	// names are those of the objects that are open, innermost last.
 	names []span
 	store [16]span // what names begins in
@@ -40,7 +41,7 @@ func scan(b []byte) *scanner {
 
 // free gives the scanner back.
 func (s *scanner) free() {
-	s.b, s.at, s.depth, s.names = nil, 0, 0, s.store[:0]
+	s.b, s.at, s.depth, s.share, s.names = nil, 0, 0, false, s.store[:0]
 	scanners.Put(s)
 }
 

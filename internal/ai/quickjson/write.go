@@ -3,20 +3,20 @@ package quickjson
 import (
 	"encoding/json/jsontext"
 	"math"
-	"reflect"
 	"strconv"
+	"unsafe"
 )
 
-// appendStruct appends v. It says false for what it does not know.
-func appendStruct(dst []byte, v reflect.Value, p *plan) ([]byte, bool) {
-	if p == nil || p.odd || p.rest >= 0 && v.Field(p.rest).Len() > 0 {
+// appendStruct appends the struct at v. It says false for what it does not know.
+func appendStruct(dst []byte, v unsafe.Pointer, p *plan) ([]byte, bool) {
+	if p == nil || p.odd || p.keeps && len(*(*jsontext.Value)(at(v, p.rest))) > 0 {
 		return dst, false
 	}
 	dst = append(dst, '{')
 	first := true
 	for i := range p.fields {
 		f := &p.fields[i]
-		value := v.Field(f.index)
+		value := at(v, f.offset)
 		if f.omitted(value) {
 			continue
 		}
@@ -27,7 +27,7 @@ func appendStruct(dst []byte, v reflect.Value, p *plan) ([]byte, bool) {
 		dst = append(dst, f.label...)
 		start := len(dst)
 		var ok bool
-		if dst, ok = appendValue(dst, value, f.shape); !ok {
+		if dst, ok = appendValue(dst, value, &f.shape); !ok {
 			return dst, false
 		}
 		if f.omitEmpty && isEmpty(dst[start:]) {
@@ -40,18 +40,24 @@ func appendStruct(dst []byte, v reflect.Value, p *plan) ([]byte, bool) {
 }
 
 // omitted says that the field is left out whatever its JSON form would be.
-func (f *field) omitted(v reflect.Value) bool {
-	switch {
-	case f.omitZero:
-		return v.IsZero()
-	case !f.omitEmpty:
+func (f *field) omitted(v unsafe.Pointer) bool {
+	if !f.omitEmpty && !f.omitZero {
 		return false
 	}
 	switch f.kind {
-	case kindString, kindStrings, kindStructs, kindRaw, kindMap:
-		return v.Len() == 0
+	case kindString:
+		return *(*string)(v) == ""
 	case kindPointer:
-		return v.IsNil()
+		return *(*unsafe.Pointer)(v) == nil
+	case kindStrings, kindStructs, kindRaw:
+		list := (*array)(v)
+		return list.first == nil || f.omitEmpty && list.len == 0
+	case kindBool:
+		return f.omitZero && !*(*bool)(v)
+	case kindInt:
+		return f.omitZero && *(*int64)(v) == 0
+	case kindMap:
+		return len(*(*map[string]struct{})(v)) == 0 // of any type
 	default:
 		return false
 	}
@@ -66,22 +72,23 @@ func isEmpty(b []byte) bool {
 	return false
 }
 
-func appendValue(dst []byte, v reflect.Value, as shape) ([]byte, bool) {
+func appendValue(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 	switch as.kind {
 	case kindString, kindBool, kindInt:
 		return appendScalar(dst, v, as.kind)
 	case kindRaw:
-		return appendRaw(dst, v.Bytes())
+		return appendRaw(dst, *(*jsontext.Value)(v))
 	case kindStruct:
 		return appendStruct(dst, v, as.plan)
 	case kindPointer:
-		if v.IsNil() {
+		to := *(*unsafe.Pointer)(v)
+		if to == nil {
 			return append(dst, "null"...), true
 		}
 		if as.elem == kindStruct {
-			return appendStruct(dst, v.Elem(), as.plan)
+			return appendStruct(dst, to, as.plan)
 		}
-		return appendScalar(dst, v.Elem(), as.elem)
+		return appendScalar(dst, to, as.elem)
 	case kindStrings, kindStructs:
 		return appendList(dst, v, as)
 	default:
@@ -89,17 +96,18 @@ func appendValue(dst []byte, v reflect.Value, as shape) ([]byte, bool) {
 	}
 }
 
-func appendList(dst []byte, v reflect.Value, as shape) ([]byte, bool) {
+func appendList(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
+	list, size := (*array)(v), as.to.Size()
 	dst = append(dst, '[')
-	for i := range v.Len() {
+	for i := range uintptr(list.len) { //nolint:gosec // a length is not negative.
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		var ok bool
-		if as.kind == kindStrings {
-			dst, ok = appendString(dst, v.Index(i).String())
+		if element := at(list.first, i*size); as.kind == kindStrings {
+			dst, ok = appendString(dst, *(*string)(element))
 		} else {
-			dst, ok = appendStruct(dst, v.Index(i), as.plan)
+			dst, ok = appendStruct(dst, element, as.plan)
 		}
 		if !ok {
 			return dst, false
@@ -108,16 +116,16 @@ func appendList(dst []byte, v reflect.Value, as shape) ([]byte, bool) {
 	return append(dst, ']'), true
 }
 
-func appendScalar(dst []byte, v reflect.Value, k kind) ([]byte, bool) {
+func appendScalar(dst []byte, v unsafe.Pointer, k kind) ([]byte, bool) {
 	switch k {
 	case kindString:
-		return appendString(dst, v.String())
+		return appendString(dst, *(*string)(v))
 	case kindBool:
-		return strconv.AppendBool(dst, v.Bool()), true
+		return strconv.AppendBool(dst, *(*bool)(v)), true
 	case kindInt:
-		return strconv.AppendInt(dst, v.Int(), 10), true
+		return strconv.AppendInt(dst, *(*int64)(v), 10), true
 	case kindFloat:
-		n := v.Float()
+		n := *(*float64)(v)
 		// Others are written with an exponent.
 		if abs := math.Abs(n); n != 0 && !(abs >= 1e-6 && abs < 1e21) {
 			return dst, false
