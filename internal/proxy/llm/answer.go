@@ -79,7 +79,7 @@ func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 		return err
 	}
 	a.whole = true
-	setBody(resp, out.Body)
+	a.setBody(resp, out.Body)
 	return nil
 }
 
@@ -154,7 +154,7 @@ func (a *Attempt) failed(resp *exchange.Response, errorType string, now time.Tim
 	e = a.tellable(e)
 	a.err = e
 	resp.Status = e.Status
-	setBody(resp, ai.EncodeError(a.call.protocol, e))
+	a.setBody(resp, ai.EncodeError(a.call.protocol, e))
 	return nil
 }
 
@@ -203,9 +203,9 @@ func (a *Attempt) Skew(resp *exchange.Response) (d time.Duration, ok bool) {
 	return bedrock.ClockSkew(errorType, date, a.signed)
 }
 
-func setBody(resp *exchange.Response, b []byte) {
+func (a *Attempt) setBody(resp *exchange.Response, b []byte) {
 	resp.Header.Set("Content-Type", "application/json")
-	resp.Body, resp.ContentLength = upstream.NewBody(b), int64(len(b))
+	resp.Body, resp.ContentLength = a.reply.Hold(b), int64(len(b))
 	resp.Trailer.Reset()
 }
 
@@ -217,7 +217,8 @@ func readAll(resp *exchange.Response, limit int) ([]byte, error) {
 	if body == nil {
 		return nil, nil
 	}
-	whole, err := upstream.NewReplay(body, length, limit)
+	var whole upstream.Replay
+	err := whole.Fill(body, length, limit)
 	if err != nil || !whole.Whole() {
 		// A whole body is closed, and may be that of another request by now.
 		_ = body.Close()

@@ -32,7 +32,7 @@ func (a *Attempt) Authenticate(req *exchange.Request, signer *bedrock.Signer, no
 	if !ok {
 		return errCredentials()
 	}
-	a.secrets = []string{key}
+	a.secrets = [2]string{key}
 	if ai.Provider(p.Provider) == ai.Anthropic {
 		req.Header.Set("X-Api-Key", key)
 	} else {
@@ -76,10 +76,7 @@ func (a *Attempt) sign(req *exchange.Request, signer *bedrock.Signer, now time.T
 	if err != nil {
 		return errCredentials()
 	}
-	a.signed, a.secrets = now, []string{key.SecretAccessKey}
-	if key.SessionToken != "" {
-		a.secrets = append(a.secrets, key.SessionToken)
-	}
+	a.signed, a.secrets = now, [2]string{key.SecretAccessKey, key.SessionToken}
 	req.Header.Del("X-Amz-Security-Token") // one of an attempt before may not be replaced
 	for _, f := range proof {
 		req.Header.Set(f.Name, f.Value)
@@ -117,6 +114,9 @@ const redacted = "[redacted]"
 // conceal takes the credential out of what a provider may have echoed.
 func (a *Attempt) conceal(e *chat.Error) {
 	for _, s := range a.secrets {
+		if s == "" {
+			continue
+		}
 		for _, text := range [...]*string{&e.Message, &e.Code, &e.Param} {
 			*text = strings.ReplaceAll(*text, s, redacted)
 		}
@@ -126,6 +126,9 @@ func (a *Attempt) conceal(e *chat.Error) {
 // concealBytes is conceal for an error that is written already.
 func (a *Attempt) concealBytes(b []byte) []byte {
 	for _, s := range a.secrets {
+		if s == "" {
+			continue
+		}
 		b = bytes.ReplaceAll(b, []byte(s), []byte(redacted))
 	}
 	return b

@@ -122,7 +122,7 @@ type Attempt struct {
 	*ai.Attempt
 	call    *Call
 	backend *upstream.Config
-	secrets []string   // never repeated to the client
+	secrets [2]string  // never repeated to the client; "": none
 	signed  time.Time  // by the provider's clock; zero: it wants no signature
 	stream  *ai.Stream // nil: the answer is whole
 	answer  ai.Answer  // the whole answer
@@ -132,6 +132,8 @@ type Attempt struct {
 	// retryAfter is the pause that the provider asked for; 0: none.
 	retryAfter time.Duration
 	err        error // why the answer failed; nil where it did not
+	// request and reply are the bodies that it makes.
+	request, reply upstream.Replay
 }
 
 // Streams says that the client is answered with a stream.
@@ -206,7 +208,7 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	a := &Attempt{Attempt: translated, call: c, backend: backend}
 	req.Method, req.Authority = "POST", p.Host
 	req.Path, req.Query, req.HasQuery = p.BasePath+a.Wire.Path, "", false
-	req.Body, req.ContentLength = upstream.NewBody(a.Wire.Body), int64(len(a.Wire.Body))
+	req.Body, req.ContentLength = a.request.Hold(a.Wire.Body), int64(len(a.Wire.Body))
 	req.ExpectContinue, req.Upgrade = false, ""
 	if c.betas == "" {
 		c.betas = betas(&req.Header)

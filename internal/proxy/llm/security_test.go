@@ -124,12 +124,12 @@ func TestLM004_WhatAProviderEchoesHoldsNoSecret(t *testing.T) {
 				b, err := io.ReadAll(resp.Body)
 				out := string(b) + fmt.Sprint(a.Err())
 				for _, s := range a.secrets {
-					if strings.Contains(out, s[:7]) {
+					if s != "" && strings.Contains(out, s[:7]) {
 						t.Errorf("%q is in %s", s, out[:min(len(out), 500)])
 					}
 				}
-				if err != nil || len(a.secrets) == 0 || len(b) > 8<<10 {
-					t.Errorf("%v, %d secrets, %d bytes", err, len(a.secrets), len(b))
+				if err != nil || a.secrets[0] == "" || len(b) > 8<<10 {
+					t.Errorf("%v, %q, %d bytes", err, a.secrets, len(b))
 				}
 			})
 		}

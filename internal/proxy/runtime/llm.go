@@ -5,6 +5,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/llm"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
 // forwardLLM puts a request to the LLM backends of its rule.
@@ -21,7 +22,9 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 		if err != nil {
 			return err
 		}
-		st.call, st.LLM = call, &LLMRecord{Protocol: st.protocol, Asked: call.Model, Stream: call.Stream}
+		st.call, st.talk = call, new(conversation)
+		st.LLM = &st.talk.record
+		*st.LLM = LLMRecord{Protocol: st.protocol, Asked: call.Model, Stream: call.Stream, Attempts: st.talk.first[:0]}
 	}
 	serving, wild := st.rule.plan.serving(st.call.Model)
 	if serving == 0 {
@@ -41,17 +44,16 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 	}
 	st.metered = meteredBody{Body: req.Body, st: st}
 	req.Body = &st.metered
-	if err := st.buffer(req, int(limit)); errors.Is(err, errMemory) {
+	var body upstream.Replay
+	switch err := body.Fill(req.Body, req.ContentLength, int(limit)); {
+	case errors.Is(err, errMemory):
 		return nil, st.rt.refuse.full
-	} else if err != nil {
+	case err != nil:
 		return nil, err
-	}
-	if st.replay == nil {
+	case !body.Whole():
 		return nil, llm.TooLarge(limit)
 	}
-	call, err := llm.Parse(st.protocol, st.replay.Bytes())
-	st.replay = nil // the provider gets another body
-	return call, err
+	return llm.Parse(st.protocol, body.Bytes())
 }
 
 // writeLLMError makes err the body of the response, as the client's protocol

@@ -23,16 +23,22 @@ type conversation struct {
 	wild string // what the "*" in a model's name stands for
 	left set    // targets that were not asked
 	kept verdict
+	now  time.Time // when the attempt begins that comes next
+
+	// What goes with every conversation, in one piece of memory.
+	record LLMRecord
+	first  [1]LLMAttempt
 }
 
 // converse puts the call to the targets in serving.
 func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error {
-	c := &conversation{state: st, ex: ex, wild: wild, left: serving}
+	c := st.talk
+	c.state, c.ex, c.wild, c.left, c.now = st, ex, wild, serving, st.rt.opts.Now()
 	if err := c.reserve(); err != nil {
 		return err
 	}
 	st.rule.plan.budget.Earn()
-	i, err := c.first()
+	i, err := c.start()
 	if err != nil {
 		return err
 	}
@@ -51,9 +57,9 @@ func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error
 	}
 }
 
-// first chooses the target that is asked first. Where none is open it is the
+// start chooses the target that is asked first. Where none is open it is the
 // one that will be first: what its provider says is better than a guess.
-func (c *conversation) first() (int, error) {
+func (c *conversation) start() (int, error) {
 	for rest := c.left; rest != 0; rest &= rest - 1 {
 		if i := bits.TrailingZeros64(uint64(rest)); c.usable(i) == nil {
 			c.left &^= 1 << i
@@ -83,9 +89,8 @@ func (c *conversation) next() (int, bool) {
 
 // leftThat are the targets left that stand so.
 func (c *conversation) leftThat(stand func(*balance.Standing, time.Time) bool) (out set) {
-	now := c.rt.opts.Now()
 	for rest := c.left; rest != 0; rest &= rest - 1 {
-		if i := bits.TrailingZeros64(uint64(rest)); stand(c.standing(i), now) {
+		if i := bits.TrailingZeros64(uint64(rest)); stand(c.standing(i), c.now) {
 			out |= 1 << i
 		}
 	}
@@ -94,10 +99,9 @@ func (c *conversation) leftThat(stand func(*balance.Standing, time.Time) bool) (
 
 // open chooses among the targets left that are open.
 func (c *conversation) open() (int, bool) {
-	now := c.rt.opts.Now()
 	return c.rule.plan.choose(c.left,
-		func(i int) bool { return c.standing(i).Open(now) },
-		func(i int) bool { return c.standing(i).Enter(now) })
+		func(i int) bool { return c.standing(i).Open(c.now) },
+		func(i int) bool { return c.standing(i).Enter(c.now) })
 }
 
 func (c *conversation) soonest(among set) int {
@@ -170,18 +174,17 @@ func (c *conversation) ask(i int) verdict {
 	if config == nil {
 		return verdict{err: c.rt.refuse.noAction, passed: true}
 	}
-	now := c.rt.opts.Now()
 	attempt, err := c.call.Prepare(&c.ex.Request, config, c.model(i, config))
 	if err != nil {
 		e, ok := errors.AsType[*chat.Error](err)
 		return verdict{err: err, passed: ok && (e.Code == chat.CodeUnsupported || e.Status >= 500)}
 	}
 	c.target, c.Series, c.Backend = t, t.series, t.cluster.Name()
-	c.attempted, c.asked, c.triedTo = attempt, asked{t.cluster, c.modelKey(i, config), now}, 0
+	c.attempted, c.asked, c.triedTo = attempt, asked{t.cluster, c.modelKey(i, config), c.now}, 0
 	c.LLM.Attempts = append(c.LLM.Attempts, LLMAttempt{
 		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model,
 		Configured: c.model(i, config) != "" && !c.wildcard(i), Host: config.Backend.LLM.Host,
-		TLS: config.Backend.TLS != nil, Start: now,
+		TLS: config.Backend.TLS != nil, Start: c.now,
 	})
 	if c.Trace.Sampled {
 		c.note().Span = trace.NewSpan(c.rt.opts.Rand)
@@ -270,8 +273,10 @@ func (c *conversation) judge(err error) verdict {
 	c.note().Err = cause
 	v := verdict{err: err, fault: faultOf(cause), retryAfter: c.attempted.RetryAfter()}
 	v.sent = v.fault != ir.LLMFaultConnect
-	c.asked.failed(v.fault, v.retryAfter, c.rt.opts.Now())
-	if v.fault == "" && c.note().Status != 0 {
+	if v.fault != "" {
+		c.now = c.rt.opts.Now()
+		c.asked.failed(v.fault, v.retryAfter, c.now)
+	} else if c.note().Status != 0 {
 		c.asked.cluster.Standing(c.asked.model).Admitted(c.asked.at)
 	}
 	return v

@@ -29,6 +29,7 @@ type state struct {
 	limiting  limiting
 	callers   []auth.Caller
 	call      *llm.Call    // of an LLM rule
+	talk      *conversation
 	attempted *llm.Attempt // what is made of it for a provider; nil once it is settled
 	asked     asked        // what attempted is about
 	idle      time.Duration

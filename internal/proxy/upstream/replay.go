@@ -22,11 +22,20 @@ const firstRead = 64 << 10
 // NewReplay reads at most limit bytes of body, and closes it where that was
 // all. An error is one of the client.
 func NewReplay(body exchange.Body, length int64, limit int) (*Replay, error) {
+	r := new(Replay)
+	if err := r.Fill(body, length, limit); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Fill makes r what NewReplay returns.
+func (r *Replay) Fill(body exchange.Body, length int64, limit int) error {
 	size := 4096
 	if length >= 0 {
 		size = int(min(length, int64(limit)))
 	}
-	r := &Replay{head: make([]byte, 0, min(size, firstRead)+1), rest: body}
+	*r = Replay{head: make([]byte, 0, min(size, firstRead)+1), rest: body}
 	for len(r.head) <= limit {
 		switch full := len(r.head) == cap(r.head); {
 		case full && len(r.head) < size:
@@ -39,13 +48,13 @@ func NewReplay(body exchange.Body, length int64, limit int) (*Replay, error) {
 		if errors.Is(err, io.EOF) {
 			r.rest = nil
 			_ = body.Close() // the whole body is here
-			return r, nil
+			return nil
 		}
 		if err != nil {
-			return nil, &exchange.Failure{Stage: exchange.StageClient, Err: err}
+			return &exchange.Failure{Stage: exchange.StageClient, Err: err}
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // Whole says that the body fits: it can be rewound.
@@ -62,7 +71,13 @@ func (r *Replay) Bytes() []byte { return r.head }
 func (r *Replay) Copy() *Replay { return &Replay{head: append([]byte(nil), r.head...)} }
 
 // NewBody returns a body of these bytes, which it keeps.
-func NewBody(b []byte) *Replay { return &Replay{head: b} }
+func NewBody(b []byte) *Replay { return new(Replay).Hold(b) }
+
+// Hold makes r a body of these bytes, which it keeps, and returns it.
+func (r *Replay) Hold(b []byte) *Replay {
+	*r = Replay{head: b}
+	return r
+}
 
 // Read implements io.Reader.
 func (r *Replay) Read(p []byte) (int, error) {
