@@ -74,16 +74,19 @@ func (c compiler) plan(t reflect.Type) *plan {
 			p.odd = true
 			continue
 		}
-		as := c.shape(f.Type)
-		if options == "omitzero" && (as.kind == kindStruct || as.kind == kindMap || as.kind == kindOther) || options == "omitempty" && as.kind == kindOther {
-			p.odd = true // whether it is left out takes more than a look
-		}
-		p.fields = append(p.fields, field{
+		p.add(field{
 			name: name, label: `"` + name + `":`, offset: f.Offset,
-			omitEmpty: options == "omitempty", omitZero: options == "omitzero", shape: as,
+			omitEmpty: options == "omitempty", omitZero: options == "omitzero", shape: c.shape(f.Type),
 		})
 	}
 	return p
+}
+
+// add adds a field. Of some it takes more than a look whether they are left out.
+func (p *plan) add(f field) {
+	other := f.kind == kindOther
+	p.odd = p.odd || f.omitEmpty && other || f.omitZero && (other || f.kind == kindStruct || f.kind == kindMap)
+	p.fields = append(p.fields, f)
 }
 
 func (c compiler) shape(t reflect.Type) shape {
@@ -111,24 +114,32 @@ func (c compiler) shape(t reflect.Type) shape {
 	case reflect.Map:
 		s.kind = kindMap
 	case reflect.Slice:
-		s.to = t.Elem()
-		if t == reflect.TypeFor[[]string]() {
-			s.kind = kindStrings
-		} else if s.plan = c.plan(s.to); s.plan != nil {
-			s.kind, s.two = kindStructs, reflect.ArrayOf(2, s.to)
-		}
+		c.list(&s)
 	case reflect.Pointer:
-		s.to = t.Elem()
-		if s.to.Kind() == reflect.Float64 {
-			s.kind, s.elem = kindPointer, kindFloat
-			break
-		}
-		switch to := c.shape(s.to); to.kind {
-		case kindString, kindBool, kindInt, kindStruct:
-			s.kind, s.elem, s.plan = kindPointer, to.kind, to.plan
-		}
+		c.pointer(&s)
 	}
 	return s
+}
+
+func (c compiler) list(s *shape) {
+	s.to = s.typ.Elem()
+	if s.typ == reflect.TypeFor[[]string]() {
+		s.kind = kindStrings
+	} else if s.plan = c.plan(s.to); s.plan != nil {
+		s.kind, s.two = kindStructs, reflect.ArrayOf(2, s.to)
+	}
+}
+
+func (c compiler) pointer(s *shape) {
+	s.to = s.typ.Elem()
+	if s.to.Kind() == reflect.Float64 {
+		s.kind, s.elem = kindPointer, kindFloat
+		return
+	}
+	switch to := c.shape(s.to); to.kind {
+	case kindString, kindBool, kindInt, kindStruct:
+		s.kind, s.elem, s.plan = kindPointer, to.kind, to.plan
+	}
 }
 
 // hasMethods says that a type has its own way into JSON.

@@ -42,7 +42,8 @@ func (s *scanner) object(v unsafe.Pointer, p *plan) bool {
 		s.depth--
 		s.names = s.names[:open]
 		if rest != nil {
-			*(*jsontext.Value)(at(v, p.rest)) = append(rest, '}')
+			rest = append(rest, '}')
+			*(*jsontext.Value)(at(v, p.rest)) = rest
 		}
 		return s.take('}')
 	}

@@ -99,7 +99,7 @@ func appendValue(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 func appendList(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 	list, size := (*array)(v), as.to.Size()
 	dst = append(dst, '[')
-	for i := range uintptr(list.len) { //nolint:gosec // a length is not negative.
+	for i := range uintptr(list.len) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

@@ -28,7 +28,7 @@ type state struct {
 	limits    *limits
 	limiting  limiting
 	callers   []auth.Caller
-	call      *llm.Call    // of an LLM rule
+	call      *llm.Call // of an LLM rule
 	talk      *conversation
 	attempted *llm.Attempt // what is made of it for a provider; nil once it is settled
 	asked     asked        // what attempted is about
