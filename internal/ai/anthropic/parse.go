@@ -98,8 +98,14 @@ func parseRest(rest jsontext.Value, out *chat.Request) error {
 	if err := json.Unmarshal(rest, &members); err != nil {
 		return chat.BadJSON(err)
 	}
-	for name := range members {
-		out.Ignored = append(out.Ignored, name)
+	for name, v := range members {
+		switch {
+		case v.Kind() == 'n', name == "mcp_servers" && string(v) == "[]":
+		case name == "mcp_servers":
+			return chat.Unsupported(name, "is not possible with this provider")
+		default:
+			out.Ignored = append(out.Ignored, name)
+		}
 	}
 	slices.Sort(out.Ignored)
 	return nil
@@ -151,12 +157,18 @@ func parseMessages(in *clientRequest, out *chat.Request) error {
 		case "user":
 		case "assistant":
 			role = chat.Assistant
+		case "system":
+			role = 0
 		default:
-			return chat.Invalid(at+".role", "%q is not one of user, assistant", m.Role)
+			return chat.Invalid(at+".role", "%q is not one of user, assistant, system", m.Role)
 		}
 		blocks, err := contentOf(at+".content", m.Content)
 		if err != nil {
 			return err
+		}
+		if role == 0 { // of Anthropic's newest models alone: others have one place for it
+			out.System = append(out.System, blocks...)
+			continue
 		}
 		out.Say(role, blocks...)
 	}
@@ -183,7 +195,7 @@ func contentOf(at string, v jsontext.Value) ([]chat.Block, error) {
 	}
 	var list []block
 	if err := json.Unmarshal(v, &list); err != nil {
-		return nil, chat.Invalid(at, "must be a string or a list of content blocks")
+		return nil, oddBlock(at, v)
 	}
 	var out []chat.Block
 	for i := range list {
@@ -200,6 +212,29 @@ func contentOf(at string, v jsontext.Value) ([]chat.Block, error) {
 		out = append(out, b)
 	}
 	return out, nil
+}
+
+// oddBlock is the error for a list with a block that has another form than those
+// that we know: of its type, where only Anthropic has that.
+func oddBlock(at string, v jsontext.Value) error {
+	var list []jsontext.Value
+	if err := json.Unmarshal(v, &list); err != nil {
+		return chat.Invalid(at, "must be a string or a list of content blocks")
+	}
+	for i, raw := range list {
+		var typed struct {
+			Type string `json:"type"`
+		}
+		at := at + "[" + strconv.Itoa(i) + "]"
+		if json.Unmarshal(raw, &block{}) == nil {
+			continue
+		}
+		if json.Unmarshal(raw, &typed) == nil && !slices.Contains(blockTypes, typed.Type) {
+			return chat.Unsupported(at+".type", "%q is not possible with this provider", typed.Type)
+		}
+		return chat.Invalid(at, "has a member of the wrong type")
+	}
+	return nil
 }
 
 func parseBlock(at string, in *block) (chat.Block, error) {

@@ -75,6 +75,9 @@ const (
 	typeRedactedThinking = "redacted_thinking"
 )
 
+// blockTypes are all of them.
+var blockTypes = []string{typeText, typeImage, typeDocument, typeToolUse, typeToolResult, typeThinking, typeRedactedThinking}
+
 type source struct {
 	Type      string `json:"type"` // base64, url or text
 	MediaType string `json:"media_type,omitempty"`

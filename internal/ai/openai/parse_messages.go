@@ -2,6 +2,7 @@ package openai
 
 import (
 	"encoding/json/jsontext"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -71,6 +72,9 @@ func (t *transcript) plain(m *message) (done bool, err error) {
 func (t *transcript) message(at string, m *message) error {
 	var blocks []chat.Block
 	var err error
+	if m.Name != "" && (m.Role == "user" || m.Role == "assistant" || m.Role == "system") && !slices.Contains(t.out.Ignored, "name") {
+		t.out.Ignored = append(t.out.Ignored, "name") // nobody else tells speakers of a role apart
+	}
 	switch m.Role {
 	case "system", "developer":
 		blocks, err = textBlocks(at, m.Content)
@@ -128,6 +132,9 @@ func (t *transcript) result(at string, m *message, id string) error {
 }
 
 func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
+	if present(m.Audio) != nil {
+		return nil, chat.Unsupported(at+".audio", "audio is not possible with this provider")
+	}
 	blocks := reasoningBlocks(m)
 	content, err := textBlocks(at, m.Content)
 	if err != nil {

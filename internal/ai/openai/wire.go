@@ -66,6 +66,7 @@ type message struct {
 	ReasoningContent *string         `json:"reasoning_content,omitempty"`
 	ReasoningDetails []reasoningPart `json:"reasoning_details,omitempty"`
 	IsError          bool            `json:"is_error,omitzero"`
+	Audio            jsontext.Value  `json:"audio,omitzero"`
 	CacheControl     jsontext.Value  `json:"cache_control,omitzero"`
 	Rest             jsontext.Value  `json:",embed"`
 }

@@ -137,7 +137,10 @@ func Encode(in *chat.Response, created int64) ([]byte, error) {
 		case chat.Text:
 			say(textPart(b.Text))
 		case chat.Thinking:
-			o := output{Type: "reasoning", ID: "rs_" + in.ID + "_", Summary: []summary{{"summary_text", b.Text}}}
+			o := output{Type: "reasoning", ID: "rs_" + in.ID + "_", Summary: []summary{}}
+			if b.Text != "" {
+				o.Summary = append(o.Summary, summary{"summary_text", b.Text})
+			}
 			if b.Signature != "" {
 				o.EncryptedContent = markSignature + b.Signature
 			}

@@ -264,6 +264,8 @@ func parseItem(at string, it *item, called map[string]bool, out *chat.Request) e
 			return err
 		}
 		out.Say(chat.User, chat.Block{Kind: chat.ToolResult, ID: it.CallID, Content: blocks})
+	case "item_reference":
+		return chat.Unsupported(at+".type", "item_reference is not possible with this provider, which stores nothing: send the item itself (store: false)")
 	case "reasoning":
 		out.Say(chat.Assistant, thoughts(it)...)
 	default:
@@ -309,7 +311,7 @@ func thoughts(it *item) []chat.Block {
 	if ours { // another provider's proves nothing here
 		b.Signature = signature
 	}
-	if b.Text == "" {
+	if b.Text == "" && b.Signature == "" {
 		return nil
 	}
 	return []chat.Block{b}
@@ -367,7 +369,7 @@ func block(at string, p part) (chat.Block, error) {
 }
 
 // harmless are parameters that change nothing here: nothing is stored.
-var harmless = []string{"store", "metadata", "include", "truncation", "prompt_cache_key"}
+var harmless = []string{"store", "metadata", "include", "truncation", "prompt_cache_key", "stream_options"}
 
 func parseRest(in *request, out *chat.Request) error {
 	if len(in.Rest) == 0 {
@@ -378,7 +380,11 @@ func parseRest(in *request, out *chat.Request) error {
 		return chat.BadJSON(err)
 	}
 	for name, v := range members {
-		if v.Kind() != 'n' && !slices.Contains(harmless, name) {
+		switch {
+		case v.Kind() == 'n' || slices.Contains(harmless, name):
+		case name == "prompt": // it is kept by OpenAI, and a part of what is asked
+			return chat.Unsupported(name, "is not possible with this provider: send its text as instructions or input")
+		default:
 			out.Ignored = append(out.Ignored, name)
 		}
 	}

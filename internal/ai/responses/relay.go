@@ -91,10 +91,10 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		switch in.Type {
 		case "response.created", "response.in_progress", "response.queued":
 		case "error":
-			return chat.ProviderError(502, in.Code, in.Message)
+			return failed(&failure{in.Code, in.Message})
 		case "response.failed":
 			if in.Response != nil && in.Response.Error != nil {
-				return chat.ProviderError(502, in.Response.Error.Code, in.Response.Error.Message)
+				return failed(in.Response.Error)
 			}
 			return chat.BadUpstream("the provider's answer failed")
 		case "response.completed", "response.incomplete":
@@ -107,6 +107,21 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		return nil
 	})
 	return dst, content, err
+}
+
+// failed is the error for a failure that came in a stream, whose own status was
+// 200.
+func failed(f *failure) error {
+	status := 502
+	switch f.Code {
+	case "rate_limit_exceeded", "insufficient_quota":
+		status = 429
+	case "server_error":
+		status = 500
+	case "invalid_prompt":
+		status = 400
+	}
+	return chat.ProviderError(status, f.Code, f.Message)
 }
 
 // Close is called at the end of the stream; it returns an error for one that
