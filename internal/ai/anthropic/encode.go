@@ -89,6 +89,7 @@ func errorType(status int) string {
 type Encoder struct {
 	next   int         // index of the next content block
 	open   string      // type of the block in progress that is no tool call, or ""
+	signed bool        // that block is a thought that has its proof: it is complete
 	tools  map[int]int // tool call to its block, while that is in progress
 	usage  chat.Usage
 	finish chat.Finish
@@ -112,6 +113,7 @@ func (c *Encoder) Append(dst []byte, e chat.Event) []byte {
 		return c.delta(dst, c.next-1, `{"type":"thinking_delta","thinking":`, e.Text)
 	case chat.ThinkSign:
 		dst = c.block(dst, typeThinking, `{"type":"thinking","thinking":"","signature":""}`)
+		c.signed = true
 		return c.delta(dst, c.next-1, `{"type":"signature_delta","signature":`, e.Text)
 	case chat.ThinkHidden:
 		dst = c.block(dst, typeRedactedThinking, `{"type":"redacted_thinking","data":`+chat.Quote(e.Text)+`}`)
@@ -165,7 +167,7 @@ func (c *Encoder) start(dst []byte, e chat.Event) []byte {
 
 // block makes sure that the block in progress is of that type.
 func (c *Encoder) block(dst []byte, kind, start string) []byte {
-	if c.open == kind {
+	if c.open == kind && !c.signed {
 		return dst
 	}
 	dst = c.closeBlock(dst)
@@ -186,7 +188,7 @@ func (c *Encoder) closeBlock(dst []byte) []byte {
 	if c.open == "" {
 		return dst
 	}
-	c.open = ""
+	c.open, c.signed = "", false
 	return stopBlock(dst, c.next-1)
 }
 

@@ -133,6 +133,8 @@ type ChatEncoder struct {
 	includeUsage bool
 
 	prefix   []byte // of every chunk, up to its choices
+	thoughts int    // those that have their proof, or are hidden
+	thought  []byte // the text of the one in progress, but for the first
 	usage    chat.Usage
 	finished bool
 }
@@ -153,10 +155,14 @@ func (c *ChatEncoder) Append(dst []byte, e chat.Event) []byte {
 	case chat.RefusalDelta:
 		return c.delta(dst, `"refusal":`, e.Text, "")
 	case chat.ThinkDelta:
+		if c.thoughts > 0 {
+			c.thought = append(c.thought, e.Text...)
+		}
 		return c.delta(dst, `"reasoning_content":`, e.Text, "")
 	case chat.ThinkSign:
-		return c.delta(dst, `"reasoning_details":[{"type":"`+reasoningText+`","signature":`, e.Text, "}]")
+		return c.sign(dst, e.Text)
 	case chat.ThinkHidden:
+		c.thoughts++
 		return c.delta(dst, `"reasoning_details":[{"type":"`+reasoningEncrypted+`","data":`, e.Text, "}]")
 	case chat.ToolStart:
 		head := `"tool_calls":[{"index":` + strconv.Itoa(e.Tool) + `,"id":` + chat.Quote(e.ID) + `,"type":"function","function":{"name":`
@@ -208,6 +214,17 @@ func (c *ChatEncoder) delta(dst []byte, head, text, tail string) []byte {
 	dst = append(dst, tail...)
 	dst = append(dst, `},"finish_reason":null}]`...)
 	return c.close(dst)
+}
+
+// sign appends the proof of a thought. The text of the first is what the other
+// chunks have said and no detail has: see reasoningBlocks. Others repeat theirs.
+func (c *ChatEncoder) sign(dst []byte, signature string) []byte {
+	head := `"reasoning_details":[{"type":"` + reasoningText + `",`
+	if len(c.thought) > 0 {
+		head += `"text":` + chat.Quote(string(c.thought)) + `,`
+	}
+	c.thoughts, c.thought = c.thoughts+1, c.thought[:0]
+	return c.delta(dst, head+`"signature":`, signature, "}]")
 }
 
 func (c *ChatEncoder) finish(dst []byte, f chat.Finish) []byte {

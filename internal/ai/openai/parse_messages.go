@@ -181,12 +181,13 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 // alone, which a provider will not take back.
 func reasoningBlocks(m *message) []chat.Block {
 	var blocks []chat.Block
+	rest := unsaid(m)
 	for _, r := range m.ReasoningDetails {
 		switch r.Type {
 		case reasoningText:
 			text := r.Text
-			if text == "" && len(m.ReasoningDetails) == 1 && m.ReasoningContent != nil {
-				text = *m.ReasoningContent // a stream gives text and signature apart
+			if text == "" {
+				text, rest = rest, ""
 			}
 			blocks = append(blocks, chat.Block{Kind: chat.Thinking, Text: text, Signature: r.Signature})
 		case reasoningEncrypted:
@@ -197,6 +198,20 @@ func reasoningBlocks(m *message) []chat.Block {
 		blocks = []chat.Block{{Kind: chat.Thinking, Text: *m.ReasoningContent}}
 	}
 	return blocks
+}
+
+// unsaid is the text of the first thought where no detail has it: a stream gives
+// that and its signature apart.
+func unsaid(m *message) string {
+	text := value(m.ReasoningContent)
+	for i := len(m.ReasoningDetails) - 1; i >= 0; i-- {
+		said := m.ReasoningDetails[i].Text
+		if !strings.HasSuffix(text, said) {
+			return ""
+		}
+		text = strings.TrimSuffix(text, said)
+	}
+	return text
 }
 
 // arguments returns the argument object of a tool call, its bytes unchanged.

@@ -51,6 +51,7 @@ func (c *Encoder) Append(dst []byte, e chat.Event) []byte {
 	case chat.ThinkSign:
 		dst = c.begin(dst, "reasoning", false)
 		c.open.item.EncryptedContent = markSignature + e.Text
+		return c.end(dst)
 	case chat.ThinkHidden:
 		dst = c.end(dst)
 		dst = c.begin(dst, "reasoning", false)
