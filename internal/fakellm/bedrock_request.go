@@ -91,10 +91,12 @@ func (r *converseRequest) check() error {
 			return refuse("1 validation error detected: Value '%v' at 'inferenceConfig.topP' failed to satisfy constraint: Member must have value less than or equal to 1", *c.TopP)
 		}
 	}
-	if err := r.checkTools(); err != nil {
-		return err
+	for _, check := range []func() error{r.checkTools, r.checkMessages, r.checkMedia} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	return r.checkMessages()
+	return nil
 }
 
 var converseName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
