@@ -44,7 +44,7 @@ func (a *Attempt) Answer(resp *exchange.Response, now func() time.Time) error {
 		resp.Header.Set(field, id)
 	}
 	if len(a.Wire.Dropped) > 0 {
-		resp.Header.Add("X-Llm-Dropped-Params", strings.Join(a.Wire.Dropped, ", "))
+		resp.Header.Add("X-Llm-Dropped-Params", droppedParams(a.Wire.Dropped))
 	}
 	streams := strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/vnd.amazon.eventstream")
 	switch {
@@ -59,6 +59,37 @@ func (a *Attempt) Answer(resp *exchange.Response, now func() time.Time) error {
 		return a.streamed(resp, now)
 	}
 	return a.answered(resp, now())
+}
+
+// maxDropped is how many dropped parameters are named, maxParam the longest name,
+// in bytes.
+const (
+	maxDropped = 32
+	maxParam   = 64
+)
+
+// droppedParams names parameters in a header field. Their names are the client's:
+// those that are no plain words, or too many, are told as "other".
+func droppedParams(names []string) string {
+	var out []string
+	other := false
+	for _, name := range names {
+		if len(out) == maxDropped || !isPlain(name) {
+			other = true
+			continue
+		}
+		out = append(out, name)
+	}
+	if other {
+		out = append(out, "other")
+	}
+	return strings.Join(out, ", ")
+}
+
+func isPlain(name string) bool {
+	return name != "" && len(name) <= maxParam && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_-.", r)
+	})
 }
 
 // answered answers with the provider's whole answer in the client's protocol.

@@ -286,3 +286,49 @@ func TestLM025_WhatIsNoStreamIsNotGivenOutAsOne(t *testing.T) {
 		})
 	}
 }
+
+// TestLM028_ParametersAreNamedSafely: the names of parameters are the client's,
+// and those that were dropped are told in a header field.
+func TestLM028_ParametersAreNamedSafely(t *testing.T) {
+	long := strings.Repeat("y", 1000)
+	for name, test := range map[string]struct {
+		members, want string
+	}{
+		"Plain":    {`,"seed":1,"logit_bias":{"1":2}`, "logit_bias, seed"},
+		"Newline":  {`,"a\r\nSet-Cookie: b":1,"seed":1`, "seed, other"},
+		"Comma":    {`,"a, b":1`, "other"},
+		"Empty":    {`,"":1`, "other"},
+		"Foreign":  {`,"größe":1,"\u0000":2`, "other"},
+		"Long":     {`,"` + long + `":1`, "other"},
+		"TooMany":  {`,"` + strings.Join(many(100), `":1,"`) + `":1`, strings.Join(many(maxDropped), ", ") + ", other"},
+		"JustFits": {`,"` + strings.Join(many(maxDropped), `":1,"`) + `":1`, strings.Join(many(maxDropped), ", ")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call, err := Parse(ai.Chat, []byte(`{"model":"m","messages":[{"role":"user","content":"hello"}]`+test.members+`}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: "anthropic", Host: "h"}}}
+			a, err := call.Prepare(&exchange.Request{Method: "POST"}, config, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp := answer(200, "application/json", `{"content":[{"type":"text","text":"hi"}],"usage":{}}`)
+			if err := a.Answer(resp, time.Now); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := resp.Header.Get("X-Llm-Dropped-Params"); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// many are n names in order.
+func many(n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf("p%03d", i))
+	}
+	return out
+}
