@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -19,11 +20,12 @@ const (
 	InputTokens
 	OutputTokens
 	Cost // nano-dollars
-	units
+
+	numUnits = iota
 )
 
 // Amounts are how much there is of each unit.
-type Amounts [units]int64
+type Amounts [numUnits]int64
 
 // AmountsOf returns what one request has used.
 func AmountsOf(u chat.Usage, cost int64) Amounts {
@@ -46,9 +48,12 @@ type Limit struct {
 	Window       Window
 	Amount       int64
 
-	perConsumer, perRoute bool
-	consumers, models     []string // empty: all
+	scope
+	consumers, models []string // empty: all
 }
+
+// scope says for what there is a counter of its own.
+type scope struct{ perConsumer, perRoute bool }
 
 // Policy is a set of limits that are counted in one store.
 type Policy struct {
@@ -76,46 +81,34 @@ func NewPolicy(p *ir.Policy, store Store) (*Policy, error) {
 }
 
 func newLimit(policy string, in *ir.Limit) (Limit, error) {
-	l := Limit{Policy: policy, Name: in.Name, Amount: in.Amount, consumers: in.Consumers, models: in.Models}
-	switch in.Unit {
-	case ir.LimitRequests:
-		l.Unit = Requests
-	case ir.LimitTokens:
-		l.Unit = Tokens
-	case ir.LimitInputTokens:
-		l.Unit = InputTokens
-	case ir.LimitOutputTokens:
-		l.Unit = OutputTokens
-	case ir.LimitUSD:
-		l.Unit = Cost
-	default:
-		return l, fmt.Errorf("unit %q is not known", in.Unit)
+	unit, noUnit := meaning("unit", units, in.Unit)
+	window, noWindow := meaning("window", windows, in.Per)
+	scope, noScope := meaning("scope", scopes, in.Scope)
+	return Limit{
+		ID:     fmt.Sprintf("%s/%s/%s/%s", policy, in.Name, in.Unit, in.Per),
+		Policy: policy, Name: in.Name, Unit: unit, Window: window, Amount: in.Amount,
+		scope: scope, consumers: in.Consumers, models: in.Models,
+	}, cmp.Or(noUnit, noWindow, noScope)
+}
+
+// What the words of the model mean.
+var (
+	units = map[ir.LimitUnit]Unit{
+		ir.LimitRequests: Requests, ir.LimitTokens: Tokens, ir.LimitInputTokens: InputTokens, ir.LimitOutputTokens: OutputTokens, ir.LimitUSD: Cost,
 	}
-	switch in.Per {
-	case ir.PerMinute:
-		l.Window = Minute
-	case ir.PerHour:
-		l.Window = Hour
-	case ir.PerDay:
-		l.Window = Day
-	case ir.PerMonth:
-		l.Window = Month
-	default:
-		return l, fmt.Errorf("window %q is not known", in.Per)
+	windows = map[ir.LimitPer]Window{ir.PerMinute: Minute, ir.PerHour: Hour, ir.PerDay: Day, ir.PerMonth: Month}
+	scopes  = map[ir.LimitScope]scope{
+		ir.ScopeShared: {}, ir.ScopeConsumer: {perConsumer: true}, ir.ScopeRoute: {perRoute: true},
+		ir.ScopeConsumerAndRoute: {perConsumer: true, perRoute: true},
 	}
-	switch in.Scope {
-	case ir.ScopeShared:
-	case ir.ScopeConsumer:
-		l.perConsumer = true
-	case ir.ScopeRoute:
-		l.perRoute = true
-	case ir.ScopeConsumerAndRoute:
-		l.perConsumer, l.perRoute = true, true
-	default:
-		return l, fmt.Errorf("scope %q is not known", in.Scope)
+)
+
+func meaning[W ~string, M any](of string, words map[W]M, word W) (M, error) {
+	m, ok := words[word]
+	if !ok {
+		return m, fmt.Errorf("%s %q is not known", of, word)
 	}
-	l.ID = fmt.Sprintf("%s/%s/%s/%s", policy, in.Name, in.Unit, in.Per)
-	return l, nil
+	return m, nil
 }
 
 // applies says whether the limit counts a request.
