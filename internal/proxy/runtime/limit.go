@@ -164,10 +164,10 @@ func (st *state) settleLimits() {
 	st.LLM.LimitErr = st.limiting.reservation.Settle(used, st.rt.opts.Now())
 }
 
-// Bounds of what is believed of a provider's count: no answer has more tokens,
-// and a token is hardly ever sent in fewer bytes.
 const (
-	maxTokens     = 100_000_000
+	// maxTokens is the most that is believed of a provider's count.
+	maxTokens = 100_000_000
+	// bytesPerToken is how much of a whole answer is taken for a token.
 	bytesPerToken = 4
 )
 
@@ -180,18 +180,21 @@ func (st *state) usageOf(a *LLMAttempt, last bool) chat.Usage {
 		CacheRead: a.Usage.CacheRead, CacheWrite: a.Usage.CacheWrite,
 	}
 	answered, left := a.Status >= 200 && a.Status < 300, st.End.Err != nil
-	switch whole := !st.LLM.Stream; {
-	case !last || !answered && !left:
+	if !last || !answered && !left {
 		return u
-	case a.Counted && a.Err == nil && (whole || !left):
+	}
+	expected := st.limiting.expected
+	u.Prompt, u.Completion = u.Prompt+a.Assumed.Prompt, u.Completion+a.Assumed.Completion
+	switch stream := st.LLM.Stream; {
+	case stream && (!left || u.Completion > 0), !stream && a.Counted && a.Err == nil:
 		return u
-	case !answered || whole && left: // nobody knows how far the provider got
-		u.Completion = max(u.Completion, st.limiting.expected.Completion)
-	default:
-		u.Completion = max(u.Completion, min(st.End.Sent/bytesPerToken, st.limiting.expected.Completion))
+	case left: // nobody knows how far the provider got
+		u.Completion = max(u.Completion, expected.Completion)
+	default: // it does not count
+		u.Completion = max(u.Completion, min(st.End.Sent/bytesPerToken, expected.Completion))
 	}
 	if !a.Counted {
-		u.Prompt = st.limiting.expected.Prompt
+		u.Prompt = expected.Prompt
 	}
 	return u
 }

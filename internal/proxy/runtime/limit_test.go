@@ -205,6 +205,7 @@ func TestLM021_CountsThatCanNotBeTrue(t *testing.T) {
 func TestLM022_ClientsThatLeave(t *testing.T) {
 	gone := exchange.End{Err: errors.New("gone"), Sent: 80}
 	chunk := `data: {"id":"x","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n"
+	role := `data: {"id":"x","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant"}}]}` + "\n\n"
 	counted := `data: {"id":"x","object":"chat.completion.chunk","model":"m","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}` + "\n\n"
 	for name, test := range map[string]struct {
 		stream bool
@@ -213,11 +214,14 @@ func TestLM022_ClientsThatLeave(t *testing.T) {
 		want   int64
 	}{
 		"BeforeTheAnswer": {false, "client", gone, 20 + 100},
-		"InTheStream":     {true, "Content-Type: text/event-stream|200 " + chunk + chunk, gone, 20 + 20},
-		"AfterTheCount":   {true, "Content-Type: text/event-stream|200 " + chunk + counted, gone, 7 + 20},
+		"BeforeContent":   {true, "Content-Type: text/event-stream|200 " + role, gone, 20 + 100},
+		"InTheStream":     {true, "Content-Type: text/event-stream|200 " + strings.Repeat(chunk, 9), gone, 20 + 3},
+		"AfterTheCount":   {true, "Content-Type: text/event-stream|200 " + strings.Repeat(chunk, 9) + counted, gone, 7 + 3},
+		"AfterTheEnd":     {true, "Content-Type: text/event-stream|200 " + strings.Repeat(chunk, 9) + counted + "data: [DONE]\n\n", gone, 7 + 2},
 		"InTheAnswer":     {false, fine, gone, 4},
 		"Stays":           {true, "Content-Type: text/event-stream|200 " + chunk + counted + "data: [DONE]\n\n", exchange.End{Sent: 1000}, 9},
-		"BrokenStream":    {true, "Content-Type: text/event-stream|200 " + chunk, exchange.End{Sent: 80}, 20 + 20},
+		"BrokenStream":    {true, "Content-Type: text/event-stream|200 " + strings.Repeat(chunk, 600), exchange.End{Sent: 80}, 20 + 150},
+		"BrokenBefore":    {true, "Content-Type: text/event-stream|200 " + role, exchange.End{Sent: 80}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, _ := newLimited(t, to("a"), ir.Limit{Name: "tpd", Unit: ir.LimitTokens, Per: ir.PerDay, Amount: 10_000})
