@@ -145,6 +145,7 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 		r.Model = a.Wire.Model
 	}
 	out.id, out.model, out.finish = r.ID, r.Model, r.Finish
+	r.Functions = a.call.head.Functions
 	if out.Body, err = a.call.client.encode(r, created); err != nil {
 		return out, asError(err)
 	}

@@ -29,7 +29,7 @@ type client struct {
 
 	parse   func(body []byte) (*chat.Request, error)
 	encode  func(r *chat.Response, created int64) ([]byte, error)
-	encoder func(created int64, includeUsage bool) encoder
+	encoder func(created int64, asked *openai.Head) encoder
 	fail    func(*chat.Error) []byte
 
 	// native is the provider that speaks the same protocol: its bytes are
@@ -78,7 +78,7 @@ func clientOf(p Protocol) client {
 		return client{
 			parse:   anthropic.Parse,
 			encode:  func(r *chat.Response, _ int64) ([]byte, error) { return anthropic.Encode(r) },
-			encoder: func(int64, bool) encoder { return anthropic.NewEncoder() },
+			encoder: func(int64, *openai.Head) encoder { return anthropic.NewEncoder() },
 			fail:    anthropic.EncodeError,
 			native:  Anthropic,
 			path:    anthropic.Path,
@@ -91,7 +91,7 @@ func clientOf(p Protocol) client {
 		return client{
 			parse:   responses.Parse,
 			encode:  responses.Encode,
-			encoder: func(created int64, _ bool) encoder { return responses.NewEncoder(created) },
+			encoder: func(created int64, _ *openai.Head) encoder { return responses.NewEncoder(created) },
 			fail:    openai.EncodeError,
 			native:  OpenAI,
 			path:    responses.Path,
@@ -104,7 +104,7 @@ func clientOf(p Protocol) client {
 	return client{
 		parse:   openai.ParseChat,
 		encode:  openai.EncodeChat,
-		encoder: func(created int64, usage bool) encoder { return openai.NewChatEncoder(created, usage) },
+		encoder: func(created int64, asked *openai.Head) encoder { return openai.NewChatEncoder(created, asked) },
 		fail:    openai.EncodeError,
 		native:  OpenAI,
 		path:    openai.ChatPath,

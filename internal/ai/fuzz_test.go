@@ -262,7 +262,7 @@ func FuzzLM026_NothingIsLostOrAdded(f *testing.F) {
 			encoder encoder
 			decoder decoder
 		}{
-			Chat:     {openai.NewChatEncoder(1, true), openai.NewChatDecoder(&chat.Wire{})},
+			Chat:     {openai.NewChatEncoder(1, &openai.Head{IncludeUsage: true}), openai.NewChatDecoder(&chat.Wire{})},
 			Messages: {anthropic.NewEncoder(), anthropic.NewDecoder(&chat.Wire{})},
 		} {
 			want, got := returned(t, pair.encoder, pair.decoder, events)

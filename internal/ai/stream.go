@@ -26,10 +26,9 @@ type Stream struct {
 // Stream returns the translation of a's streamed answer; created is in Unix
 // seconds.
 func (a *Attempt) Stream(created int64) *Stream {
-	includeUsage := a.call.head.IncludeUsage
-	s := &Stream{encoder: a.call.client.encoder(created, includeUsage)}
+	s := &Stream{encoder: a.call.client.encoder(created, a.call.head)}
 	if a.relayed {
-		s.relay = a.call.client.relay(includeUsage)
+		s.relay = a.call.client.relay(a.call.head.IncludeUsage)
 	} else {
 		s.decoder = a.provider.stream(a.Wire)
 	}

@@ -65,6 +65,8 @@ type Response struct {
 	// Refusal is the provider's explanation of a refusal, where it gave one.
 	Refusal string
 	Usage   Usage
+	// Functions says that the client knows tool calls by their older name.
+	Functions bool
 	// HasUsage says that the provider sent the usage.
 	HasUsage bool
 }

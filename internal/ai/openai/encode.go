@@ -34,6 +34,7 @@ type answer struct {
 	ReasoningContent string          `json:"reasoning_content,omitempty"`
 	ReasoningDetails []reasoningPart `json:"reasoning_details,omitempty"`
 	ToolCalls        []toolCall      `json:"tool_calls,omitempty"`
+	FunctionCall     *functionCall   `json:"function_call,omitempty"`
 }
 
 type usage struct {
@@ -54,7 +55,10 @@ type completionDetail struct {
 }
 
 // finishReason is the word for f; the protocol has none for not knowing it.
-func finishReason(f chat.Finish) string {
+func finishReason(f chat.Finish, functions bool) string {
+	if f == chat.FinishTools && functions {
+		return "function_call"
+	}
 	return cmp.Or(f.String(), chat.FinishStop.String())
 }
 
@@ -84,7 +88,7 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 		text   string
 		usage  usageMemory
 	}{}
-	m.choice[0].FinishReason = finishReason(r.Finish)
+	m.choice[0].FinishReason = finishReason(r.Finish, r.Functions)
 	a := &m.choice[0].Message
 	a.Role = "assistant"
 	for i := range r.Blocks {
@@ -102,6 +106,9 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 	var ok bool
 	if m.text, ok = textOf(r.Blocks); ok || len(a.ToolCalls) == 0 {
 		a.Content = &m.text
+	}
+	if r.Functions && len(a.ToolCalls) > 0 {
+		a.ToolCalls, a.FunctionCall = nil, a.ToolCalls[0].Function
 	}
 	if r.Refusal != "" {
 		a.Refusal = &r.Refusal
@@ -131,6 +138,7 @@ func textOf(blocks []chat.Block) (text string, ok bool) {
 type ChatEncoder struct {
 	created      int64
 	includeUsage bool
+	functions    bool
 
 	prefix   []byte // of every chunk, up to its choices
 	thoughts int    // those that have their proof, or are hidden
@@ -139,9 +147,10 @@ type ChatEncoder struct {
 	finished bool
 }
 
-// NewChatEncoder returns an encoder; created is in Unix seconds.
-func NewChatEncoder(created int64, includeUsage bool) *ChatEncoder {
-	return &ChatEncoder{created: created, includeUsage: includeUsage}
+// NewChatEncoder returns an encoder for the answer to what was asked; created is
+// in Unix seconds.
+func NewChatEncoder(created int64, asked *Head) *ChatEncoder {
+	return &ChatEncoder{created: created, includeUsage: asked.IncludeUsage, functions: asked.Functions}
 }
 
 // Append appends to dst what the client is to get for e: nothing, or whole
@@ -164,11 +173,8 @@ func (c *ChatEncoder) Append(dst []byte, e chat.Event) []byte {
 	case chat.ThinkHidden:
 		c.thoughts++
 		return c.delta(dst, `"reasoning_details":[{"type":"`+reasoningEncrypted+`","data":`, e.Text, "}]")
-	case chat.ToolStart:
-		head := `"tool_calls":[{"index":` + strconv.Itoa(e.Tool) + `,"id":` + chat.Quote(e.ID) + `,"type":"function","function":{"name":`
-		return c.delta(dst, head, e.Name, `,"arguments":""}}]`)
-	case chat.ToolDelta:
-		return c.delta(dst, `"tool_calls":[{"index":`+strconv.Itoa(e.Tool)+`,"function":{"arguments":`, e.Text, "}}]")
+	case chat.ToolStart, chat.ToolDelta:
+		return c.tool(dst, e)
 	case chat.Stop:
 		return c.finish(dst, e.Finish)
 	case chat.UsageEvent:
@@ -227,6 +233,23 @@ func (c *ChatEncoder) sign(dst []byte, signature string) []byte {
 	return c.delta(dst, head+`"signature":`, signature, "}]")
 }
 
+// tool appends a piece of a tool call. By their older name there is one only.
+func (c *ChatEncoder) tool(dst []byte, e chat.Event) []byte {
+	start := e.Kind == chat.ToolStart
+	switch {
+	case c.functions && e.Tool > 0:
+		return dst
+	case c.functions && start:
+		return c.delta(dst, `"function_call":{"name":`, e.Name, `,"arguments":""}`)
+	case c.functions:
+		return c.delta(dst, `"function_call":{"arguments":`, e.Text, "}")
+	case start:
+		head := `"tool_calls":[{"index":` + strconv.Itoa(e.Tool) + `,"id":` + chat.Quote(e.ID) + `,"type":"function","function":{"name":`
+		return c.delta(dst, head, e.Name, `,"arguments":""}}]`)
+	}
+	return c.delta(dst, `"tool_calls":[{"index":`+strconv.Itoa(e.Tool)+`,"function":{"arguments":`, e.Text, "}}]")
+}
+
 func (c *ChatEncoder) finish(dst []byte, f chat.Finish) []byte {
 	if c.finished {
 		return dst
@@ -234,7 +257,7 @@ func (c *ChatEncoder) finish(dst []byte, f chat.Finish) []byte {
 	c.finished = true
 	dst = c.open(dst)
 	dst = append(dst, `{"index":0,"delta":{},"finish_reason":"`...)
-	dst = append(dst, finishReason(f)...)
+	dst = append(dst, finishReason(f, c.functions)...)
 	dst = append(dst, `"}]`...)
 	return c.close(dst)
 }

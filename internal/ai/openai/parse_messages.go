@@ -47,7 +47,7 @@ func parseMessages(in *chatRequest, out *chat.Request) error {
 // for any other.
 func (t *transcript) plain(m *message) (done bool, err error) {
 	system := m.Role == "system" || m.Role == "developer"
-	if !system && m.Role != "user" || m.Content.Kind() != '"' {
+	if !system && m.Role != "user" || m.Content.Kind() != '"' || m.Name != "" {
 		return false, nil
 	}
 	text, err := quickjson.StringShared(m.Content)
@@ -204,12 +204,11 @@ func reasoningBlocks(m *message) []chat.Block {
 // that and its signature apart.
 func unsaid(m *message) string {
 	text := value(m.ReasoningContent)
-	for i := len(m.ReasoningDetails) - 1; i >= 0; i-- {
-		said := m.ReasoningDetails[i].Text
-		if !strings.HasSuffix(text, said) {
+	for _, detail := range slices.Backward(m.ReasoningDetails) {
+		var ok bool
+		if text, ok = strings.CutSuffix(text, detail.Text); !ok {
 			return ""
 		}
-		text = strings.TrimSuffix(text, said)
 	}
 	return text
 }

@@ -34,6 +34,9 @@ func parseTools(in *chatRequest, out *chat.Request) error {
 	if in.ParallelToolCalls != nil && len(out.Tools) > 0 {
 		out.ParallelTools = in.ParallelToolCalls
 	}
+	if len(in.Functions) > 0 {
+		out.ParallelTools = new(bool) // an answer has room for one function call
+	}
 	return parseToolChoice(in, out)
 }
 

@@ -19,6 +19,8 @@ type Head struct {
 	Model        string
 	Stream       bool
 	IncludeUsage bool
+	// Functions says that the client speaks of tools by their older name.
+	Functions bool
 	// MaxTokens is the greatest number of tokens that an answer may have, and
 	// Choices how many answers are asked for; 0 where no number of 1 or more is
 	// there.
@@ -119,6 +121,9 @@ func (h *Head) member(key []byte, value jsontext.Value, at span) error {
 		return nil
 	case "max_tokens", "max_completion_tokens", "max_output_tokens":
 		h.MaxTokens = max(h.MaxTokens, count(value))
+		return nil
+	case "functions":
+		h.Functions = value.Kind() == '['
 		return nil
 	case "n":
 		h.Choices = count(value)
