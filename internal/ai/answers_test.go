@@ -68,7 +68,7 @@ func answered(t *testing.T, request []byte, p Provider, name string, body []byte
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := c.Attempt(p, chat.Options{Model: models[p]})
+	a, err := c.Attempt(p, chat.Options{Model: modelFor(p, c.Model)})
 	if err != nil {
 		t.Fatal(err)
 	}

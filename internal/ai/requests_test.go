@@ -74,16 +74,21 @@ var protocols = map[string]Protocol{"json": Chat, "messages": Messages, "respons
 // generation but one.
 var models = map[Provider]string{OpenAI: "gpt-5", Anthropic: "claude-sonnet-4-5", Bedrock: "anthropic.claude-sonnet-4-5-20250929-v1:0"}
 
+// modelFor is the model that a case asks a provider for: the client's where that
+// is one of a provider's.
+func modelFor(p Provider, asked string) string {
+	if strings.Contains(asked, "claude") || strings.Contains(asked, ".") {
+		return ""
+	}
+	return models[p]
+}
+
 func translated(t *testing.T, protocol Protocol, p Provider, body []byte) string {
 	t.Helper()
 	c, err := Parse(protocol, body)
 	var a *Attempt
 	if err == nil {
-		o := chat.Options{Model: models[p]}
-		if strings.Contains(c.Model, "claude") || strings.Contains(c.Model, ".") {
-			o.Model = "" // the case chooses
-		}
-		a, err = c.Attempt(p, o)
+		a, err = c.Attempt(p, chat.Options{Model: modelFor(p, c.Model)})
 	}
 	if refused, ok := errors.AsType[*chat.Error](err); ok {
 		return "error " + refused.Error() + "\n"

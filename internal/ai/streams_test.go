@@ -108,7 +108,7 @@ func relayed(t *testing.T, request []byte, p Provider, pieces ...[]byte) string 
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := c.Attempt(p, chat.Options{Model: models[p]})
+	a, err := c.Attempt(p, chat.Options{Model: modelFor(p, c.Model)})
 	if err != nil {
 		t.Fatal(err)
 	}
