@@ -75,3 +75,33 @@ func TestRelay_SeesErrorsOfAnyShape(t *testing.T) {
 		})
 	}
 }
+
+// TestRelay_LeavesOutTheUsageThatWeAskedFor (G2): a client that did not ask for
+// the usage sees no trace of it, and every other byte as it came.
+func TestRelay_LeavesOutTheUsageThatWeAskedFor(t *testing.T) {
+	for name, c := range map[string]struct{ data, want string }{
+		"Last":       {`{"id":"a","choices":[{"index":0,"delta":{"content":"x"}}],"usage":null}`, `{"id":"a","choices":[{"index":0,"delta":{"content":"x"}}]}`},
+		"Between":    {`{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":null,"obfuscation":"q"}`, `{"choices":[{"index":0,"delta":{"content":"x"}}],"obfuscation":"q"}`},
+		"First":      {`{"usage":null,"choices":[{"index":0,"delta":{"content":"x"}}]}`, `{"choices":[{"index":0,"delta":{"content":"x"}}]}`},
+		"Spaces":     {`{ "choices": [{"index": 0, "delta": {"content": "x"}}] , "usage" : null }`, `{ "choices": [{"index": 0, "delta": {"content": "x"}}]  }`},
+		"Nested":     {`{"choices":[{"index":0,"delta":{"content":"x","usage":null},"usage":null}]}`, `same`},
+		"InText":     {`{"choices":[{"index":0,"delta":{"content":",\"usage\":null}"}}]}`, `same`},
+		"AtTheEnd":   {`{"choices":[{"index":0,"delta":{"content":"x"}}],"note":",\"usage\":null}"}`, `same`},
+		"NameInName": {`{"choices":[{"index":0,"delta":{"content":"x"}}],"\"usage":null}`, `same`},
+		"Told":       {`{"choices":[{"index":0,"delta":{"content":"x"}}],"usage":{"prompt_tokens":3}}`, `same`},
+		"Lines":      {"{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}],\ndata: \"usage\":null,\ndata: \"x\":1}", "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}],\ndata: \"x\":1}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for asked, want := range map[string]string{"": c.want, `"stream_options":{"include_usage":true},`: "same"} {
+				s := attempt(t, OpenAI, `{"model":"m","stream":true,`+asked+`"messages":[{"role":"user","content":"hi"}]}`).Stream(1)
+				if want == "same" {
+					want = c.data
+				}
+				got, err := s.Write(nil, []byte("data: "+c.data+"\n\n"))
+				if diff := cmp.Diff("data: "+want+"\n\n", string(got)); diff != "" || err != nil {
+					t.Errorf("%q: %v, -want +got:\n%s", asked, err, diff)
+				}
+			}
+		})
+	}
+}

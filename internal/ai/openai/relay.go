@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
 
@@ -11,11 +12,12 @@ import (
 
 // Relay forwards OpenAI's own stream to a client of the same protocol. The
 // data of every event is passed on byte for byte; the usage that only we asked
-// for is taken out.
+// for is taken out, and so is its null in the chunks before.
 type Relay struct {
 	includeUsage bool
 
 	sse     sse.Decoder
+	scratch []byte
 	usage   chat.Usage
 	outcome chat.Outcome
 	said    int
@@ -52,10 +54,46 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		r.note(in)
 		content = content || says(in)
 		r.said += said(in)
-		dst = sse.Append(dst, string(e.Name), e.Data)
+		data := e.Data
+		if !r.includeUsage && in.Usage == nil {
+			data = r.withoutUsage(data)
+		}
+		dst = sse.Append(dst, string(e.Name), data)
 		return nil
 	})
 	return dst, content, err
+}
+
+// withoutUsage returns a chunk without its member "usage" that is null, which is
+// valid until the next call.
+func (r *Relay) withoutUsage(data []byte) []byte {
+	const name, last = `"usage"`, `,"usage":null}`
+	if head, ok := bytes.CutSuffix(data, []byte(last)); ok { // as most write it
+		r.scratch = append(append(r.scratch[:0], head...), '}')
+		return r.scratch
+	}
+	if !bytes.Contains(data, []byte(name)) {
+		return data
+	}
+	var head, tail []byte
+	quickjson.Members(data, func(n []byte, value jsontext.Value, at int) bool {
+		if string(n) == "usage" && string(value) == "null" {
+			head, tail = data[:at], data[at+len(value):]
+		}
+		return head == nil
+	})
+	const space = " \t\r\n"
+	head, ok := bytes.CutSuffix(bytes.TrimRight(head, space+":"), []byte(name))
+	if !ok {
+		return data
+	}
+	if before, ok := bytes.CutSuffix(bytes.TrimRight(head, space), []byte(",")); ok {
+		head = before
+	} else { // it is the first member
+		tail = bytes.TrimPrefix(bytes.TrimLeft(tail, space), []byte(","))
+	}
+	r.scratch = append(append(r.scratch[:0], head...), tail...)
+	return r.scratch
 }
 
 // readChunk reads what must be known of a chunk. Not everything that speaks this
