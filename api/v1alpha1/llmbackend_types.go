@@ -88,6 +88,14 @@ type LLMBackendSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:space:][:cntrl:]]')",message="spec.model must not contain white space: use the name exactly as the provider writes it"
 	Model string `json:"model,omitempty"`
 
+	// MaxTokens is how long an answer may be, in tokens, where the client sets no
+	// limit and speaks another protocol than the provider. The default is 4096
+	// for Anthropic, which needs a limit, and the provider's own for the others.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	MaxTokens int64 `json:"maxTokens,omitempty"`
+
 	// Endpoint is the http or https URL of the provider's API, for example of
 	// a proxy, a self-hosted model or a private endpoint. Its path is the base
 	// of the API ("/v1" for OpenAI). The default is the provider's public

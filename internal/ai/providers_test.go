@@ -59,6 +59,38 @@ func TestProvidersAcceptWhatWeSend(t *testing.T) {
 	}
 }
 
+// TestA14_TheLimitOfAnAnswer: the client's own, else the backend's, else what the
+// provider needs.
+func TestA14_TheLimitOfAnAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		provider Provider
+		members  string
+		backend  int64
+		want     string
+	}{
+		"Client":      {Anthropic, `"max_completion_tokens":7,"max_tokens":9,`, 100, `"max_tokens":7`},
+		"ClientOlder": {Anthropic, `"max_tokens":9,`, 100, `"max_tokens":9`},
+		"Backend":     {Anthropic, ``, 100, `"max_tokens":100`},
+		"Thinks":      {Anthropic, `"reasoning_effort":"low",`, 32000, `"max_tokens":33024`},
+		"Default":     {Anthropic, ``, 0, `"max_tokens":4096`},
+		"Bedrock":     {Bedrock, ``, 100, `"maxTokens":100`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := Parse(Chat, []byte(`{"model":"m",`+test.members+`"messages":[{"role":"user","content":"hi"}]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := c.Attempt(test.provider, chat.Options{Model: models[test.provider], MaxTokens: test.backend})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(a.Wire.Body), test.want) {
+				t.Errorf("want %s: %s", test.want, a.Wire.Body)
+			}
+		})
+	}
+}
+
 // TestT68_TokensAreCountedOnce: whatever way an answer takes, we count what the
 // provider has told, and nothing twice.
 func TestT68_TokensAreCountedOnce(t *testing.T) {

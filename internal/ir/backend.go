@@ -53,6 +53,9 @@ type LLMProvider struct {
 	Provider string `json:"provider"` // openai, anthropic or bedrock
 	// Model replaces the model that the client asked for; empty keeps it.
 	Model string `json:"model,omitempty"`
+	// MaxTokens limits an answer where the client does not; 0: as the provider
+	// would, or 4096 where it needs a limit.
+	MaxTokens int64 `json:"maxTokens,omitempty"`
 	// BasePath is put before the provider's API path ("/v1" for OpenAI).
 	BasePath string `json:"basePath,omitempty"`
 	// Host is the authority that requests carry.

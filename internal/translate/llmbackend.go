@@ -42,6 +42,9 @@ func (t *llmTarget) invalid(format string, args ...any) {
 func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 	spec := backend.Spec
 	t := &llmTarget{provider: ir.LLMProvider{Provider: strings.ToLower(string(spec.Provider)), Model: spec.Model, Timeout: defaultLLMTimeout}}
+	if t.provider.MaxTokens = spec.MaxTokens; spec.MaxTokens < 0 {
+		t.invalid("spec.maxTokens: %d is not 1 or more", spec.MaxTokens)
+	}
 	endpoint, basePath := "", ""
 	switch spec.Provider {
 	case v1alpha1.ProviderOpenAI:

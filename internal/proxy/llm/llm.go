@@ -201,7 +201,7 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	if p == nil {
 		return nil, refuse(500, "the backend is no LLM provider")
 	}
-	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: model})
+	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: model, MaxTokens: p.MaxTokens})
 	if err != nil {
 		return nil, err
 	}

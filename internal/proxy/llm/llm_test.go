@@ -105,6 +105,16 @@ func TestPrepare_SendsOneCredentialAndNothingOfTheClients(t *testing.T) {
 	}
 }
 
+func TestPrepare_LimitsTheAnswerAsTheBackendSays(t *testing.T) {
+	_, req, err := prepare(t, ir.LLMProvider{Provider: "anthropic", Host: "h", MaxTokens: 77}, &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("k")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(req.Body); err != nil || !strings.Contains(string(b), `"max_tokens":77`) {
+		t.Errorf("body %s, %v", b, err)
+	}
+}
+
 // TestPrepare_AsksForBetas: the names of Anthropic's features go to Anthropic,
 // from its own clients, whoever was asked before; nothing else of the field does.
 func TestPrepare_AsksForBetas(t *testing.T) {
