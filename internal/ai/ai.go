@@ -34,6 +34,19 @@ func Parse(p Protocol, body []byte) (*Call, error) {
 	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head}, nil
 }
 
+// ParseToTranslate is Parse for a request that is likely to be translated: it
+// takes longer, and less so than a translation after Parse.
+func ParseToTranslate(p Protocol, body []byte) (*Call, error) {
+	if p != Chat {
+		return Parse(p, body)
+	}
+	head, request, err := openai.ScanChat(body)
+	if err != nil {
+		return nil, err
+	}
+	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head, chat: request}, nil
+}
+
 // Attempt is a Call put to one provider.
 type Attempt struct {
 	// Wire is the request to send, before credentials are added.

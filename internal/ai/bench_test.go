@@ -32,7 +32,11 @@ func BenchmarkCall(b *testing.B) {
 		b.Run(string(p), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				call, err := Parse(Chat, benchRequest)
+				parse := ParseToTranslate
+				if p == OpenAI {
+					parse = Parse
+				}
+				call, err := parse(Chat, benchRequest)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -5,6 +5,7 @@ import (
 	"encoding/json/jsontext"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -49,11 +50,22 @@ func fuzzRequest(f *testing.F, p Protocol, kind string) {
 		c, err := Parse(p, body)
 		if err != nil {
 			blamesClient(t, err)
+			if _, err := ParseToTranslate(p, body); err == nil {
+				t.Fatal("read in one pass")
+			}
 			return
+		}
+		once, err := ParseToTranslate(p, body)
+		if err != nil || *once.head != *c.head {
+			t.Fatalf("in one pass: %+v, %v; want %+v", once.head, err, c.head)
 		}
 		for _, provider := range []Provider{OpenAI, Anthropic, Bedrock} {
 			for _, model := range []string{models[provider], "amazon.nova-pro-v1:0", "claude-3-haiku-20240307", titan2, cohere3} {
 				a, err := c.Attempt(provider, chat.Options{Model: model})
+				other, otherErr := once.Attempt(provider, chat.Options{Model: model})
+				if (err == nil) != (otherErr == nil) || err == nil && !reflect.DeepEqual(a.Wire, other.Wire) {
+					t.Fatalf("%s, in one pass: %+v, %v; want %+v, %v", provider, other, otherErr, a, err)
+				}
 				if err != nil {
 					blamesClient(t, err)
 					continue

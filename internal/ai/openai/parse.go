@@ -10,12 +10,17 @@ import (
 )
 
 // ParseChat reads the body of a chat completions request, which [Scan] has
-// passed, for a provider that speaks another protocol. It keeps body. The error is a *chat.Error that names the parameter.
+// passed, for a provider that speaks another protocol. It keeps body. The error
+// is a *chat.Error that names the parameter.
 func ParseChat(body []byte) (*chat.Request, error) {
 	var in chatRequest
 	if err := chatRequestJSON.UnmarshalShared(body, &in); err != nil {
 		return nil, chat.BadJSON(err)
 	}
+	return in.request()
+}
+
+func (in *chatRequest) request() (*chat.Request, error) {
 	out := &chat.Request{Model: strings.Clone(in.Model), TopK: in.TopK, Thinking: present(in.Thinking), User: in.User}
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
@@ -23,16 +28,16 @@ func ParseChat(body []byte) (*chat.Request, error) {
 	if in.ServiceTier != nil {
 		out.ServiceTier = *in.ServiceTier
 	}
-	if err := parseAnswer(&in, out); err != nil {
+	if err := parseAnswer(in, out); err != nil {
 		return nil, err
 	}
-	if err := parseTools(&in, out); err != nil {
+	if err := parseTools(in, out); err != nil {
 		return nil, err
 	}
-	if err := parseMessages(&in, out); err != nil {
+	if err := parseMessages(in, out); err != nil {
 		return nil, err
 	}
-	return out, parseRest(&in, out)
+	return out, parseRest(in, out)
 }
 
 // parseAnswer reads how the answer is to be.

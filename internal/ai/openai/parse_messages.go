@@ -28,9 +28,7 @@ func parseMessages(in *chatRequest, out *chat.Request) error {
 	out.Turns = make([]chat.Turn, 0, len(in.Messages))
 	for i := range in.Messages {
 		m := &in.Messages[i]
-		if done, err := t.plain(m); err != nil {
-			return err
-		} else if done {
+		if t.plain(m) {
 			continue
 		}
 		if err := t.message("messages["+strconv.Itoa(i)+"]", m); err != nil {
@@ -43,19 +41,16 @@ func parseMessages(in *chatRequest, out *chat.Request) error {
 	return nil
 }
 
-// plain reads a message that is nothing but text, as most are. done is false
-// for any other.
-func (t *transcript) plain(m *message) (done bool, err error) {
+// plain reads a message that is nothing but text, as most are. It says false for
+// any other.
+func (t *transcript) plain(m *message) bool {
 	system := m.Role == "system" || m.Role == "developer"
 	if !system && m.Role != "user" || m.Content.Kind() != '"' || m.Name != "" {
-		return false, nil
+		return false
 	}
-	text, err := quickjson.StringShared(m.Content)
-	if err != nil {
-		return false, chat.BadJSON(err)
-	}
+	text := quickjson.Text(m.Content)
 	if strings.TrimSpace(text) == "" {
-		return true, nil
+		return true
 	}
 	n := len(t.texts)
 	t.texts = append(t.texts, chat.Block{Kind: chat.Text, Text: text, Cache: present(m.CacheControl)})
@@ -66,7 +61,7 @@ func (t *transcript) plain(m *message) (done bool, err error) {
 	} else {
 		t.out.System = append(t.out.System, block...)
 	}
-	return true, nil
+	return true
 }
 
 func (t *transcript) message(at string, m *message) error {

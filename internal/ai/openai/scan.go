@@ -29,6 +29,7 @@ type Head struct {
 	model, streamOptions span // values; zero where absent
 	object               int  // offset behind the opening brace
 	empty                bool
+	wrong                error // what a member has that can not be passed on
 }
 
 type span struct{ start, end int }
@@ -38,17 +39,35 @@ type span struct{ start, end int }
 // must be what the provider, too, will read: a member whose name differs from
 // them in case alone is refused.
 func Scan(body []byte) (*Head, error) {
-	h := &Head{object: bytes.IndexByte(body, '{') + 1, empty: true}
-	var wrong error
-	ok := quickjson.Members(body, func(name []byte, value jsontext.Value, at int) bool {
-		h.empty = false
-		wrong = h.member(name, value, span{at, at + len(value)})
-		return wrong == nil
-	})
-	if ok || wrong != nil {
-		return h, wrong
+	h := newHead(body)
+	if ok := quickjson.Members(body, h.visit); ok || h.wrong != nil {
+		return h, h.wrong
 	}
 	return scanSlowly(body)
+}
+
+// ScanChat is [Scan] and [ParseChat] in one pass. The request is nil where that
+// can not be done, or where ParseChat has something to say.
+func ScanChat(body []byte) (*Head, *chat.Request, error) {
+	h, in := newHead(body), chatRequest{}
+	if !chatRequestJSON.UnmarshalVisit(body, &in, h.visit) {
+		h, err := Scan(body)
+		return h, nil, err
+	}
+	r, err := in.request()
+	if err != nil {
+		r = nil
+	}
+	return h, r, nil
+}
+
+func newHead(body []byte) *Head { return &Head{object: bytes.IndexByte(body, '{') + 1, empty: true} }
+
+// visit takes note of a member.
+func (h *Head) visit(name []byte, value jsontext.Value, at int) bool {
+	h.empty = false
+	h.wrong = h.member(name, value, span{at, at + len(value)})
+	return h.wrong == nil
 }
 
 // scanSlowly is Scan for a body with something unusual in it, or something

@@ -1,6 +1,7 @@
 package quickjson
 
 import (
+	"bytes"
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"reflect"
@@ -32,6 +33,17 @@ func (c Codec[T]) UnmarshalShared(b []byte, v *T) error {
 	s := scan(b)
 	s.share = true
 	return c.read(s, v)
+}
+
+// UnmarshalVisit is UnmarshalShared that calls member for each member of the
+// object as well, with its value and where that begins, until it says false. ok
+// is false for what only encoding/json/v2 can judge, and where member did not go
+// on; v is of no use then.
+func (c Codec[T]) UnmarshalVisit(b []byte, v *T, member func(name []byte, value jsontext.Value, at int) bool) (ok bool) {
+	s := scan(b)
+	defer s.free()
+	s.share, s.visit = true, member
+	return s.object(unsafe.Pointer(v), c.plan) && s.end()
 }
 
 func (c Codec[T]) read(s *scanner, v *T) error {
@@ -98,23 +110,27 @@ func Members(b []byte, member func(name []byte, value jsontext.Value, at int) bo
 	}) && s.end()
 }
 
-// String reads a JSON string. The error is that of encoding/json/v2.
-func String(b []byte) (string, error) { return readString(scan(b)) }
-
-// StringShared is String for a b that stays as it is as long as the result is
-// used: it shares memory with it.
-func StringShared(b []byte) (string, error) {
-	s := scan(b)
-	s.share = true
-	return readString(s)
+// Text returns the text of a JSON string that was read already, as a raw member
+// is. It shares memory with it, which must not change.
+func Text(raw jsontext.Value) string {
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+		return unsafe.String(unsafe.SliceData(inner), len(inner))
+	}
+	text, err := jsontext.AppendUnquote(make([]byte, 0, len(raw)), raw)
+	if err != nil {
+		return "" // it was not read
+	}
+	return unsafe.String(unsafe.SliceData(text), len(text))
 }
 
-func readString(s *scanner) (string, error) {
+// String reads a JSON string. The error is that of encoding/json/v2.
+func String(b []byte) (string, error) {
+	s := scan(b)
 	defer s.free()
 	if text, ok := s.text(); ok && s.end() {
 		return text, nil
 	}
 	var text string
-	err := json.Unmarshal(s.b, &text)
+	err := json.Unmarshal(b, &text)
 	return text, err
 }

@@ -20,20 +20,16 @@ func (s *scanner) object(v unsafe.Pointer, p *plan) bool {
 		return true
 	}
 	s.depth++
-	open, next := len(s.names), 0
+	open := len(s.names)
 	var rest []byte
-	for {
+	for next := 0; ; {
 		name, ok := s.name(open)
 		if !ok || !s.take(':') {
 			return false
 		}
-		if f := p.find(name, next); f >= 0 {
-			next = f + 1
-			ok = s.value(at(v, p.fields[f].offset), &p.fields[f].shape)
-		} else {
-			rest, ok = s.unknown(rest, name, p.keeps)
-		}
-		if !ok {
+		s.peek()
+		start := s.at
+		if next, rest, ok = s.member(v, p, name, next, rest); !ok || !s.seen(name, start) {
 			return false
 		}
 		if s.take(',') {
@@ -49,8 +45,24 @@ func (s *scanner) object(v unsafe.Pointer, p *plan) bool {
 	}
 }
 
-// find returns the field of a name, or -1. Members mostly come in the order of
-// the fields: the search begins with next.
+// member reads the value of a member into its field; members mostly come in the
+// order of the fields, so that the search for the one after it begins at next.
+func (s *scanner) member(v unsafe.Pointer, p *plan, name []byte, from int, rest []byte) (next int, _ []byte, ok bool) {
+	if i := p.find(name, from); i >= 0 {
+		f := &p.fields[i]
+		return i + 1, rest, s.value(at(v, f.offset), &f.shape)
+	}
+	rest, ok = s.unknown(rest, name, p.keeps)
+	return from, rest, ok
+}
+
+// seen tells the visitor of a member, whose value began at start. It says false
+// where the visitor does.
+func (s *scanner) seen(name []byte, start int) bool {
+	return s.visit == nil || s.depth > 1 || s.visit(name, s.b[start:s.at:s.at], start)
+}
+
+// find returns the field of a name, or -1. The search begins with next.
 func (p *plan) find(name []byte, next int) int {
 	for i := next; i < len(p.fields); i++ {
 		if p.fields[i].name == string(name) {

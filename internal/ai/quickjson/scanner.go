@@ -3,6 +3,7 @@ package quickjson
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json/jsontext"
 	"sync"
 	"unicode/utf8"
 )
@@ -21,6 +22,8 @@ type scanner struct {
 	at    int
 	depth int
 	share bool // strings share memory with b
+	// visit is called for each member of the outermost object.
+	visit func(name []byte, value jsontext.Value, at int) bool
 	// names are those of the objects that are open, innermost last.
 	names []span
 	store [16]span // what names begins in
@@ -41,7 +44,7 @@ func scan(b []byte) *scanner {
 
 // free gives the scanner back.
 func (s *scanner) free() {
-	s.b, s.at, s.depth, s.share, s.names = nil, 0, 0, false, s.store[:0]
+	s.b, s.at, s.depth, s.share, s.visit, s.names = nil, 0, 0, false, nil, s.store[:0]
 	scanners.Put(s)
 }
 
@@ -255,11 +258,12 @@ func (s *scanner) quoted() (raw []byte, plain, ok bool) {
 func plainLen(b []byte) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	n := 0
-	for ; len(b)-n >= 8; n += 8 {
-		x := binary.LittleEndian.Uint64(b[n:])
-		quote, slash := x^ones*'"', x^ones*'\\'
+	for ; len(b)-n >= 16; n += 16 {
+		x, y := binary.LittleEndian.Uint64(b[n:]), binary.LittleEndian.Uint64(b[n+8:])
 		// A byte below 0x20 borrows; so does one that is zero.
-		if (x|(x-ones*' ')|(quote-ones)|(slash-ones))&highs != 0 {
+		special := x | (x - ones*' ') | ((x ^ ones*'"') - ones) | ((x ^ ones*'\\') - ones)
+		special |= y | (y - ones*' ') | ((y ^ ones*'"') - ones) | ((y ^ ones*'\\') - ones)
+		if special&highs != 0 {
 			break
 		}
 	}

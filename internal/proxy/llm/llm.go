@@ -108,9 +108,14 @@ func refuse(status int, message string) error {
 	return &chat.Error{Status: status, Type: chat.TypeOf(status), Message: message}
 }
 
-// Parse reads a request body, which it keeps. The error is a *chat.Error.
-func Parse(p ai.Protocol, body []byte) (*Call, error) {
-	call, err := ai.Parse(p, body)
+// Parse reads a request body, which it keeps; translate says that its provider is
+// likely to speak another protocol. The error is a *chat.Error.
+func Parse(p ai.Protocol, body []byte, translate bool) (*Call, error) {
+	parse := ai.Parse
+	if translate {
+		parse = ai.ParseToTranslate
+	}
+	call, err := parse(p, body)
 	if err != nil {
 		return nil, err
 	}

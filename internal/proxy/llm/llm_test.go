@@ -50,7 +50,7 @@ const request = `{"model":"m","messages":[{"role":"user","content":"hello"}]}`
 
 func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exchange.Request, error) {
 	t.Helper()
-	call, err := Parse(ai.Chat, []byte(request))
+	call, err := Parse(ai.Chat, []byte(request), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestPrepare_LimitsTheAnswerAsTheBackendSays(t *testing.T) {
 // from its own clients, whoever was asked before; nothing else of the field does.
 func TestPrepare_AsksForBetas(t *testing.T) {
 	body := `{"model":"claude-opus-4-5","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}`
-	call, err := Parse(ai.Messages, []byte(body))
+	call, err := Parse(ai.Messages, []byte(body), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestAnswer_TellsTheRequestsID(t *testing.T) {
 		ai.Messages: `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}`,
 	} {
 		for provider, field := range map[string]string{"openai": "x-request-id", "anthropic": "request-id", "bedrock": "x-amzn-RequestId"} {
-			call, err := Parse(protocol, []byte(body))
+			call, err := Parse(protocol, []byte(body), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -301,7 +301,7 @@ func (left) Buffered() int { return 0 }
 func (left) Close() error  { return nil }
 
 func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
-	call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`))
+	call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,7 +346,7 @@ func TestT65_SilenceWithinAStreamIsToldAndNotAnEnd(t *testing.T) {
 	const hello = `data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}` + "\n\n"
 	for name, sent := range map[string]string{"BeforeContent": role, "AfterContent": role + hello} {
 		t.Run(name, func(t *testing.T) {
-			call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`))
+			call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
 			if err != nil {
 				t.Fatal(err)
 			}

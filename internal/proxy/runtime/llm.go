@@ -3,6 +3,7 @@ package runtime
 import (
 	"errors"
 
+	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
@@ -53,7 +54,31 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 	case !body.Whole():
 		return nil, llm.TooLarge(limit)
 	}
-	return llm.Parse(st.protocol, body.Bytes())
+	return llm.Parse(st.protocol, body.Bytes(), st.translates())
+}
+
+// translates says that most backends of the rule speak another protocol than
+// OpenAI's.
+func (st *state) translates() bool {
+	others := 0
+	for i := range st.rule.targets {
+		if p := st.rule.targets[i].provider(); p != "" && p != ai.OpenAI {
+			others++
+		}
+	}
+	return 2*others > len(st.rule.targets)
+}
+
+// provider is the target's LLM provider; "": it has none.
+func (t *target) provider() ai.Provider {
+	if t.cluster == nil {
+		return ""
+	}
+	config := t.cluster.Config()
+	if config == nil || config.Backend.LLM == nil {
+		return ""
+	}
+	return ai.Provider(config.Backend.LLM.Provider)
 }
 
 // writeLLMError makes err the body of the response, as the client's protocol
