@@ -84,7 +84,12 @@ func TestT71_BadFrames(t *testing.T) {
 	unknownType := append([]byte(nil), good...)
 	unknownType[preludeLen+1+len(":event-type")] = 10
 	binary.BigEndian.PutUint32(unknownType[len(unknownType)-crcLen:], crc32.ChecksumIEEE(unknownType[:len(unknownType)-crcLen]))
+	longValue := append([]byte(nil), good...)
+	longValue[preludeLen+2+len(":event-type")] = 0xff // the first byte of the value's length
+	binary.BigEndian.PutUint32(longValue[len(longValue)-crcLen:], crc32.ChecksumIEEE(longValue[:len(longValue)-crcLen]))
 	for name, in := range map[string][]byte{
+		"HeaderNameEmpty":    Append(nil, []Header{{"", "x"}}, nil),
+		"HeaderValueTooLong": longValue,
 		"BadPreludeChecksum": badPrelude,
 		"BadMessageChecksum": badMessage,
 		"LengthZero":         prelude(0, 0),
