@@ -104,7 +104,9 @@ func parseRest(rest jsontext.Value, out *chat.Request) error {
 		case name == "mcp_servers":
 			return chat.Unsupported(name, "is not possible with this provider")
 		default:
-			out.Ignored = append(out.Ignored, name)
+			if err := out.TakeUnknown(name, v); err != nil {
+				return err
+			}
 		}
 	}
 	slices.Sort(out.Ignored)

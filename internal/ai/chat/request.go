@@ -49,18 +49,36 @@ type Request struct {
 	// Ignored names parameters that the client set and that only OpenAI knows.
 	Ignored []string
 	// Bedrock holds members of Bedrock's own request that the client set, by
-	// their names there; see [BedrockMembers].
+	// their names there; see [Request.TakeUnknown].
 	Bedrock map[string]jsontext.Value
 }
 
-// BedrockMembers are the members of Converse's request that a client may set in
+// bedrockMembers are the members of Converse's request that a client may set in
 // its own, with the kind of JSON that each is.
-var BedrockMembers = map[string]jsontext.Kind{
+var bedrockMembers = map[string]jsontext.Kind{
 	"additionalModelRequestFields":      '{',
 	"additionalModelResponseFieldPaths": '[',
 	"guardrailConfig":                   '{',
 	"performanceConfig":                 '{',
 	"requestMetadata":                   '{',
+}
+
+// TakeUnknown takes in a member that the client's protocol does not have: one of
+// Bedrock's own, or one to ignore. The error is for one of the wrong type.
+func (r *Request) TakeUnknown(name string, value jsontext.Value) error {
+	switch kind, ok := bedrockMembers[name]; {
+	case !ok:
+		r.Ignored = append(r.Ignored, name)
+	case value.Kind() == 'n':
+	case value.Kind() != kind:
+		return Invalid(name, "has the wrong type")
+	default:
+		if r.Bedrock == nil {
+			r.Bedrock = map[string]jsontext.Value{}
+		}
+		r.Bedrock[name] = value
+	}
+	return nil
 }
 
 // Foreign names the parameters that the client set and that no provider but

@@ -159,18 +159,11 @@ func parseRest(in *chatRequest, out *chat.Request) error {
 		if strings.EqualFold(name, "model") || strings.EqualFold(name, "stream") {
 			return chat.Invalid("", "unknown parameter %q: parameter names are lower case", name)
 		}
-		kind, bedrock := chat.BedrockMembers[name]
-		switch {
-		case value.Kind() == 'n', slices.Contains(onlyOpenAI[name], string(value)):
-		case bedrock && value.Kind() != kind:
-			return chat.Invalid(name, "has the wrong type")
-		case bedrock:
-			if out.Bedrock == nil {
-				out.Bedrock = map[string]jsontext.Value{}
-			}
-			out.Bedrock[name] = value
-		default:
-			out.Ignored = append(out.Ignored, name)
+		if value.Kind() == 'n' || slices.Contains(onlyOpenAI[name], string(value)) {
+			continue
+		}
+		if err := out.TakeUnknown(name, value); err != nil {
+			return err
 		}
 	}
 	slices.Sort(out.Ignored)

@@ -385,7 +385,9 @@ func parseRest(in *request, out *chat.Request) error {
 		case name == "prompt": // it is kept by OpenAI, and a part of what is asked
 			return chat.Unsupported(name, "is not possible with this provider: send its text as instructions or input")
 		default:
-			out.Ignored = append(out.Ignored, name)
+			if err := out.TakeUnknown(name, v); err != nil {
+				return err
+			}
 		}
 	}
 	slices.Sort(out.Ignored)
