@@ -3,14 +3,9 @@ package ai
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
@@ -20,47 +15,7 @@ import (
 // (NAME.anthropic, NAME.bedrock, NAME.openai), each followed by what the client
 // gets (NAME.client). An answer whose name is a number is one with that
 // status.
-func TestAnswers(t *testing.T) {
-	files, err := filepath.Glob("testdata/answers/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { answerCase(t, file) })
-	}
-}
-
-func answerCase(t *testing.T, file string) {
-	in, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := &txtar.Archive{Comment: in.Comment}
-	var request []byte
-	for _, f := range in.Files {
-		name, kind, _ := strings.Cut(f.Name, ".")
-		switch kind {
-		case "json":
-			request = f.Data
-			out.Files = append(out.Files, f)
-		case "anthropic", "bedrock", "openai":
-			out.Files = append(out.Files, f, txtar.File{Name: name + ".client", Data: []byte(answered(t, request, Provider(kind), name, f.Data))})
-		}
-	}
-	got := txtar.Format(out)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-}
+func TestAnswers(t *testing.T) { golden(t, "answers", forClient(answered)) }
 
 func answered(t *testing.T, request []byte, p Provider, name string, body []byte) string {
 	t.Helper()

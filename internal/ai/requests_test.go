@@ -3,19 +3,13 @@ package ai
 import (
 	"encoding/json/jsontext"
 	"errors"
-	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestRequests translates every case of testdata/requests for every provider.
 // A case is one or more inputs (NAME.json of a chat client, NAME.messages,
@@ -23,48 +17,23 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // NAME.bedrock and NAME.openai, a body and the parameters dropped, or the
 // error that the client gets. The provider that speaks the client's own
 // protocol is left out.
-func TestRequests(t *testing.T) {
-	files, err := filepath.Glob("testdata/requests/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { requestCase(t, file) })
-	}
-}
+func TestRequests(t *testing.T) { golden(t, "requests", requestsOf) }
 
-func requestCase(t *testing.T, file string) {
-	in, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := &txtar.Archive{Comment: in.Comment}
-	for _, f := range in.Files {
+func requestsOf(t *testing.T, parts []txtar.File) (out []txtar.File) {
+	for _, f := range parts {
 		name, kind, _ := strings.Cut(f.Name, ".")
 		protocol, ok := protocols[kind]
 		if !ok {
 			continue
 		}
-		out.Files = append(out.Files, f)
+		out = append(out, f)
 		for _, p := range []Provider{Anthropic, Bedrock, OpenAI} {
 			if p != clientOf(protocol).native {
-				out.Files = append(out.Files, txtar.File{Name: name + "." + string(p), Data: []byte(translated(t, protocol, p, f.Data))})
+				out = append(out, txtar.File{Name: name + "." + string(p), Data: []byte(translated(t, protocol, p, f.Data))})
 			}
 		}
 	}
-	got := txtar.Format(out)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+	return out
 }
 
 // protocols are the client protocols by the ending of their inputs.

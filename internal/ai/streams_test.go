@@ -2,13 +2,8 @@ package ai
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/eventstream"
@@ -20,47 +15,9 @@ import (
 // a line, HEADERS-OF-THE-EVENT then its payload), each followed by what the
 // client gets (NAME.client).
 func TestStreams(t *testing.T) {
-	files, err := filepath.Glob("testdata/streams/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { streamCase(t, file) })
-	}
-}
-
-func streamCase(t *testing.T, file string) {
-	in, err := txtar.ParseFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := &txtar.Archive{Comment: in.Comment}
-	var request []byte
-	for _, f := range in.Files {
-		name, kind, _ := strings.Cut(f.Name, ".")
-		switch kind {
-		case "json":
-			request = f.Data
-			out.Files = append(out.Files, f)
-		case "anthropic", "bedrock", "openai":
-			raw := rawStream(kind, f.Data)
-			got := relayed(t, request, Provider(kind), raw)
-			out.Files = append(out.Files, f, txtar.File{Name: name + ".client", Data: []byte(got)})
-		}
-	}
-	got := txtar.Format(out)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
+	golden(t, "streams", forClient(func(t *testing.T, request []byte, p Provider, _ string, stream []byte) string {
+		return relayed(t, request, p, rawStream(string(p), stream))
+	}))
 }
 
 // rawStream returns the bytes that the provider sends.
