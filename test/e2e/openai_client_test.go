@@ -20,12 +20,13 @@ func openAIClient(ctx context.Context) string {
 	}
 	cache, err := os.UserCacheDir()
 	Expect(err).NotTo(HaveOccurred())
-	folder := filepath.Join(cache, "citoroute", "openai-node")
+	clients := filepath.Join(cache, "citoroute", "clients")
+	folder := filepath.Join(clients, "openai-node")
 	Expect(os.MkdirAll(folder, 0o755)).To(Succeed())
-	for _, name := range []string{"package.json", "package-lock.json", "chat.mjs"} {
-		content, err := os.ReadFile(filepath.Join("..", "..", "examples", "clients", "openai-node", name))
+	for _, name := range []string{"checks.mjs", "openai-node/package.json", "openai-node/package-lock.json", "openai-node/chat.mjs"} {
+		content, err := os.ReadFile(filepath.Join("..", "..", "examples", "clients", name))
 		Expect(err).NotTo(HaveOccurred())
-		Expect(os.WriteFile(filepath.Join(folder, name), content, 0o600)).To(Succeed())
+		Expect(os.WriteFile(filepath.Join(clients, name), content, 0o600)).To(Succeed())
 	}
 	if _, err := os.Stat(filepath.Join(folder, "node_modules", "openai")); err != nil {
 		install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund")

@@ -4,6 +4,7 @@
 // TOKEN is for routes that demand one.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
+import { run } from "../checks.mjs";
 
 const client = new OpenAI({
   baseURL: process.env.GATEWAY ?? "http://127.0.0.1:8080/v1",
@@ -78,15 +79,4 @@ const checks = {
   },
 };
 
-let failed = 0;
-for (const [name, check] of Object.entries(checks)) {
-  try {
-    await check();
-    console.log(`ok    ${name}`);
-  } catch (err) {
-    failed++;
-    console.log(`FAIL  ${name}: ${err.stack}`);
-  }
-}
-console.log(`${Object.keys(checks).length - failed} of ${Object.keys(checks).length} checks passed`);
-process.exit(failed === 0 ? 0 : 1);
+await run(checks);
