@@ -13,6 +13,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/admin"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 	"github.com/citoroute/citoroute/internal/standalone"
+	"github.com/citoroute/citoroute/internal/version"
 )
 
 // triesShown is how many curl lines are printed.
@@ -112,7 +113,7 @@ func serveFiles(ctx context.Context, f runFlags, paths []string, stdout, stderr 
 }
 
 func newObserver(ctx context.Context, f runFlags, stderr io.Writer) (*observe.Observer, error) {
-	options := observe.Options{Version: buildVersion()}
+	options := observe.Options{Version: version.String()}
 	if f.accessLog {
 		options.AccessLog = stderr
 	}

@@ -11,10 +11,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
+	"github.com/citoroute/citoroute/internal/version"
 )
 
 // Modes of the program.
@@ -36,15 +36,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	file := flags.String("bootstrap", "", "TOML `file` to start from (required)")
 	mode := flags.String("mode", modeGateway, "what to be: gateway, sidecar or redirect-init")
-	version := flags.Bool("version", false, "print the version and exit")
+	showVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
 		}
 		return exitUsage
 	}
-	if *version {
-		_, _ = fmt.Fprintln(stdout, buildVersion())
+	if *showVersion {
+		_, _ = fmt.Fprintln(stdout, version.String())
 		return 0
 	}
 	switch *mode {
@@ -90,21 +90,4 @@ func readBootstrap(path string) (bootstrap.Config, *slog.LevelVar, error) {
 		return bootstrap.Config{}, nil, fmt.Errorf("%s: log.level: %w", path, err)
 	}
 	return config, level, nil
-}
-
-// buildVersion is the module's version, or the revision that was built.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	return "devel"
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/server"
 	"github.com/citoroute/citoroute/internal/proxy/source"
 	"github.com/citoroute/citoroute/internal/push"
+	"github.com/citoroute/citoroute/internal/version"
 )
 
 // grace is how long a proxy that was told to stop goes on accepting, at most:
@@ -29,7 +30,6 @@ const grace = 5 * time.Second
 
 // serve runs a proxy until ctx is done, and then drains it.
 func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, stdout io.Writer, log *slog.Logger) error {
-	version := buildVersion()
 	observer, err := newObserver(ctx, config, stdout)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	questions := admin.New(admin.Options{
 		Ready: srv.Ready, Resources: live.Resources, Metrics: observer.Registry(), Level: level,
 	})
-	log.Info("Starting", "version", version, "node", config.Node, "source", config.Source)
+	log.Info("Starting", "version", version.String(), "node", config.Node, "source", config.Source)
 
 	// Everything but the server ends only when it has drained: its metrics and
 	// its readiness are wanted until then.
@@ -68,7 +68,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 }
 
 func newObserver(ctx context.Context, config *bootstrap.Config, stdout io.Writer) (*observe.Observer, error) {
-	options := observe.Options{Version: buildVersion()}
+	options := observe.Options{Version: version.String()}
 	if config.Log.Access {
 		options.AccessLog = stdout
 	}
@@ -104,7 +104,7 @@ func follow(ctx context.Context, config *bootstrap.Config, sink push.Sink, live 
 	if config.Source == bootstrap.SourceFile {
 		err = (&source.File{Path: config.File.Path, Sink: sink, Log: log}).Run(ctx)
 	} else {
-		err = source.Stream(config, sink, have, buildVersion(), log).Run(ctx)
+		err = source.Stream(config, sink, have, version.String(), log).Run(ctx)
 	}
 	if errors.Is(err, context.Canceled) {
 		return nil
