@@ -17,13 +17,6 @@ import (
 	"github.com/citoroute/citoroute/internal/version"
 )
 
-// Modes of the program.
-const (
-	modeGateway      = "gateway"
-	modeSidecar      = "sidecar"
-	modeRedirectInit = "redirect-init"
-)
-
 // exitUsage is the status for a command line that cannot be served.
 const exitUsage = 2
 
@@ -35,7 +28,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("proxy", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	file := flags.String("bootstrap", "", "TOML `file` to start from (required)")
-	mode := flags.String("mode", modeGateway, "what to be: gateway, sidecar or redirect-init")
 	showVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -46,15 +38,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *showVersion {
 		_, _ = fmt.Fprintln(stdout, version.String())
 		return 0
-	}
-	switch *mode {
-	case modeGateway:
-	case modeSidecar, modeRedirectInit:
-		_, _ = fmt.Fprintf(stderr, "proxy: --mode=%s is not built yet\n", *mode)
-		return exitUsage
-	default:
-		_, _ = fmt.Fprintf(stderr, "proxy: --mode=%s: want gateway, sidecar or redirect-init\n", *mode)
-		return exitUsage
 	}
 	config, level, err := readBootstrap(*file)
 	if err != nil {

@@ -44,9 +44,6 @@ func TestRun_RefusesWhatItCannotDo(t *testing.T) {
 		"NoBootstrap":     {nil, "--bootstrap: required"},
 		"AbsentBootstrap": {[]string{"--bootstrap", filepath.Join(dir, "absent")}, "no such file"},
 		"BadBootstrap":    {[]string{"--bootstrap", bad}, "file.path"},
-		"Sidecar":         {[]string{"--mode=sidecar"}, "not built yet"},
-		"RedirectInit":    {[]string{"--mode=redirect-init"}, "not built yet"},
-		"UnknownMode":     {[]string{"--mode=teapot"}, "want gateway, sidecar or redirect-init"},
 		"UnknownFlag":     {[]string{"--teapot"}, "teapot"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -103,7 +103,7 @@ func (in Input) container() corev1.Container {
 		Name:            "proxy",
 		Image:           in.Image,
 		ImagePullPolicy: in.ImagePullPolicy,
-		Args:            []string{"--mode=gateway", "--bootstrap=" + configDir + "/" + KeyBootstrap},
+		Args:            []string{"--bootstrap=" + configDir + "/" + KeyBootstrap},
 		Ports:           []corev1.ContainerPort{{Name: "metrics", ContainerPort: MetricsPort, Protocol: corev1.ProtocolTCP}},
 		Resources:       resources(),
 		SecurityContext: containerSecurity(),
