@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,6 +46,9 @@ The exit code is 1 if no backend would answer and no route means to.`,
 }
 
 func explain(c *cobra.Command, args []string, f explainFlags) error {
+	if f.output != "text" && f.output != "json" {
+		return usageError{fmt.Errorf("--output %s: want text or json", f.output)}
+	}
 	q, err := f.question()
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func explain(c *cobra.Command, args []string, f explainFlags) error {
 		printWays(c.OutOrStdout(), ways)
 	}
 	if len(ways) == 0 {
-		return fmt.Errorf("there is no HTTP listener that the request could reach; citoroute validate says why")
+		return errors.New("there is no HTTP listener that the request could reach; citoroute validate says why")
 	}
 	if !slices.ContainsFunc(ways, answers) {
 		return errBad
@@ -90,12 +93,6 @@ func (f explainFlags) question() (runtime.Question, error) {
 // answers says that a backend would answer, or the route itself as it means to.
 func answers(w standalone.Way) bool {
 	return w.Route != "" && (len(w.Backends) > 0 || w.Status < http.StatusBadRequest)
-}
-
-func printJSON(out io.Writer, v any) error {
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 func printWays(out io.Writer, ways []standalone.Way) {

@@ -59,6 +59,8 @@ func TestExecute_ExitCodes(t *testing.T) {
 		"UnknownFlag":     {[]string{"run", "--dance"}, exitUsage, "--dance"},
 		"NoPath":          {[]string{"validate"}, exitUsage, "see citoroute validate --help"},
 		"BadPortMap":      {[]string{"run", "--port", "a=1", good}, exitUsage, "--port a=1"},
+		"BadPortMapTail":  {[]string{"run", "--port", "80x=1", good}, exitUsage, "--port 80x=1"},
+		"BadOutput":       {[]string{"explain", good, "-o", "yaml"}, exitUsage, "--output yaml: want text or json"},
 		"BadAddress":      {[]string{"run", "--address", "nowhere", good}, exitUsage, "--address"},
 		"ValidateGood":    {[]string{"validate", good}, 0, "All 2 objects are fine"},
 		"ValidateExample": {[]string{"validate", "../../examples/quickstart"}, 0, "All 7 objects are fine"},

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -158,11 +160,11 @@ func printReport(out standalone.Printer, r standalone.Report) {
 func portMap(flags map[string]int) (func(uint16) uint16, error) {
 	to := make(map[uint16]uint16, len(flags))
 	for from, port := range flags {
-		var listener uint16
-		if _, err := fmt.Sscanf(from, "%d", &listener); err != nil || listener == 0 || port < 0 || port > 65535 {
-			return nil, usageError{fmt.Errorf("--port %s=%d: want LISTENER=LOCAL, both from 1 to 65535", from, port)}
+		listener, err := strconv.ParseUint(from, 10, 16)
+		if err != nil || listener == 0 || port < 0 || port > math.MaxUint16 {
+			return nil, usageError{fmt.Errorf("--port %s=%d: want LISTENER=LOCAL, both from 1 to 65535; LOCAL 0: any that is free", from, port)}
 		}
-		to[listener] = uint16(port)
+		to[uint16(listener)] = uint16(port)
 	}
 	return func(listener uint16) uint16 {
 		if port, ok := to[listener]; ok {
@@ -170,14 +172,4 @@ func portMap(flags map[string]int) (func(uint16) uint16, error) {
 		}
 		return listener
 	}, nil
-}
-
-// printerFor prints to w, in colour if it is a terminal.
-func printerFor(w io.Writer) standalone.Printer {
-	file, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
-		return standalone.Printer{Out: w}
-	}
-	info, err := file.Stat()
-	return standalone.Printer{Out: w, Color: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }

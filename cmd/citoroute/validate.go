@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/spf13/cobra"
@@ -69,7 +68,7 @@ func load(c *cobra.Command, paths []string) (*standalone.Standalone, standalone.
 	}
 	report, err := s.Load(c.Context())
 	if err != nil {
-		return nil, standalone.Report{}, fmt.Errorf("%w", err)
+		return nil, standalone.Report{}, err
 	}
 	return s, report, nil
 }
