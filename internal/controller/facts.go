@@ -41,8 +41,7 @@ func (f *facts) of(ctx context.Context, o translate.Object) (facts status.Facts,
 	case *gatewayv1.Gateway:
 		return f.ofGateway(ctx, o)
 	case *gatewayv1.ListenerSet:
-		parent, _ := parentOf(o)
-		if gateway, _ := f.world.gateway(parent); gateway != nil {
+		if gateway, _ := f.world.gateway(translate.GatewayOf(o)); gateway != nil {
 			return f.ofGateway(ctx, gateway)
 		}
 	}

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -253,14 +252,4 @@ func lastKnown(o any) any {
 		return last.Obj
 	}
 	return o
-}
-
-// gatewayOf is the inverse of engine.NodeOf; zero for what is no Gateway's node.
-func gatewayOf(node string) translate.Key {
-	rest, ok := strings.CutPrefix(node, "gateway/")
-	if !ok {
-		return translate.Key{}
-	}
-	namespace, name, _ := strings.Cut(rest, "/")
-	return translate.Key{Kind: translate.KindGateway, Namespace: namespace, Name: name}
 }

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/push"
 	"github.com/citoroute/citoroute/internal/translate"
@@ -130,7 +131,7 @@ func newServer(mgr ctrl.Manager, o Options, world *World, identity *Identity) *p
 	return push.NewServer(push.ServerOptions{
 		TLS:       &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: identity.Certificate},
 		Authorize: authorize(mgr.GetClient(), world),
-		Changed:   func(node string) { world.restate(gatewayOf(node)) },
+		Changed:   func(node string) { world.restate(engine.GatewayOf(node)) },
 		Logger:    o.Logger,
 	})
 }

@@ -12,6 +12,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/push"
 )
@@ -57,7 +58,7 @@ func authorize(reviewer client.Client, world *World) func(ctx context.Context, t
 		if err != nil {
 			return err
 		}
-		gateway, managed := world.gateway(gatewayOf(node))
+		gateway, managed := world.gateway(engine.GatewayOf(node))
 		if !managed {
 			return fmt.Errorf("node %q is no Gateway of this controller", node)
 		}

@@ -126,7 +126,7 @@ func (w *World) push(result engine.Result) {
 			w.log.Error(err, "Configuration was not sent", "node", node)
 		}
 		if touchesListeners(update) {
-			w.reconsider(gatewayOf(node))
+			w.reconsider(engine.GatewayOf(node))
 		}
 	}
 	for _, node := range result.RemovedNodes {
@@ -187,11 +187,7 @@ func parentOf(o translate.Object) (translate.Key, bool) {
 	case *gatewayv1.Gateway:
 		return translate.Key{Kind: translate.KindGatewayClass, Name: string(o.Spec.GatewayClassName)}, true
 	case *gatewayv1.ListenerSet:
-		key := translate.Key{Kind: translate.KindGateway, Namespace: o.Namespace, Name: string(o.Spec.ParentRef.Name)}
-		if ns := o.Spec.ParentRef.Namespace; ns != nil {
-			key.Namespace = string(*ns)
-		}
-		return key, true
+		return translate.GatewayOf(o), true
 	}
 	return translate.Key{}, false
 }
@@ -216,7 +212,7 @@ func (w *World) restate(gateway translate.Key) {
 // reconsiderAll asks for a look at every Gateway.
 func (w *World) reconsiderAll() {
 	for _, node := range w.nodes() {
-		w.reconsider(gatewayOf(node))
+		w.reconsider(engine.GatewayOf(node))
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -9,8 +10,22 @@ import (
 	"github.com/citoroute/citoroute/internal/translate"
 )
 
+// nodePrefix begins the name of a Gateway's node.
+const nodePrefix = "gateway/"
+
 // NodeOf returns the name of the node that serves a Gateway.
-func NodeOf(gateway translate.Key) string { return "gateway/" + gateway.Namespace + "/" + gateway.Name }
+func NodeOf(gateway translate.Key) string { return nodePrefix + gateway.Namespace + "/" + gateway.Name }
+
+// GatewayOf is the inverse of NodeOf; the zero Key for a name that is no
+// Gateway's node.
+func GatewayOf(node string) translate.Key {
+	rest, ok := strings.CutPrefix(node, nodePrefix)
+	namespace, name, whole := strings.Cut(rest, "/")
+	if !ok || !whole {
+		return translate.Key{}
+	}
+	return translate.Key{Kind: translate.KindGateway, Namespace: namespace, Name: name}
+}
 
 // Nodes returns the names of all nodes, sorted.
 func (e *Engine) Nodes() []string {
@@ -25,10 +40,8 @@ func (e *Engine) Nodes() []string {
 // Snapshot returns the whole configuration of a node, as a complete update; it
 // is empty for a node that does not exist.
 func (e *Engine) Snapshot(node string) ir.Update {
-	for key, n := range e.nodes {
-		if NodeOf(key) == node {
-			return n.snapshot()
-		}
+	if n := e.nodes[GatewayOf(node)]; n != nil {
+		return n.snapshot()
 	}
 	return ir.Update{Complete: true}
 }

@@ -3,9 +3,7 @@ package standalone
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 
@@ -91,20 +89,6 @@ func (f *fleet) of(key translate.Key) *gateway {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.gateways[engine.NodeOf(key)]
-}
-
-// addr returns where a port is served, at the first Gateway by name that has it.
-func (f *fleet) addr(port uint16) (netip.AddrPort, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, node := range slices.Sorted(maps.Keys(f.gateways)) {
-		if g := f.gateways[node]; g.server != nil {
-			if addr, ok := g.server.Addr(port); ok {
-				return addr, true
-			}
-		}
-	}
-	return netip.AddrPort{}, false
 }
 
 // ready says that every Gateway serves.

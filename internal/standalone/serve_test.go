@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -194,4 +196,19 @@ func example(t *testing.T, name string) map[string]string {
 		out[e.Name()] = ports.Replace(string(b))
 	}
 	return out
+}
+
+// Addr returns where the listeners on port are served, at the first Gateway by
+// name that has such.
+func (s *Standalone) Addr(port uint16) (netip.AddrPort, bool) {
+	s.fleet.mu.Lock()
+	defer s.fleet.mu.Unlock()
+	for _, node := range slices.Sorted(maps.Keys(s.fleet.gateways)) {
+		if g := s.fleet.gateways[node]; g.server != nil {
+			if addr, ok := g.server.Addr(port); ok {
+				return addr, true
+			}
+		}
+	}
+	return netip.AddrPort{}, false
 }

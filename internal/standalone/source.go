@@ -77,6 +77,16 @@ func hidden(entry fs.DirEntry) bool {
 	return strings.HasPrefix(entry.Name(), ".") && len(entry.Name()) > 1 && entry.Name() != ".."
 }
 
+// manifest says whether a file name is one of a manifest.
+func manifest(name string) bool {
+	for _, suffix := range []string{".yaml", ".yml", ".json"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
 // read returns the contents of the manifests. A file that cannot be read is a
 // problem of its own.
 func (s source) read(looks map[string]look) (map[string][]byte, []Problem) {

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -14,7 +13,6 @@ import (
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
-	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/status"
 	"github.com/citoroute/citoroute/internal/translate"
 )
@@ -31,8 +29,6 @@ type Options struct {
 	Observe *observe.Observer
 	// Log receives what the data plane has to say; nil discards it.
 	Log *slog.Logger
-	// Now is time.Now where nil.
-	Now func() time.Time
 }
 
 // Standalone is a gateway made from files. Create one with New, then Load and,
@@ -91,9 +87,6 @@ func (o *Options) complete() {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 }
 
 // Load reads the files once and serves what is in them for as long as ctx is
@@ -126,10 +119,6 @@ func (s *Standalone) Ready() bool { return s.fleet.ready() }
 
 // Resources returns what is being served, for a config dump.
 func (s *Standalone) Resources() []ir.Resource { return s.fleet.resources() }
-
-// Addr returns where the listeners on port are served, at the first Gateway
-// that has such.
-func (s *Standalone) Addr(port uint16) (netip.AddrPort, bool) { return s.fleet.addr(port) }
 
 // take reads the files and makes them live.
 func (s *Standalone) take(ctx context.Context, looks map[string]look) Report {
@@ -198,7 +187,7 @@ func reportable(kind translate.Kind) bool {
 // a ListenerSet.
 func (s *Standalone) facts(key translate.Key, obj translate.Object) status.Facts {
 	if set, ok := obj.(*gatewayv1.ListenerSet); ok {
-		key = parentOf(set)
+		key = translate.GatewayOf(set)
 	}
 	g := s.fleet.of(key)
 	if g == nil {
@@ -210,58 +199,6 @@ func (s *Standalone) facts(key translate.Key, obj translate.Object) status.Facts
 	}
 }
 
-func parentOf(set *gatewayv1.ListenerSet) translate.Key {
-	ref := set.Spec.ParentRef
-	key := translate.Key{Kind: translate.KindGateway, Namespace: set.Namespace, Name: string(ref.Name)}
-	if ref.Namespace != nil {
-		key.Namespace = string(*ref.Namespace)
-	}
-	return key
-}
-
-// Way is where a request goes, at one Gateway.
-type Way struct {
-	Gateway translate.Key
-	runtime.Explanation
-}
-
-// Explain says where a request goes at each Gateway, or at the one called name
-// ("namespace/name" or "name"), and why. Port 0 stands for every port that a
-// listener has.
-func (s *Standalone) Explain(name string, q runtime.Question) []Way {
-	var out []Way
-	for _, key := range s.gateways() {
-		if name != "" && name != key.Name && name != key.Namespace+"/"+key.Name {
-			continue
-		}
-		if g := s.fleet.of(key); g != nil {
-			out = append(out, g.explain(key, q)...)
-		}
-	}
-	return out
-}
-
-// explain asks every port that q stands for.
-func (g *gateway) explain(key translate.Key, q runtime.Question) []Way {
-	var out []Way
-	for _, l := range ports(g.runtime.Listeners()) {
-		if q.Port == 0 || q.Port == l.Port {
-			out = append(out, Way{key, g.runtime.Explain(askedAt(l, q))})
-		}
-	}
-	return out
-}
-
-// askedAt returns q as it arrives at a listener.
-func askedAt(l *ir.Listener, q runtime.Question) runtime.Question {
-	q.Port = l.Port
-	q.TLS = l.TLS != nil
-	if q.TLS && q.ServerName == "" {
-		q.ServerName = q.Host
-	}
-	return q
-}
-
 // gateways returns the Gateways that there are, sorted.
 func (s *Standalone) gateways() []translate.Key {
 	var out []translate.Key
@@ -271,20 +208,6 @@ func (s *Standalone) gateways() []translate.Key {
 		}
 	}
 	slices.SortFunc(out, translate.Key.Compare)
-	return out
-}
-
-// ports returns one HTTP listener for each port.
-func ports(listeners []*ir.Listener) []*ir.Listener {
-	var out []*ir.Listener
-	seen := map[uint16]bool{}
-	for _, l := range listeners {
-		http := l.Protocol == ir.ProtocolHTTP || l.Protocol == ir.ProtocolHTTPS
-		if http && !seen[l.Port] {
-			seen[l.Port] = true
-			out = append(out, l)
-		}
-	}
 	return out
 }
 

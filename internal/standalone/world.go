@@ -7,7 +7,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -224,14 +223,4 @@ func (w *world) where(key translate.Key) string {
 		return ""
 	}
 	return fmt.Sprintf("%s:%d", it.file, it.line)
-}
-
-// manifest says whether a file name is one of a manifest.
-func manifest(name string) bool {
-	for _, suffix := range []string{".yaml", ".yml", ".json"} {
-		if strings.HasSuffix(name, suffix) {
-			return true
-		}
-	}
-	return false
 }

@@ -16,8 +16,8 @@ type listenerSet struct {
 	allowed bool // by the Gateway's allowedListeners
 }
 
-// gatewayOf returns the key of a ListenerSet's parent.
-func gatewayOf(set *gatewayv1.ListenerSet) Key {
+// GatewayOf returns the key of the Gateway that a ListenerSet names as parent.
+func GatewayOf(set *gatewayv1.ListenerSet) Key {
 	ref := set.Spec.ParentRef
 	key := Key{Kind: KindGateway, Namespace: set.Namespace, Name: string(ref.Name)}
 	if ref.Namespace != nil {

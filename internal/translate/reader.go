@@ -64,7 +64,7 @@ func Buckets(o Object) []Bucket {
 	case *gatewayv1.ReferenceGrant:
 		return []Bucket{{Relation: ReferenceGrantsIn, Namespace: ns}}
 	case *gatewayv1.ListenerSet:
-		parent := gatewayOf(o)
+		parent := GatewayOf(o)
 		return []Bucket{{Relation: ListenerSetsOf, Namespace: parent.Namespace, Name: parent.Name}}
 	case *discoveryv1.EndpointSlice:
 		return []Bucket{{Relation: EndpointSlicesOf, Namespace: ns, Name: o.Labels[discoveryv1.LabelServiceName]}}
