@@ -103,8 +103,8 @@ func (in Input) container() corev1.Container {
 		Name:            "proxy",
 		Image:           in.Image,
 		ImagePullPolicy: in.ImagePullPolicy,
-		Args:            []string{"--bootstrap=" + configDir + "/" + KeyBootstrap},
-		Ports:           []corev1.ContainerPort{{Name: "metrics", ContainerPort: MetricsPort, Protocol: corev1.ProtocolTCP}},
+		Args:            []string{"--bootstrap=" + configDir + "/" + keyBootstrap},
+		Ports:           []corev1.ContainerPort{{Name: "metrics", ContainerPort: metricsPort, Protocol: corev1.ProtocolTCP}},
 		Resources:       resources(),
 		SecurityContext: containerSecurity(),
 		// Ready only after the first whole configuration serves. A first probe

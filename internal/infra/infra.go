@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,8 +24,8 @@ const (
 	// LabelGateway holds the Gateway's name (GEP-1762), see [LabelValue]. It is
 	// also what the Deployment and the Service select pods by.
 	LabelGateway = "gateway.networking.k8s.io/gateway-name"
-	// LabelClass holds the GatewayClass's name (GEP-1762).
-	LabelClass = "gateway.networking.k8s.io/gateway-class-name"
+	// labelClass holds the GatewayClass's name (GEP-1762).
+	labelClass = "gateway.networking.k8s.io/gateway-class-name"
 	// LabelManagedBy is [ManagedBy] on all that the controller made.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	// ManagedBy is also the field owner of server-side apply.
@@ -39,11 +37,11 @@ const (
 	TokenAudience = "citoroute"
 	// KeyCA is the key of the ConfigMap with the controller's certificate authorities.
 	KeyCA = "ca.crt"
-	// KeyBootstrap is the key of the ConfigMap with the proxy's bootstrap.
-	KeyBootstrap = "bootstrap.toml"
-	// MetricsPort is where a proxy serves /metrics and its probes. A listener
+	// keyBootstrap is the key of the ConfigMap with the proxy's bootstrap.
+	keyBootstrap = "bootstrap.toml"
+	// metricsPort is where a proxy serves /metrics and its probes. A listener
 	// cannot have it.
-	MetricsPort = 15020
+	metricsPort = 15020
 )
 
 // Options are the same for every Gateway.
@@ -79,12 +77,6 @@ type Input struct {
 	CA []byte
 }
 
-// Port is a port that the Service opens.
-type Port struct {
-	Number   int32
-	Protocol corev1.Protocol // TCP or UDP
-}
-
 // Object is a Kubernetes object.
 type Object interface {
 	metav1.Object
@@ -118,13 +110,13 @@ func (in Input) config(file []byte) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: in.meta(),
-		Data:       map[string]string{KeyBootstrap: string(file), KeyCA: string(in.CA)},
+		Data:       map[string]string{keyBootstrap: string(file), KeyCA: string(in.CA)},
 	}
 }
 
 // Key returns the namespace and name of every object of a Gateway.
 func Key(gateway *gatewayv1.Gateway) (namespace, name string) {
-	return gateway.Namespace, Name(gateway.Name, string(gateway.Spec.GatewayClassName))
+	return gateway.Namespace, objectName(gateway.Name, string(gateway.Spec.GatewayClassName))
 }
 
 func (in Input) meta() metav1.ObjectMeta {
@@ -157,7 +149,7 @@ func (in Input) labels() map[string]string {
 		out = plain(i.Labels)
 	}
 	maps.Copy(out, in.selector())
-	out[LabelClass] = LabelValue(string(in.Gateway.Spec.GatewayClassName))
+	out[labelClass] = LabelValue(string(in.Gateway.Spec.GatewayClassName))
 	out[LabelManagedBy] = ManagedBy
 	out["app.kubernetes.io/name"] = "citoroute-proxy"
 	return out
@@ -190,7 +182,7 @@ func (in Input) bootstrap() bootstrap.Config {
 	c.Node = in.Node
 	c.Source = bootstrap.SourceStream
 	c.Stream = in.stream()
-	c.Metrics = fmt.Sprintf(":%d", MetricsPort)
+	c.Metrics = fmt.Sprintf(":%d", metricsPort)
 	c.StateDir = stateDir
 	c.Issuers.Networks = in.IssuerNetworks
 	c.Log.Level = cmp.Or(in.LogLevel, c.Log.Level)
@@ -220,58 +212,4 @@ func (in Input) budget() *policyv1.PodDisruptionBudget {
 			Selector:       &metav1.LabelSelector{MatchLabels: in.selector()},
 		},
 	}
-}
-
-func (in Input) service() *corev1.Service {
-	s := &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: in.meta(),
-		Spec: corev1.ServiceSpec{
-			Type:           cmp.Or(in.ServiceType, corev1.ServiceTypeLoadBalancer),
-			Selector:       in.selector(),
-			Ports:          in.servicePorts(),
-			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
-		},
-	}
-	if s.Spec.Type != corev1.ServiceTypeClusterIP {
-		// Local would keep the client's address, but a node whose only proxy is
-		// being replaced would drop what still comes to it.
-		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
-	}
-	if wanted := RequestedAddresses(in.Gateway); s.Spec.Type == corev1.ServiceTypeLoadBalancer && len(wanted) > 0 {
-		s.Spec.LoadBalancerIP = wanted[0]
-	}
-	return s
-}
-
-func (in Input) servicePorts() []corev1.ServicePort {
-	ports := slices.Clone(in.Ports)
-	slices.SortFunc(ports, func(a, b Port) int {
-		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Protocol, b.Protocol))
-	})
-	ports = slices.Compact(ports)
-	out := make([]corev1.ServicePort, 0, len(ports))
-	for _, p := range ports {
-		out = append(out, p.service())
-	}
-	return out
-}
-
-func (p Port) service() corev1.ServicePort {
-	return corev1.ServicePort{
-		Name: fmt.Sprintf("%s-%d", strings.ToLower(string(p.Protocol)), p.Number),
-		Port: p.Number, Protocol: p.Protocol, TargetPort: intstr.FromInt32(p.Number),
-	}
-}
-
-// RequestedAddresses returns the IP addresses that spec.addresses asks for by
-// value. A LoadBalancer Service can ask for one, so the first is asked for.
-func RequestedAddresses(gateway *gatewayv1.Gateway) []string {
-	var out []string
-	for _, a := range gateway.Spec.Addresses {
-		if a.Value != "" && (a.Type == nil || *a.Type == gatewayv1.IPAddressType) {
-			out = append(out, a.Value)
-		}
-	}
-	return out
 }

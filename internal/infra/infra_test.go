@@ -129,9 +129,9 @@ func TestName_IsALabelAndUnique(t *testing.T) {
 		"web", "web.eu", "web-eu", "1web", "gw-1web", "a." + strings.Repeat("b", 251), "a." + strings.Repeat("b", 250) + "c",
 		strings.Repeat("x", 53), strings.Repeat("x", 54), strings.Repeat("x-", 60),
 	} {
-		name := Name(gateway, "citoroute")
+		name := objectName(gateway, "citoroute")
 		if errs := validation.IsDNS1035Label(name); len(errs) > 0 {
-			t.Errorf("Name(%q) = %q: %v", gateway, name, errs)
+			t.Errorf("objectName(%q) = %q: %v", gateway, name, errs)
 		}
 		if other, ok := seen[name]; ok {
 			t.Errorf("%q and %q share the name %q", gateway, other, name)
@@ -141,7 +141,7 @@ func TestName_IsALabelAndUnique(t *testing.T) {
 			t.Errorf("LabelValue(%q) = %q: %v", gateway, LabelValue(gateway), errs)
 		}
 	}
-	if got := Name("web", "citoroute"); got != "web-citoroute" {
-		t.Errorf("Name(web, citoroute) = %q", got)
+	if got := objectName("web", "citoroute"); got != "web-citoroute" {
+		t.Errorf("objectName(web, citoroute) = %q", got)
 	}
 }

@@ -12,11 +12,11 @@ const (
 	hashLen  = 8
 )
 
-// Name returns the name of every object of a Gateway: <gateway>-<class>, as
+// objectName returns the name of every object of a Gateway: <gateway>-<class>, as
 // GEP-1762 recommends. It is always a DNS label that starts with a letter, as
 // Services demand: a name that cannot be one as it stands is shortened and
 // ends in a hash, so that different Gateways never share a name.
-func Name(gateway, class string) string {
+func objectName(gateway, class string) string {
 	full := gateway + "-" + class
 	name := strings.ReplaceAll(full, ".", "-")
 	if c := name[0]; c >= '0' && c <= '9' {
