@@ -82,8 +82,10 @@ func (c *Client) Run(ctx context.Context) error {
 			backoff = minBackoff
 		}
 		c.Logger.Warn("Config stream ended", "server", server, "reason", err, "retryIn", backoff)
-		if err := sleep(ctx, backoff/2+rand.N(backoff/2)); err != nil {
-			return err
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(backoff/2 + rand.N(backoff/2)):
 		}
 		backoff = min(2*backoff, maxBackoff)
 	}
@@ -113,18 +115,6 @@ func (c *Client) remember() error {
 	c.begun = len(c.Have) > 0
 	c.Have = nil
 	return nil
-}
-
-// sleep returns the context's error if it is done before d is over.
-func sleep(ctx context.Context, d time.Duration) error {
-	wait := time.NewTimer(d)
-	defer wait.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-wait.C:
-		return nil
-	}
 }
 
 type clientStream = discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient

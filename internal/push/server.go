@@ -3,7 +3,6 @@ package push
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -280,5 +279,3 @@ func (n *node) refresh() bool {
 	n.state = next
 	return changed
 }
-
-var errNoNode = errors.New("the first message names no node")

@@ -51,6 +51,9 @@ func rank(name string) int {
 	return slices.Index(ir.Types(), ir.Type(t))
 }
 
+// listenerRank is the rank of listeners.
+func listenerRank() int { return slices.Index(ir.Types(), ir.TypeListener) }
+
 func byDependency(a, b string) int {
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
 }
