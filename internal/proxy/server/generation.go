@@ -163,28 +163,35 @@ func (g *generation) serveCleartext(conn *net.TCPConn) {
 	g.h1.ServeConn(conn, h1.ConnInfo{Handler: g.cleartext, Preface: head})
 }
 
+// serveTLS ends TLS, or passes it on where the listener of the client's server
+// name leaves that to its backends.
 func (g *generation) serveTLS(conn *net.TCPConn, names *serverNames) {
-	var client net.Conn = conn
-	if names.passthrough {
-		_ = conn.SetReadDeadline(time.Now().Add(g.server.opts.HeaderTimeout))
-		name, head, err := l4.ServerName(conn)
-		if err != nil {
-			_ = conn.Close()
-			return
-		}
-		_ = conn.SetReadDeadline(time.Time{})
-		client = &headConn{Conn: conn, head: head}
-		l := names.find(name)
-		if l == nil { // nobody here speaks for that name, not even to send an alert
-			_ = conn.Close()
-			return
-		}
-		if l.config == nil {
-			g.handOver(conn)
-			g.serveStream(conn, client, l.Name, name)
-			return
-		}
+	if !names.passthrough {
+		g.endTLS(conn, conn, names)
+		return
 	}
+	_ = conn.SetReadDeadline(time.Now().Add(g.server.opts.HeaderTimeout))
+	name, head, err := l4.ServerName(conn)
+	if err != nil {
+		_ = conn.Close()
+		return
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	client := &headConn{Conn: conn, head: head}
+	switch l := names.find(name); {
+	case l == nil: // nobody here speaks for that name, not even to send an alert
+		_ = conn.Close()
+	case l.config == nil:
+		g.handOver(conn)
+		g.serveStream(conn, client, l.Name, name)
+	default:
+		g.endTLS(conn, client, names)
+	}
+}
+
+// endTLS completes the handshake of client, which reads and writes conn, and
+// serves the session.
+func (g *generation) endTLS(conn *net.TCPConn, client net.Conn, names *serverNames) {
 	session := tls.Server(client, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: names.configFor})
 	if err := g.handshake(session); err != nil {
 		_ = conn.Close()
