@@ -58,12 +58,10 @@ func (i *Identity) Start(ctx context.Context) error {
 			i.log.Error(err, "Certificates of the config stream were not renewed")
 			wait = retryEvery
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil
-		case <-timer.C:
+		case <-time.After(wait):
 		}
 	}
 }

@@ -81,10 +81,8 @@ func (l *Loop) backoff(failures int) time.Duration {
 
 // sleep waits for d or until it is woken, and says false where ctx has ended.
 func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 	case <-wake:
 	case <-ctx.Done():
 		return false

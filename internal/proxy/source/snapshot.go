@@ -73,7 +73,7 @@ func (s *Snapshot) Restore() ([]ir.Resource, error) {
 // Run writes the snapshot after changes until ctx is done, and once more then
 // if it is due.
 func (s *Snapshot) Run(ctx context.Context) {
-	for ctx.Err() == nil {
+	for {
 		select {
 		case <-s.changed:
 			s.save()
@@ -81,9 +81,11 @@ func (s *Snapshot) Run(ctx context.Context) {
 			s.saveIfDue()
 			return
 		}
-		pause(ctx, snapshotInterval)
+		select {
+		case <-time.After(snapshotInterval):
+		case <-ctx.Done():
+		}
 	}
-	s.saveIfDue()
 }
 
 func (s *Snapshot) saveIfDue() {
@@ -91,16 +93,6 @@ func (s *Snapshot) saveIfDue() {
 	case <-s.changed:
 		s.save()
 	default:
-	}
-}
-
-// pause waits for d, or until ctx is done.
-func pause(ctx context.Context, d time.Duration) {
-	wait := time.NewTimer(d)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
 	}
 }
 
