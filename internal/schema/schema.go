@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -130,9 +129,6 @@ func (s *Set) Versions(k gvk.GroupKind) []string {
 	return out
 }
 
-// errUnknownKind is returned for an object that the set has no schema for.
-var errUnknownKind = errors.New("no schema for this kind")
-
 // Admit puts the schema's defaults into obj and then says what is wrong with
 // it, field by field; nothing: an API server would take it. Status is dropped.
 // obj must be as k8s.io/apimachinery's JSON decoder makes it: numbers are int64
@@ -140,7 +136,7 @@ var errUnknownKind = errors.New("no schema for this kind")
 func (s *Set) Admit(ctx context.Context, k gvk.GroupVersionKind, obj map[string]any) (field.ErrorList, error) {
 	known, ok := s.kinds[k]
 	if !ok {
-		return nil, fmt.Errorf("%s: %w", k, errUnknownKind)
+		return nil, fmt.Errorf("%s: no schema for this kind", k)
 	}
 	c, err := known.compile()
 	if err != nil {
