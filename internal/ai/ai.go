@@ -6,6 +6,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/embed"
 	"github.com/citoroute/citoroute/internal/ai/openai"
+	"github.com/citoroute/citoroute/internal/ai/sse"
 )
 
 // Call is one request of a client. Its body is read once, however many
@@ -175,6 +176,9 @@ func (a *Attempt) Error(status int, header func(string) string, body []byte) *ch
 func asError(err error) *chat.Error {
 	if e, ok := errors.AsType[*chat.Error](err); ok {
 		return e
+	}
+	if errors.Is(err, sse.ErrTooLong) {
+		return chat.BadUpstream("an event of the provider's stream is too long")
 	}
 	return &chat.Error{Status: 500, Type: chat.TypeServer, Message: "the gateway could not process the request"}
 }

@@ -1,9 +1,13 @@
 package ai
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
 // TestRelay_AsksForTheUsage: whatever the client says of it, the provider is
@@ -63,13 +67,15 @@ func TestRelay_PassesOnWhatItDoesNotKnow(t *testing.T) {
 // an error beside what we do not know.
 func TestRelay_SeesErrorsOfAnyShape(t *testing.T) {
 	for name, data := range map[string]string{
+		"TooLong": "data: " + strings.Repeat("x", 17<<20),
 		"NoJSON":  `data: {"choices":`,
 		"Unknown": `data: {"choices":7,"error":{"message":"no","type":"rate_limit_error"}}`,
 		"Text":    `data: {"error":"no"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := attempt(t, OpenAI, `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`).Stream(1)
-			if out, err := s.Write(nil, []byte(data+"\n\n")); err == nil || len(out) > 0 {
+			out, err := s.Write(nil, []byte(data+"\n\n"))
+			if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 502 && e.Status != 429 || len(out) > 0 {
 				t.Errorf("%v, %q", err, out)
 			}
 		})

@@ -286,6 +286,9 @@ func (m openAIMessage) calls(i int) ([]string, error) {
 		if c.ID == "" || c.Type != "function" || c.Function.Name == "" || c.Function.Arguments == nil {
 			return nil, refuse("Invalid 'messages[%d].tool_calls': id, type, function.name and function.arguments are required.", i)
 		}
+		if len(c.ID) > 40 {
+			return nil, refuse("Invalid 'messages[%d].tool_calls[0].id': string too long. Expected a string with maximum length 40, but got a string with length %d instead.", i, len(c.ID))
+		}
 		ids = append(ids, c.ID)
 	}
 	return ids, nil

@@ -37,17 +37,20 @@ func (n *Names) Client(wire string) string {
 // Identifier returns s where every provider takes it as an identifier, else a
 // name made from s and a hash of it: the same for the same s, and different
 // for different ones.
-func Identifier(s string) string {
+func Identifier(s string) string { return ShortIdentifier(s, MaxName) }
+
+// ShortIdentifier is Identifier of at most limit bytes, of which the hash takes 9.
+func ShortIdentifier(s string, limit int) string {
 	clean := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-' {
 			return r
 		}
 		return '_'
 	}, s)
-	if clean == s && s != "" && len(s) <= MaxName {
+	if clean == s && s != "" && len(s) <= limit {
 		return s
 	}
 	sum := sha256.Sum256([]byte(s))
 	suffix := "_" + hex.EncodeToString(sum[:4])
-	return clean[:min(len(clean), MaxName-len(suffix))] + suffix
+	return clean[:min(len(clean), limit-len(suffix))] + suffix
 }

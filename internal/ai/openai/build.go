@@ -119,6 +119,16 @@ func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
 	return nil
 }
 
+// maxCallID is the longest identifier of a tool call that OpenAI takes, in bytes.
+const maxCallID = 40
+
+func callID(id string) string {
+	if len(id) > maxCallID {
+		return chat.ShortIdentifier(id, maxCallID)
+	}
+	return id
+}
+
 // assistantMessage has neither content nor calls where the turn says nothing
 // that OpenAI takes.
 func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
@@ -129,7 +139,7 @@ func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
 		case chat.Text:
 			text.WriteString(b.Text)
 		case chat.ToolUse:
-			m.ToolCalls = append(m.ToolCalls, toolCall{ID: b.ID, Type: "function", Function: &functionCall{Name: w.Names.Wire(b.Name), Arguments: string(b.Input)}})
+			m.ToolCalls = append(m.ToolCalls, toolCall{ID: callID(b.ID), Type: "function", Function: &functionCall{Name: w.Names.Wire(b.Name), Arguments: string(b.Input)}})
 		default: // OpenAI takes no thoughts back
 		}
 	}
@@ -189,7 +199,7 @@ func toolMessage(b chat.Block) (m message, media []part, err error) {
 			media = append(media, p)
 		}
 	}
-	m = message{Role: "tool", ToolCallID: b.ID, Content: jsontext.Value(`""`)}
+	m = message{Role: "tool", ToolCallID: callID(b.ID), Content: jsontext.Value(`""`)}
 	if len(content) > 0 {
 		m.Content, err = chat.Marshal(content)
 	}

@@ -66,6 +66,9 @@ func ProtocolOf(path, prefix string) (p ai.Protocol, ok bool) {
 		}
 		return ai.Chat, true
 	}
+	if strings.HasPrefix(rest, "/messages/") { // its clients know no other form of errors
+		return ai.Messages, false
+	}
 	return ai.Chat, false
 }
 

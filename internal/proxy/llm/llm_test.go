@@ -37,6 +37,7 @@ func TestProtocolOf(t *testing.T) {
 		{"/v1/embeddings", "", ai.Embeddings, true},
 		{"/v1/embeddings", "/v1/embeddings", ai.Embeddings, true},
 		{"/v1/moderations", "", ai.Chat, false},
+		{"/v1/messages/batches", "", ai.Messages, false},
 		{"/v1/chat/completions/x", "/v1/chat/completions", ai.Chat, false},
 		{"/v1/v1/chat/completions", "", ai.Chat, false},
 	} {
