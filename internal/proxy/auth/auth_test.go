@@ -65,7 +65,7 @@ func request(fields ...string) *exchange.Request {
 
 func TestEnter_SetsClaimsAndKnowsConsumers(t *testing.T) {
 	g, sign := issuer(t)
-	req := request("Authorization", "Bearer "+sign(gojwt.MapClaims{"sub": "u", "teams": []string{"alpha", "beta"}}))
+	req := request("Authorization", "Bearer "+sign(gojwt.MapClaims{"sub": "u", "teams": []string{"alpha", "beta"}, "": ""}))
 	caller, err := g.Enter(req, now)
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +78,8 @@ func TestEnter_SetsClaimsAndKnowsConsumers(t *testing.T) {
 			t.Errorf("caller is of team %s: %v", team, got)
 		}
 	}
-	if (Caller{}).Is(&ir.Policy{Consumer: &ir.Consumer{}}) {
-		t.Error("nobody is a consumer")
+	if keysAlone := (&ir.Policy{Name: "k", Consumer: &ir.Consumer{APIKeys: "k"}}); (Caller{}).Is(keysAlone) || caller.Is(keysAlone) {
+		t.Error("a token, or nothing, makes one a consumer that has keys alone")
 	}
 }
 

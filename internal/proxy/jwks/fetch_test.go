@@ -128,6 +128,9 @@ func TestJW034_Addresses(t *testing.T) {
 			t.Errorf("%s: public %v", address, public(a))
 		}
 	}
+	if err := check("[::ffff:10.0.0.1]:443", func(a netip.Addr) bool { return !a.Is4() }); err == nil {
+		t.Error("an IPv4 address in an IPv6 one is taken for the latter")
+	}
 	for _, p := range Local() {
 		if p.Contains(netip.MustParseAddr("169.254.169.254")) || p.Contains(netip.MustParseAddr("fd00:ec2::254")) {
 			t.Errorf("%s has the metadata of clouds", p)

@@ -122,6 +122,7 @@ func TestJW024_Audiences(t *testing.T) {
 	v := verifier(keys)
 	v.Issuers[0].Audiences = []string{"api", "web"}
 	many := make([]string, maxMembers+1)
+	many[0] = "api"
 	for name, c := range map[string]struct {
 		aud any
 		ok  bool
@@ -204,6 +205,7 @@ func TestJW005_JW006_JW037_BadKeysAreSkipped(t *testing.T) {
 		"ShortX": `{"kty":"EC","crv":"P-256","x":"AAAA","y":"` + zero + `"}`, "OKPLength": `{"kty":"OKP","crv":"Ed25519","x":"AAAA"}`, "OKPSmallOrder": `{"kty":"OKP","crv":"Ed25519","x":"` + zero + `"}`,
 		"OKPOrder8": `{"kty":"OKP","crv":"Ed25519","x":"JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU"}`, "Symmetric": `{"kty":"oct","k":""}`, "UnknownType": `{"kty":"XYZ"}`, "BadBase64": `{"kty":"RSA","n":"@","e":"AQAB"}`,
 		"Private": `{"kty":"RSA","n":"` + modulus + `","e":"AQAB","d":"c2VjcmV0LW1hdGVyaWFs"}`, "NotAnObject": `"x"`, "Curve": `{"kty":"EC","crv":"secp256k1"}`,
+		"AlgorithmOfSecrets": `{"kty":"RSA","n":"` + modulus + `","e":"AQAB","alg":"HS256"}`, "AlgorithmOfAnotherType": `{"kty":"RSA","n":"` + modulus + `","e":"AQAB","alg":"ES256"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			set, skipped, err := ParseKeys([]byte(`{"keys":[` + bad + `,` + good + `]}`))

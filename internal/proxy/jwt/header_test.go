@@ -280,7 +280,23 @@ func TestJW015_Encoding(t *testing.T) {
 	refused(t, map[string]string{
 		"Padding": good + "==", "Plus": strings.Replace(good, ".", "+.", 1), "Slash": good + "/", "CRLF": parts[0] + "\r\n." + parts[1] + "." + parts[2],
 		"Tab": parts[0] + ".\t" + parts[1] + "." + parts[2], "TrailingBits": trailing, "TrailingDot": good + ".", "Percent": strings.ReplaceAll(good, ".", "%2e"), "Space": " " + good,
+		"InSignature": parts[0] + "." + parts[1] + "." + parts[2][:9] + "\n" + parts[2][9:], "AtTheEnd": good + "\r\n",
 	})
+}
+
+// TestJW003_AlgorithmsOfAnIssuer: what an issuer does not sign with is not taken,
+// whatever its keys could verify.
+func TestJW003_AlgorithmsOfAnIssuer(t *testing.T) {
+	v, tok := verifier(everyKey(t)), token(t, nil, claimsWith(nil))
+	for _, c := range []struct {
+		algorithms []string
+		ok         bool
+	}{{nil, true}, {[]string{"RS256", "ES256"}, true}, {[]string{"RS256"}, false}, {[]string{"ES384"}, false}} {
+		v.Issuers[0].Algorithms = c.algorithms
+		if _, _, err := v.Verify(tok, start); (err == nil) != c.ok {
+			t.Errorf("%v: %v", c.algorithms, err)
+		}
+	}
 }
 
 func TestJW016_HeaderJSON(t *testing.T) {
