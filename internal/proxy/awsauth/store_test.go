@@ -218,7 +218,14 @@ func TestStore_FetchesOncePerIdentityAndStopsWithItsLastUser(t *testing.T) {
 		if s.count() == before {
 			t.Error("nothing is renewed while there is a user")
 		}
+		_, releaseOld := store.Use("llm/ns/two", Identity{Region: "eu-west-1", Role: role()}) // two configurations of one backend
 		releaseTwo()
+		before = s.count()
+		pass(time.Hour)
+		if s.count() == before {
+			t.Error("nothing is renewed while there is another user of that name")
+		}
+		releaseOld()
 		before = s.count()
 		pass(12 * time.Hour)
 		if s.count() != before || len(store.sources) != 0 {
