@@ -112,6 +112,9 @@ func printWay(w standalone.Way, row func(name, value string)) {
 	row("rule", w.Rule)
 	row("hostname", w.Hostname)
 	row("match", w.Match)
+	for _, l := range w.Limits {
+		row("limit", l)
+	}
 	for _, f := range w.Filters {
 		row("filter", f)
 	}

@@ -49,7 +49,7 @@ type Limit struct {
 	Amount       int64
 
 	scope
-	consumers, models []string // empty: all
+	is ir.Limit
 }
 
 // scope says for what there is a counter of its own.
@@ -65,11 +65,13 @@ type Policy struct {
 	// MaxOutput is the most output tokens that a request reserves for each
 	// answer that it asks for, and what it reserves where it sets no maximum.
 	MaxOutput int64
+
+	where string // it is counted, in words
 }
 
 // NewPolicy compiles a policy. The error names the limit at fault.
 func NewPolicy(p *ir.Policy, store Store) (*Policy, error) {
-	out := &Policy{Name: p.Source.Namespace + "/" + p.Source.Name, Store: store, Open: p.Limits.Open, MaxOutput: p.Limits.MaxOutput}
+	out := &Policy{Name: p.Source.Namespace + "/" + p.Source.Name, Store: store, Open: p.Limits.Open, MaxOutput: p.Limits.MaxOutput, where: describeStore(p.Limits)}
 	for i := range p.Limits.Limits {
 		l, err := newLimit(out.Name, &p.Limits.Limits[i])
 		if err != nil {
@@ -87,7 +89,7 @@ func newLimit(policy string, in *ir.Limit) (Limit, error) {
 	return Limit{
 		ID:     fmt.Sprintf("%s/%s/%s/%s", policy, in.Name, in.Unit, in.Per),
 		Policy: policy, Name: in.Name, Unit: unit, Window: window, Amount: in.Amount,
-		scope: scope, consumers: in.Consumers, models: in.Models,
+		scope: scope, is: *in,
 	}, cmp.Or(noUnit, noWindow, noScope)
 }
 
@@ -113,10 +115,10 @@ func meaning[W ~string, M any](of string, words map[W]M, word W) (M, error) {
 
 // applies says whether the limit counts a request.
 func (l *Limit) applies(r *Request) bool {
-	if len(l.consumers) > 0 && !slices.Contains(l.consumers, r.Consumer) {
+	if len(l.is.Consumers) > 0 && !slices.Contains(l.is.Consumers, r.Consumer) {
 		return false
 	}
-	return len(l.models) == 0 || slices.ContainsFunc(l.models, func(p string) bool { return model.Match(p, r.Model) })
+	return len(l.is.Models) == 0 || slices.ContainsFunc(l.is.Models, func(p string) bool { return model.Match(p, r.Model) })
 }
 
 // key names the counter of a request. Who is not known shares one with all

@@ -33,6 +33,8 @@ type Explanation struct {
 	Hostname string `json:"hostname,omitempty"`
 	// Match describes the alternative of the rule that fits.
 	Match string `json:"match,omitempty"`
+	// Limits describes what the caller may use, each of which must have room.
+	Limits []string `json:"limits,omitempty"`
 	// Filters describes what is done, in order.
 	Filters []string `json:"filters,omitempty"`
 	// Backends are the choices with their shares.
@@ -142,8 +144,7 @@ func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {
 		return rt.refuse.noAction
 	}
 	if r.isLLM() {
-		e.explainLLM(r)
-		return nil
+		return rt.explainLLM(r, l, e)
 	}
 	for i := range r.targets {
 		e.Backends = append(e.Backends, share(&r.targets[i], float64(r.ir.Backends[i].Weight)/total))

@@ -8,9 +8,16 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-// explainLLM adds the backends of an LLM rule, each with its share among those
-// that serve the same models with the same priority.
-func (e *Explanation) explainLLM(r *rule) {
+// explainLLM adds the limits of an LLM rule, and its backends, each with its
+// share among those that serve the same models with the same priority.
+func (rt *Runtime) explainLLM(r *rule, l *listener, e *Explanation) error {
+	policies, ok := rt.snap.Load().limits.of(l.ir.Limits, r.ir.LLM.Limits)
+	if !ok {
+		return rt.refuse.noLimits
+	}
+	for _, p := range policies {
+		e.Limits = append(e.Limits, p.Describe()...)
+	}
 	for i := range r.targets {
 		of := llmTarget(&r.ir.Backends[i])
 		var total float64
@@ -25,6 +32,7 @@ func (e *Explanation) explainLLM(r *rule) {
 	}
 	e.because("The model in the request's body chooses among the backends; the next one is asked where one fails, %d at most.", r.plan.attempts)
 	e.because("Other LLM routes of the same path are asked where this one does not let the caller in or serve the model.")
+	return nil
 }
 
 // llmTarget is what a backend of an LLM rule is asked for.

@@ -169,6 +169,30 @@ func TestLLM_ModelsAreGuardedAndSpeakTheClientsProtocol(t *testing.T) {
 	}
 }
 
+func TestExplain_SaysWhatIsLimited(t *testing.T) {
+	m, _ := newLimited(t, to("a"),
+		ir.Limit{Name: "rpm", Unit: ir.LimitRequests, Per: ir.PerMinute, Amount: 60, Consumers: []string{"ns/red", "ns/blue"}},
+		ir.Limit{Name: "budget", Unit: ir.LimitUSD, Per: ir.PerMonth, Amount: 49_500_000_000, Scope: ir.ScopeShared, Models: []string{"gpt-*"}})
+	question := Question{Port: 80, Method: "POST", Target: "/v1/chat/completions"}
+	want := []string{
+		"ns/team: rpm, 60 Requests per Minute for each consumer, if it is one of ns/red, ns/blue, counted by each proxy itself",
+		"ns/team: budget, 49.5 USD per Month for all together, for models gpt-*, counted by each proxy itself",
+	}
+	if got := m.Explain(question).Limits; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for open, want := range map[bool]string{true: "counted at redis:6379 while it answers", false: "counted at redis:6379, without which nobody is let in"} {
+		m.count("redis:6379", open)
+		if got := m.Explain(question).Limits; len(got) != 1 || !strings.HasSuffix(got[0], want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	m.apply(ir.Update{Removed: []ir.Ref{{Type: ir.TypePolicy, Name: "limits"}}})
+	if got := m.Explain(question); got.Status != 500 || len(got.Backends) != 0 {
+		t.Errorf("limits that are not there: %+v", got)
+	}
+}
+
 func TestExplain_SaysWhichModelsABackendIsFor(t *testing.T) {
 	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{
 		priority(0, "a", "gpt-*"), priority(0, "c", "gpt-*"), named(priority(1, "b", "gpt-*"), "claude"), priority(0, "c"),
