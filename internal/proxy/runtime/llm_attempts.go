@@ -109,8 +109,10 @@ func (c *conversation) soonest(among set) int {
 }
 
 // usable is the configuration of a target that can be asked, else nil.
-func (c *conversation) usable(i int) *upstream.Config {
-	t := &c.rule.targets[i]
+func (c *conversation) usable(i int) *upstream.Config { return c.rule.targets[i].config() }
+
+// config is the configuration of an LLM backend that can be asked, else nil.
+func (t *target) config() *upstream.Config {
 	if t.cluster == nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/auth"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/llm"
@@ -65,17 +66,17 @@ func (st *state) answerModels(ex *exchange.Exchange, leaf *router.Leaf[*rule], i
 	if ex.Request.Method != "GET" {
 		return llm.WrongMethod("GET")
 	}
-	models, err := st.models(ex, leaf)
+	open, err := st.mayEnter(ex, leaf)
 	if err != nil {
 		return err
 	}
-	body := ai.EncodeModels(st.protocol, models)
-	if id != "" {
-		i := slices.IndexFunc(models, func(m ai.Model) bool { return m.ID == id })
-		if i < 0 {
-			return llm.ErrNoModel
-		}
-		body = ai.EncodeModel(st.protocol, models[i])
+	var body []byte
+	if id == "" {
+		body = ai.EncodeModels(st.protocol, modelsOf(open))
+	} else if m, ok := modelOf(open, id); ok {
+		body = ai.EncodeModel(st.protocol, m)
+	} else {
+		return llm.ErrNoModel
 	}
 	ex.Response.Status = 200
 	ex.Response.Header.Add("Content-Type", "application/json")
@@ -83,21 +84,28 @@ func (st *state) answerModels(ex *exchange.Exchange, leaf *router.Leaf[*rule], i
 	return nil
 }
 
-// models returns the models of every rule for the path of leaf that lets the
-// caller in. Where none does the error is that of the first.
-func (st *state) models(ex *exchange.Exchange, leaf *router.Leaf[*rule]) (out []ai.Model, err error) {
-	seen := map[string]bool{}
-	var refused error
-	admitted := false
+// mayEnter returns the rules for the path of leaf that let the caller in. Where
+// none does the error is that of the first.
+func (st *state) mayEnter(ex *exchange.Exchange, leaf *router.Leaf[*rule]) (open []*router.Leaf[*rule], refused error) {
 	for _, l := range append([]*router.Leaf[*rule]{leaf}, st.others(ex, leaf)...) {
 		st.take(l)
-		if err := st.mayUse(ex); err != nil {
-			if refused == nil {
-				refused = err
-			}
-			continue
+		if err := st.mayUse(ex); err == nil {
+			open = append(open, l)
+		} else if refused == nil {
+			refused = err
 		}
-		admitted = true
+	}
+	st.take(leaf)
+	if len(open) > 0 {
+		return open, nil
+	}
+	return nil, refused
+}
+
+// modelsOf returns the models of rules, each once.
+func modelsOf(open []*router.Leaf[*rule]) (out []ai.Model) {
+	seen := map[string]bool{}
+	for _, l := range open {
 		for m := range l.Value.models {
 			if !seen[m.ID] {
 				seen[m.ID], m.Created = true, l.Route.Created
@@ -105,11 +113,19 @@ func (st *state) models(ex *exchange.Exchange, leaf *router.Leaf[*rule]) (out []
 			}
 		}
 	}
-	st.take(leaf)
-	if !admitted {
-		return nil, refused
+	return out
+}
+
+// modelOf returns the model that is called id by the first rule that serves it;
+// ok is false where a request for it would find none.
+func modelOf(open []*router.Leaf[*rule], id string) (m ai.Model, ok bool) {
+	for _, l := range open {
+		if m, ok := l.Value.model(id); ok {
+			m.Created = l.Route.Created
+			return m, true
+		}
 	}
-	return out, nil
+	return ai.Model{}, false
 }
 
 // mayUse says whether the caller may use the rule.
@@ -128,15 +144,11 @@ func (st *state) mayUse(ex *exchange.Exchange) error {
 // model is known by the one that it asks for.
 func (r *rule) models(yield func(ai.Model) bool) {
 	for i := range r.targets {
-		t, b := &r.targets[i], &r.ir.Backends[i]
-		if t.cluster == nil || b.Weight == 0 {
+		b, provider := &r.ir.Backends[i], r.provider(i)
+		if provider == nil || b.Weight == 0 {
 			continue
 		}
-		config := t.cluster.Config()
-		if config == nil || config.Err != nil || config.Backend.LLM == nil {
-			continue
-		}
-		names := []string{config.Backend.LLM.Model}
+		names := []string{provider.Model}
 		if b.LLM != nil && b.LLM.Model != "" {
 			names[0] = b.LLM.Model
 		}
@@ -144,9 +156,30 @@ func (r *rule) models(yield func(ai.Model) bool) {
 			names = b.LLM.Models
 		}
 		for _, name := range names {
-			if name != "" && !strings.Contains(name, "*") && !yield(ai.Model{ID: name, Owner: config.Backend.LLM.Provider}) {
+			if name != "" && !strings.Contains(name, "*") && !yield(ai.Model{ID: name, Owner: provider.Provider}) {
 				return
 			}
 		}
 	}
+}
+
+// model returns the model that a request for id would be put to, whatever entry
+// it fits: one with a "*" or one for every model, too.
+func (r *rule) model(id string) (m ai.Model, ok bool) {
+	serving, _ := r.plan.serving(id)
+	for i := range r.targets {
+		if provider := r.provider(i); serving.has(i) && provider != nil {
+			return ai.Model{ID: id, Owner: provider.Provider}, true
+		}
+	}
+	return ai.Model{}, false
+}
+
+// provider is that of a target that can be asked, else nil.
+func (r *rule) provider(i int) *ir.LLMProvider {
+	config := r.targets[i].config()
+	if config == nil {
+		return nil
+	}
+	return config.Backend.LLM
 }

@@ -169,6 +169,38 @@ func TestLLM_ModelsAreGuardedAndSpeakTheClientsProtocol(t *testing.T) {
 	}
 }
 
+// A model is there where a request for it would be put to a backend, whether its
+// name is listed or fits what can not be listed.
+func TestLLM_ModelsThatFitAWildcardAreThere(t *testing.T) {
+	for name, test := range map[string]struct {
+		backends []ir.WeightedBackend
+		owner    map[string]string // of a model; "": it is not there
+	}{
+		"Wildcard": {
+			[]ir.WeightedBackend{priority(0, "a", "gpt-*"), priority(0, "b", "gpt-best", "claude")},
+			map[string]string{"gpt-5": "openai", "gpt-best": "anthropic", "claude": "anthropic", "claude-2": ""},
+		},
+		"Any":   {[]ir.WeightedBackend{priority(0, "b"), priority(0, "c", "x")}, map[string]string{"x": "openai", "whatever": "anthropic"}},
+		"Never": {[]ir.WeightedBackend{{Backend: "a", LLM: &ir.LLMTarget{Models: []string{"*"}}}, priority(0, "c", "x")}, map[string]string{"x": "openai", "y": ""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newModels(t, ir.Rule{Matches: prefix("/elsewhere")})
+			m.apply(ir.Update{Upserts: []ir.Resource{openTo("one", 1, &ir.LLMAction{}, nil, test.backends...)}})
+			for model, owner := range test.owner {
+				ex := request80("/v1/models/" + model)
+				m.Handler(80, "").Serve(ex)
+				status, want := 404, "model_not_found"
+				if owner != "" {
+					status, want = 200, fmt.Sprintf(`{"id":%q,"object":"model","created":1,"owned_by":%q}`, model, owner)
+				}
+				if body := text(ex); ex.Response.Status != status || !strings.Contains(body, want) {
+					t.Errorf("%s: %d %s, want %d %s", model, ex.Response.Status, body, status, want)
+				}
+			}
+		})
+	}
+}
+
 func TestExplain_SaysWhatIsLimited(t *testing.T) {
 	m, _ := newLimited(t, to("a"),
 		ir.Limit{Name: "rpm", Unit: ir.LimitRequests, Per: ir.PerMinute, Amount: 60, Consumers: []string{"ns/red", "ns/blue"}},
