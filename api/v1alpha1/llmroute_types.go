@@ -99,6 +99,71 @@ type LLMRouteSpec struct {
 	// +optional
 	// +kubebuilder:default=Name
 	BackendHeader BackendHeader `json:"backendHeader,omitempty"`
+
+	// ContentLog has what was said written to the access log, where the proxies
+	// write one, without what must not be in a log. Without it nothing of prompts
+	// and answers is logged.
+	// +optional
+	ContentLog *LLMContentLog `json:"contentLog,omitempty"`
+}
+
+// LLMContent is a side of a conversation.
+//
+// +kubebuilder:validation:Enum=Prompts;Answers
+type LLMContent string
+
+// The sides of a conversation.
+const (
+	// LLMContentPrompts is what clients send: instructions, messages and the
+	// results of tools.
+	LLMContentPrompts LLMContent = "Prompts"
+	// LLMContentAnswers is what they get: texts, thoughts and calls of tools.
+	LLMContentAnswers LLMContent = "Answers"
+)
+
+// LLMContentLog says what of a conversation is logged. Keys, tokens, passwords,
+// e-mail addresses, numbers of payment cards, images and other binary data are
+// taken out as far as they are known by their form.
+type LLMContentLog struct {
+	// Include are the sides of a conversation that are logged.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"Prompts","Answers"}
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	Include []LLMContent `json:"include,omitempty"`
+
+	// MaxTextSize is how much of one text is logged, 64 to 64Ki. Each side of a
+	// conversation gets sixteen times as much: the newest messages are logged,
+	// and how many were left out.
+	// +optional
+	// +kubebuilder:default="4Ki"
+	// +kubebuilder:validation:XValidation:rule="isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('64')) >= 0 && quantity(string(self)).compareTo(quantity('64Ki')) <= 0",message="spec.contentLog.maxTextSize must be from 64 to 64Ki"
+	MaxTextSize *resource.Quantity `json:"maxTextSize,omitempty"`
+
+	// Redact are patterns of what else is taken out.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Redact []LLMRedaction `json:"redact,omitempty"`
+}
+
+// LLMRedaction is something that is taken out of what is logged.
+type LLMRedaction struct {
+	// Name is what stands in the log instead.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([a-z0-9 -]*[a-z0-9])?$')",message="the name of a redaction must be lower-case letters, digits, spaces and hyphens"
+	Name string `json:"name"`
+
+	// Pattern is a regular expression in RE2 syntax. It must not match the empty
+	// text.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Pattern string `json:"pattern"`
 }
 
 // BackendHeader says what responses tell about the backend that served them.

@@ -48,6 +48,9 @@ func ParseToTranslate(p Protocol, body []byte) (*Call, error) {
 	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head, chat: request}, nil
 }
 
+// Body is what the client sent.
+func (c *Call) Body() []byte { return c.body }
+
 // Attempt is a Call put to one provider.
 type Attempt struct {
 	// Wire is the request to send, before credentials are added.

@@ -133,11 +133,30 @@ type LLMAction struct {
 	Failover LLMFailover `json:"failover,omitzero"`
 	// HideBackend leaves the name of the backend out of responses.
 	HideBackend bool `json:"hideBackend,omitempty"`
+	// Content says what of conversations is logged; nil: nothing.
+	Content *LLMContent `json:"content,omitempty"`
 	// Limits names the policies whose limits a request must find room in, each
 	// with a LimitPolicy. Prices names the one with the PriceTable; empty: the
 	// listener's.
 	Limits []string `json:"limits,omitempty"`
 	Prices string   `json:"prices,omitempty"`
+}
+
+// LLMContent says what of conversations is logged.
+type LLMContent struct {
+	Prompts bool `json:"prompts,omitempty"`
+	Answers bool `json:"answers,omitempty"`
+	// MaxText is how much of a text is logged, in bytes; 0: 4 KiB.
+	MaxText int `json:"maxText,omitempty"`
+	// Redact is what is taken out besides what always is.
+	Redact []Redaction `json:"redact,omitempty"`
+}
+
+// Redaction is a regular expression (RE2) of what is not to be logged, and what
+// stands there instead.
+type Redaction struct {
+	Name    string `json:"name"`
+	Pattern string `json:"pattern"`
 }
 
 // LLMFailover says when another backend of an LLM rule is asked.

@@ -110,6 +110,7 @@ func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 		return err
 	}
 	a.whole = true
+	a.said.Whole(out.Body)
 	a.setBody(resp, out.Body)
 	return nil
 }
@@ -343,6 +344,7 @@ func (b *streamBody) more() error {
 		out = b.attempt.concealBytes(b.stream.Abort(out, e))
 		b.attempt.err = b.attempt.tellable(e)
 	}
+	b.attempt.said.Write(out)
 	b.out, b.ended = out, err != nil || readErr != nil
 	if err == nil || b.stream.Started() {
 		return nil

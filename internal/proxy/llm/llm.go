@@ -7,6 +7,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/transcript"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -135,7 +136,9 @@ type Attempt struct {
 	stream  *ai.Stream // nil: the answer is whole
 	answer  ai.Answer  // the whole answer
 	now     func() time.Time
-	pace    Pace // of a stream
+	pace    Pace               // of a stream
+	scribe  *transcript.Scribe // nil: nothing is put down
+	said    *transcript.Answer
 	whole   bool // the answer came to its end
 	// retryAfter is the pause that the provider asked for; 0: none.
 	retryAfter time.Duration
@@ -177,6 +180,23 @@ func (a *Attempt) Outcome() chat.Outcome {
 		return chat.Outcome{}
 	}
 	return a.Attempt.Outcome(a.answer)
+}
+
+// PutDown has what is said put down by a scribe. It comes before Answer.
+func (a *Attempt) PutDown(by *transcript.Scribe) {
+	if a.call.protocol == ai.Embeddings {
+		return // its texts are data, and nothing is said in answer
+	}
+	a.scribe, a.said = by, by.Answer()
+}
+
+// Transcript is what PutDown has been asked for, as JSON members each of which
+// begins with a comma; nil where it has not.
+func (a *Attempt) Transcript() []byte {
+	if a.scribe == nil {
+		return nil
+	}
+	return a.said.Append(a.scribe.AppendPrompt(nil, a.call.Body(), a.secrets[:]), a.secrets[:])
 }
 
 // Pace is how the pieces of the answer's stream have come so far; it is empty

@@ -2,11 +2,13 @@ package observe
 
 import (
 	"bufio"
+	"encoding/hex"
 	"encoding/json/jsontext"
 	"errors"
 	"io"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,9 +21,18 @@ import (
 // dropped and counted: a request never waits.
 const logBacklog = 8192
 
+const (
+	// maxWaiting is how many bytes of lines may wait: those with prompts and
+	// answers in them are long.
+	maxWaiting = 64 << 20
+	// maxKept is the capacity of the longest line whose memory is used again.
+	maxKept = 16 << 10
+)
+
 // accessLog writes lines on a goroutine of its own.
 type accessLog struct {
 	lines   chan *[]byte
+	waiting atomic.Int64 // bytes in lines
 	pool    sync.Pool
 	dropped prometheus.Counter
 	done    chan struct{}
@@ -48,7 +59,8 @@ func (l *accessLog) run(w *bufio.Writer) {
 		if _, err := w.Write(*line); err != nil {
 			l.dropped.Inc()
 		}
-		l.pool.Put(line)
+		l.waiting.Add(-int64(len(*line)))
+		l.free(line)
 		if len(l.lines) == 0 {
 			_ = w.Flush()
 		}
@@ -63,10 +75,21 @@ func (l *accessLog) write(rec *runtime.Record) {
 		line = new([]byte)
 	}
 	*line = appendLine((*line)[:0], rec)
-	select {
-	case l.lines <- line:
-	default:
-		l.dropped.Inc()
+	if l.waiting.Add(int64(len(*line))) <= maxWaiting {
+		select {
+		case l.lines <- line:
+			return
+		default:
+		}
+	}
+	l.waiting.Add(-int64(len(*line)))
+	l.dropped.Inc()
+	l.free(line)
+}
+
+// free gives the memory of a line back.
+func (l *accessLog) free(line *[]byte) {
+	if cap(*line) <= maxKept {
 		l.pool.Put(line)
 	}
 }
@@ -114,6 +137,10 @@ func appendLine(b []byte, rec *runtime.Record) []byte {
 	}
 	b = appendText(b, "userAgent", rec.UserAgent)
 	b = appendText(b, "requestID", rec.RequestID)
+	if rec.Trace.Sampled {
+		b = hex.AppendEncode(append(b, `,"traceID":"`...), rec.Trace.ID[:])
+		b = append(b, '"')
+	}
 	if rec.Err != nil {
 		b = appendText(b, "error", errorText(rec.Err))
 	}

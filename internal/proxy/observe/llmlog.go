@@ -8,8 +8,8 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 )
 
-// appendLLM appends what the access log tells of an LLM request: no content of
-// prompt or answer. The tokens are those of all attempts.
+// appendLLM appends what the access log tells of an LLM request: of prompt and
+// answer nothing but what the route has asked for. The tokens are those of all attempts.
 func appendLLM(b []byte, rec *runtime.Record) []byte {
 	llm := rec.LLM
 	b = append(b, `{"protocol":"`...)
@@ -47,6 +47,7 @@ func appendLLM(b []byte, rec *runtime.Record) []byte {
 	if llm.LimitErr != nil {
 		b = appendText(b, "limitError", llm.LimitErr.Error())
 	}
+	b = append(b, llm.Content...)
 	return append(b, '}')
 }
 

@@ -62,6 +62,9 @@ func New(opts Options) *Observer {
 // Sampler decides which exchanges are recorded in traces; nil: none is.
 func (o *Observer) Sampler() *trace.Sampler { return o.sampler }
 
+// Logs says that there is an access log.
+func (o *Observer) Logs() bool { return o.log != nil }
+
 // Registry is what /metrics serves.
 func (o *Observer) Registry() *prometheus.Registry { return o.registry }
 

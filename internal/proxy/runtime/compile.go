@@ -3,6 +3,7 @@ package runtime
 import (
 	"fmt"
 
+	"github.com/citoroute/citoroute/internal/ai/transcript"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/router"
@@ -20,9 +21,10 @@ type rule struct {
 	chain     chain
 	targets   []target
 	weights   *balance.Weighted
-	plan      *plan  // of an LLM rule, instead of weights
-	retry     *retry // nil: only failures to connect are tried again
-	series    any    // of exchanges that reach no backend
+	plan      *plan              // of an LLM rule, instead of weights
+	scribe    *transcript.Scribe // of an LLM rule; nil: nothing of what is said is logged
+	retry     *retry             // nil: only failures to connect are tried again
+	series    any                // of exchanges that reach no backend
 }
 
 func (r *rule) isLLM() bool { return r.ir.LLM != nil }
@@ -79,6 +81,11 @@ func (c *compiler) rule(r *ir.Route, in *ir.Rule) *rule {
 	if in.LLM != nil {
 		out.consumers = consumersOf(in.LLM.Consumers, c.find)
 		out.keys = takeKeys(out.consumers)
+		var err error
+		if out.scribe, err = c.scribe(in.LLM.Content); err != nil {
+			out.err = fmt.Errorf("%w: %w", c.rt.refuse.brokenRule, err)
+			return out
+		}
 	}
 	if in.Retry != nil {
 		out.retry = &retry{Retry: in.Retry}
@@ -116,6 +123,18 @@ func (c *compiler) rule(r *ir.Route, in *ir.Rule) *rule {
 		out.plan = newPlan(in, out.targets, c.rt.opts.Rand())
 	}
 	return out
+}
+
+// scribe compiles what is logged of conversations; nil: nothing.
+func (c *compiler) scribe(in *ir.LLMContent) (*transcript.Scribe, error) {
+	if in == nil || !c.rt.opts.LogContent {
+		return nil, nil
+	}
+	o := transcript.Options{Prompts: in.Prompts, Answers: in.Answers, MaxText: in.MaxText}
+	for _, r := range in.Redact {
+		o.Patterns = append(o.Patterns, transcript.Pattern{Name: r.Name, Expr: r.Pattern})
+	}
+	return transcript.New(o)
 }
 
 func (c *compiler) cluster(backend string) *upstream.Cluster {

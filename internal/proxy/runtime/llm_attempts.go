@@ -181,6 +181,10 @@ func (c *conversation) ask(i int) verdict {
 		e, ok := errors.AsType[*chat.Error](err)
 		return verdict{err: err, passed: ok && (e.Code == chat.CodeUnsupported || e.Status >= 500)}
 	}
+	if s := c.rule.scribe; s != nil {
+		attempt.PutDown(s)
+		c.putDown = attempt
+	}
 	c.target, c.Series, c.Backend = t, t.series, t.cluster.Name()
 	c.attempted, c.asked, c.triedTo = attempt, asked{t.cluster, c.modelKey(i, config), c.now}, 0
 	c.LLM.Attempts = append(c.LLM.Attempts, LLMAttempt{

@@ -36,6 +36,10 @@ type LLMRecord struct {
 	// Attempts are the tries at providers, in order; the client got its answer
 	// from the last one. It is empty where none was asked.
 	Attempts []LLMAttempt
+	// Content is what was said, where the rule has it logged: JSON members each
+	// of which begins with a comma, bounded and without what is secret. It is for
+	// the access log alone.
+	Content []byte
 	// Limited is the limit that refused the request; nil: none did. LimitErr is
 	// why limits could not be counted; nil where they could.
 	Limited  *limit.Limit

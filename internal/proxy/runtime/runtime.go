@@ -35,6 +35,9 @@ type Options struct {
 	LLMMemory int64
 	// Observer is told of every exchange; nil: nobody is.
 	Observer Observer
+	// LogContent says that the Observer logs what rules want to have logged of
+	// conversations. Without it nothing is put down for it.
+	LogContent bool
 	// Sampler decides which requests are recorded in traces; nil: none is, and
 	// what clients send of traces passes unchanged.
 	Sampler *trace.Sampler

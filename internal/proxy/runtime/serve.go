@@ -137,6 +137,9 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 	if st.LLM != nil {
 		st.settle()
 		st.settleLimits()
+		if st.putDown != nil {
+			st.LLM.Content = st.putDown.Transcript()
+		}
 	}
 	if h.rt.opts.Observer != nil {
 		st.Duration = h.rt.since(st.Start)

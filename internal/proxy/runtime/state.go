@@ -32,6 +32,7 @@ type state struct {
 	talk      *conversation
 	attempted *llm.Attempt // what is made of it for a provider; nil once it is settled
 	asked     asked        // what attempted is about
+	putDown   *llm.Attempt // the last attempt, where what is said is logged
 	idle      time.Duration
 	protocol  ai.Protocol // what the client of an LLM rule speaks
 	scratch   scratch.Buffer
