@@ -159,6 +159,9 @@ func (h *Head) member(key []byte, value jsontext.Value, at span) error {
 // count reads a number of 1 or more; anything else is 0. Whether it is right is
 // for those to say who use it.
 func count(value jsontext.Value) int64 {
+	if n, err := strconv.ParseInt(string(value), 10, 64); err == nil {
+		return min(max(n, 0), 1<<53)
+	}
 	f, err := strconv.ParseFloat(string(value), 64)
 	if err != nil || f < 1 {
 		return 0

@@ -47,7 +47,6 @@ type shape struct {
 	elem kind         // of kindPointer
 	typ  reflect.Type // of the value itself
 	to   reflect.Type // of a pointer's target and a list's elements
-	two  reflect.Type // array of two elements
 	plan *plan        // of the struct, where there is one
 }
 
@@ -126,7 +125,7 @@ func (c compiler) list(s *shape) {
 	if s.typ == reflect.TypeFor[[]string]() {
 		s.kind = kindStrings
 	} else if s.plan = c.plan(s.to); s.plan != nil {
-		s.kind, s.two = kindStructs, reflect.ArrayOf(2, s.to)
+		s.kind = kindStructs
 	}
 }
 

@@ -223,11 +223,9 @@ func (s *scanner) list(v *array, as *shape) bool {
 
 // grow makes room for two elements, then for four times as many as there are.
 func (v *array) grow(as *shape) {
-	if v.cap == 0 {
-		v.first, v.cap = reflect.New(as.two).UnsafePointer(), 2
-		return
+	more := reflect.MakeSlice(as.typ, v.len, max(2, 4*v.len))
+	if v.len > 0 {
+		reflect.Copy(more, reflect.SliceAt(as.to, v.first, v.len))
 	}
-	more := reflect.MakeSlice(as.typ, v.len, 4*v.len)
-	reflect.Copy(more, reflect.SliceAt(as.to, v.first, v.len))
 	v.first, v.cap = more.UnsafePointer(), more.Cap()
 }
