@@ -47,6 +47,10 @@ type anthropicTool struct {
 	InputSchema  json.RawMessage `json:"input_schema"`
 	Strict       *bool           `json:"strict"`
 	CacheControl json.RawMessage `json:"cache_control"`
+	EagerInput   *bool           `json:"eager_input_streaming"`
+	DeferLoading *bool           `json:"defer_loading"`
+	Callers      json.RawMessage `json:"allowed_callers"`
+	Examples     json.RawMessage `json:"input_examples"`
 }
 
 type anthropicChoice struct {

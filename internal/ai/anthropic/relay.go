@@ -25,9 +25,9 @@ func NewRelay() *Relay { return &Relay{} }
 // elsewhere. The error is a *chat.Error.
 func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 	err = r.sse.Write(p, func(e sse.Event) error {
-		var in event
-		if err := json.Unmarshal(e.Data, &in); err != nil {
-			return chat.BadUpstream("an event of the provider's stream is not valid")
+		in, err := readEvent(e.Data)
+		if err != nil {
+			return err
 		}
 		if in.Usage != nil {
 			r.usage.take(in.Usage)
@@ -38,7 +38,9 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 				r.usage.take(&in.Message.Usage)
 				r.outcome = outcomeOf(in.Message)
 			}
-		case "content_block_start", "content_block_delta", "message_delta":
+		case "content_block_start":
+			content = content || !announces(in.ContentBlock)
+		case "content_block_delta", "message_delta":
 			content = true
 			if d := in.Delta; d != nil {
 				r.said += len(d.Text) + len(d.Thinking) + len(d.PartialJSON)
@@ -55,6 +57,30 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		return nil
 	})
 	return dst, content, err
+}
+
+// readEvent reads what must be known of an event. One with other types of
+// members than we know is the client's to read.
+func readEvent(data []byte) (*event, error) {
+	in := &event{}
+	if json.Unmarshal(data, in) == nil {
+		return in, nil
+	}
+	var rest struct {
+		Type  string       `json:"type"`
+		Usage *usage       `json:"usage"`
+		Error *errorDetail `json:"error"`
+	}
+	if json.Unmarshal(data, &rest) != nil {
+		return nil, chat.BadUpstream("an event of the provider's stream is not valid")
+	}
+	return &event{Type: rest.Type, Usage: rest.Usage, Error: rest.Error}, nil
+}
+
+// announces says that a block begins in which nothing is said yet: what comes
+// may still be an error.
+func announces(b *block) bool {
+	return b != nil && (b.Type == typeText || b.Type == typeThinking) && value(b.Text) == "" && value(b.Thinking) == ""
 }
 
 // Close is called at the end of the stream; it returns an error for one that
