@@ -122,7 +122,7 @@ func (j *jwtReport) gateway(target Key, section, field string) {
 	}
 	var own []string
 	for _, l := range parent.Listeners {
-		if winner := winners[l.Section]; winner != nil {
+		if winner := winners[l.Section]; winner != nil && winner.Name != j.policy.Name {
 			own = append(own, fmt.Sprintf("%s (%s/%s)", l.Section, winner.Namespace, winner.Name))
 		}
 	}
