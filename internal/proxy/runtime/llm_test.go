@@ -206,6 +206,38 @@ func TestLM032_FailuresOfEveryBackendDoNotMultiply(t *testing.T) {
 	}
 }
 
+// TestLM032_AnUnreachableBackendTakesNothing of the budget, since nothing was
+// sent: each request asks for another model, of which nothing is known yet.
+func TestLM032_AnUnreachableBackendTakesNothing(t *testing.T) {
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})
+	m.answers["a"] = "connect"
+	for i := range 1000 {
+		if ex, _, asked := m.ask(fmt.Sprint("m", i)); asked != "ac" || ex.Response.Status != 200 {
+			t.Fatalf("request %d: %d by %q", i, ex.Response.Status, asked)
+		}
+	}
+}
+
+// TestLLM_OnlyTheseCausesGoElsewhere: a rule may say after which failures
+// another backend is asked.
+func TestLLM_OnlyTheseCausesGoElsewhere(t *testing.T) {
+	faults := map[ir.LLMFault][]string{
+		ir.LLMFaultConnect: {"connect"}, ir.LLMFaultThrottled: {`429 {}`},
+		ir.LLMFaultServer: {`500 {}`, `503 {}`, `424 {}`, "reset"}, ir.LLMFaultTimeout: {"timeout", `504 {}`},
+	}
+	for cause := range faults {
+		for fault, answers := range faults {
+			for _, answer := range answers {
+				m := newModels(t, ir.Rule{LLM: &ir.LLMAction{Failover: ir.LLMFailover{Causes: []ir.LLMFault{cause}}}, Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})
+				m.answers["a"] = answer
+				if _, _, asked := m.ask("m"); (asked == "ac") != (cause == fault) {
+					t.Errorf("for %s alone: after %q asked %s", cause, answer, asked)
+				}
+			}
+		}
+	}
+}
+
 func TestLLM_ConfigurationThatDoesNotTouchABackendKeepsWhatIsKnownOfIt(t *testing.T) {
 	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})
 	m.answers["a"] = `Retry-After: 60|429 {}`
