@@ -41,9 +41,9 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 		return nil, err
 	}
 	if !st.rt.memory.fits(req.ContentLength) {
-		return nil, llm.TooLarge(st.rt.memory.limit / bodyCost)
+		return nil, llm.TooLarge(st.rt.memory.forRequests() / bodyCost)
 	}
-	st.metered = meteredBody{Body: req.Body, st: st}
+	st.metered = meteredBody{Body: req.Body, st: st, most: st.rt.memory.forRequests()}
 	req.Body = &st.metered
 	var body upstream.Replay
 	switch err := body.Fill(req.Body, req.ContentLength, int(limit)); {

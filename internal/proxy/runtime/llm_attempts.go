@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"fmt"
 	"math/bits"
 	"path"
 	"strings"
@@ -226,7 +227,7 @@ func (c *conversation) exchange(config *upstream.Config) error {
 	if limited {
 		limiter.LimitReads(c.idle, firstContent)
 	}
-	if err := c.attempted.Answer(&c.ex.Response, c.rt.opts.Now); err != nil {
+	if err := c.read(); err != nil {
 		return err
 	}
 	if !c.rule.ir.LLM.HideBackend {
@@ -239,6 +240,21 @@ func (c *conversation) exchange(config *upstream.Config) error {
 		}
 	}
 	return nil
+}
+
+// read reads the answer: a whole one into memory, a stream up to its first
+// content.
+func (c *conversation) read() error {
+	resp := &c.ex.Response
+	if c.metered = (meteredBody{}); !c.call.Stream && resp.Body != nil {
+		c.metered = meteredBody{Body: resp.Body, st: c.state, most: c.rt.memory.limit}
+		resp.Body = &c.metered
+	}
+	err := c.attempted.Answer(resp, c.rt.opts.Now)
+	if c.metered.full {
+		return fmt.Errorf("%w: %w", c.rt.refuse.full, errMemory)
+	}
+	return err
 }
 
 // send sends the prepared request. Another endpoint of the backend is tried
@@ -314,7 +330,7 @@ func faultOf(err error) ir.LLMFault {
 		}
 		return ""
 	}
-	if err != nil { // no endpoint
+	if err != nil && !errors.Is(err, errMemory) { // no endpoint
 		return ir.LLMFaultConnect
 	}
 	return ""

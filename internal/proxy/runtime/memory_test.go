@@ -97,6 +97,91 @@ func TestLM016_AllBodiesTogetherAreBounded(t *testing.T) {
 	})
 }
 
+// lasting begins to answer when it is told to, and ends when it is let go.
+type lasting struct {
+	answer         string
+	begin, release chan struct{}
+}
+
+func (l *lasting) RoundTrip(ex *exchange.Exchange, _ *exchange.Target) error {
+	<-l.begin
+	ex.Response.Status = 200
+	ex.Response.Header.Add("Content-Type", "application/json")
+	ex.Response.Body, ex.Response.ContentLength = lastingBody{upstream.NewBody([]byte(l.answer)), l.release}, exchange.Unknown
+	return nil
+}
+
+type lastingBody struct {
+	exchange.Body
+	release <-chan struct{}
+}
+
+func (b lastingBody) Read(p []byte) (int, error) {
+	n, err := b.Body.Read(p)
+	if err != nil {
+		<-b.release
+	}
+	return n, err
+}
+
+// TestLM016_AllAnswersTogetherAreBounded has 200 clients get answers of 30 KiB
+// from a proxy that has memory for ten. The provider is not blamed for it, and no
+// other is asked instead.
+func TestLM016_AllAnswersTogetherAreBounded(t *testing.T) {
+	const size, room, clients = 30 << 10, 10, 200
+	synctest.Test(t, func(t *testing.T) {
+		rt := New(Options{LLMMemory: size * room * bodyCost})
+		l := &lasting{answer: strings.Replace(unary, "hi", strings.Repeat("x", size-len(unary)), 1), begin: make(chan struct{}), release: make(chan struct{})}
+		rt.opts.HTTP1, rt.opts.HTTP2 = l, l
+		resources := append(openAIOn(ir.LLMAction{}), &ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP},
+			&ir.Backend{Name: "other", Endpoints: "llm", LLM: &ir.LLMProvider{Provider: "openai", Host: "h"}},
+			routeOf("r", ir.Rule{LLM: &ir.LLMAction{}, Backends: []ir.WeightedBackend{priority(0, "llm"), priority(1, "other")}}))
+		if err := rt.Apply(ir.Update{Upserts: resources}); err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		statuses := map[int]int{}
+		ask := func() {
+			ex := withBody(request80("POST /chat/completions"), prompt(100))
+			handler := rt.Handler(80, "")
+			handler.Serve(ex)
+			again, _ := ex.Response.Header.Get("Retry-After")
+			if n, _ := ex.Response.Header.Get("X-Llm-Attempts"); n != "" && n != "1" {
+				t.Errorf("%s backends were asked", n)
+			}
+			if body := text(ex); ex.Response.Status == 200 && body != l.answer ||
+				ex.Response.Status == 503 && (again != "1" || !strings.Contains(body, "has memory for")) {
+				t.Errorf("%d, Retry-After %q: %.200s", ex.Response.Status, again, body)
+			}
+			handler.Finish(ex, exchange.End{})
+			mu.Lock()
+			statuses[ex.Response.Status]++
+			mu.Unlock()
+		}
+		for range clients {
+			go ask()
+		}
+		synctest.Wait()
+		close(l.begin)
+		synctest.Wait()
+		if used := rt.memory.used.Load(); used > size*room*bodyCost {
+			t.Errorf("%d bytes are in use, more than %d", used, size*room*bodyCost)
+		}
+		close(l.release)
+		synctest.Wait()
+		if served := statuses[200]; served < room/2 || served > room || statuses[503] != clients-served {
+			t.Errorf("statuses %v, want up to %d served and the others refused", statuses, room)
+		}
+		if used := rt.memory.used.Load(); used != 0 {
+			t.Errorf("%d bytes are not given back", used)
+		}
+		served := statuses[200]
+		if ask(); statuses[200] != served+1 {
+			t.Error("a request is refused when there is room again")
+		}
+	})
+}
+
 func TestLM016_ABodyThatNeverFitsIsTooLarge(t *testing.T) {
 	f := newFixture(t, openAIOn(ir.LLMAction{})...)
 	f.memory.limit = 1 << 20 * bodyCost

@@ -30,8 +30,9 @@ type Options struct {
 	// AWS has the credentials of backends that are asked with an AWS identity;
 	// nil: none are fetched, and such backends are not reached.
 	AWS *awsauth.Store
-	// LLMMemory is how many bytes of memory the bodies of all LLM requests may
-	// take at once; 0: 1 GiB. A request that finds none left is answered with 503.
+	// LLMMemory is how many bytes of memory the bodies of all LLM requests and of
+	// whole answers to them may take at once; 0: 1 GiB. A request that finds none
+	// left is answered with 503.
 	LLMMemory int64
 	// Observer is told of every exchange; nil: nobody is.
 	Observer Observer
