@@ -117,16 +117,21 @@ func (r *anthropicRequest) check() error {
 	case r.ServiceTier != nil && *r.ServiceTier != "auto" && *r.ServiceTier != "standard_only":
 		return refuse("service_tier: Input should be 'auto' or 'standard_only'")
 	}
+	for _, f := range []func() error{r.checkTexts, r.checkSystem, r.checkThinking, r.checkTools, r.checkMessages, r.checkThoughts} {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkTexts checks what is said of the user and of the end.
+func (r *anthropicRequest) checkTexts() error {
 	if r.Metadata != nil && r.Metadata.UserID != nil && strings.Contains(*r.Metadata.UserID, "@") {
 		return refuse("metadata.user_id: user_id appears to contain an email address")
 	}
 	if slices.ContainsFunc(r.StopSequences, func(s string) bool { return strings.TrimSpace(s) == "" }) {
 		return refuse("stop_sequences: each stop sequence must contain non-whitespace")
-	}
-	for _, f := range []func() error{r.checkSystem, r.checkThinking, r.checkTools, r.checkMessages, r.checkThoughts} {
-		if err := f(); err != nil {
-			return err
-		}
 	}
 	return nil
 }
