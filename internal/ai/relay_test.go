@@ -42,6 +42,8 @@ func TestRelay_PassesOnWhatItDoesNotKnow(t *testing.T) {
 		"NothingKnown":  {`{"role":"assistant","content":null,"audio":null,"annotations":[],"x":{},"y":""}`, false},
 		"Audio":         {`{"audio":{"id":"a","data":"AAAA"}}`, true},
 		"FunctionCall":  {`{"function_call":{"name":"w","arguments":""}}`, true},
+		"CustomTool":    {`{"tool_calls":[{"index":0,"id":"a","type":"custom","custom":{"name":"w","input":"x"}}]}`, true},
+		"EmptyTool":     {`{"tool_calls":[{}]}`, true},
 		"Reasoning":     {`{"reasoning":"hm"}`, true},
 		"ContentParts":  {`{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}`, true},
 		"ArgumentsAsIs": {`{"tool_calls":[{"index":0,"id":"a","function":{"name":"w","arguments":{"x":1}}}]}`, true},

@@ -164,7 +164,10 @@ func said(in *chunk) (n int) {
 		d := &in.Choices[i].Delta
 		n += len(value(d.Content)) + len(value(d.Refusal)) + len(value(d.ReasoningContent)) + len(d.Rest)
 		for j := range d.ToolCalls {
-			n += len(d.ToolCalls[j].Function.Arguments)
+			n += len(d.ToolCalls[j].Rest)
+			if f := d.ToolCalls[j].Function; f != nil { // there are calls of other kinds
+				n += len(f.Arguments)
+			}
 		}
 	}
 	return n
