@@ -2,6 +2,8 @@ package openai
 
 import (
 	json "encoding/json/v2"
+
+	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
 // Edit returns body with model in place of the model that the client named
@@ -10,14 +12,10 @@ import (
 func (h *Head) Edit(body []byte, model string, meter bool) ([]byte, error) {
 	var edits []edit
 	if model != "" && model != h.Model {
-		quoted, err := json.Marshal(model)
-		if err != nil {
-			return nil, err
-		}
-		if h.model.end > 0 {
-			edits = append(edits, edit{h.model, string(quoted)})
+		if quoted := chat.Quote(model); h.model.end > 0 {
+			edits = append(edits, edit{h.model, quoted})
 		} else {
-			edits = append(edits, h.insert(`"model":`+string(quoted)))
+			edits = append(edits, h.insert(`"model":`+quoted))
 		}
 	}
 	if meter && h.Stream && !h.IncludeUsage {

@@ -20,13 +20,13 @@ import (
 // how each of them wants it. It comes last, since a signature covers all the
 // rest, and again for each time that req is sent, since a signature is for one.
 // now is the provider's clock. The error is a *chat.Error.
-func (a *Attempt) Authenticate(req *exchange.Request, signer *bedrock.Signer, now time.Time) error {
+func (a *Attempt) Authenticate(req *exchange.Request, signer *bedrock.Signer, now func() time.Time) error {
 	if a.backend.Credentials == nil && a.backend.Identity == nil {
 		return nil
 	}
 	p := a.backend.Backend.LLM
 	if ai.Provider(p.Provider) == ai.Bedrock {
-		return a.sign(req, signer, now)
+		return a.sign(req, signer, now())
 	}
 	key, ok := apiKey(a.backend)
 	if !ok {

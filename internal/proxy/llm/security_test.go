@@ -38,7 +38,7 @@ func attempt(t *testing.T, provider, body string) (*Attempt, *exchange.Request, 
 	}
 	a, err := call.Prepare(req, config, "")
 	if err == nil {
-		err = a.Authenticate(req, new(bedrock.Signer), time.Unix(1_800_000_000, 0))
+		err = a.Authenticate(req, new(bedrock.Signer), func() time.Time { return time.Unix(1_800_000_000, 0) })
 	}
 	return a, req, err
 }

@@ -27,7 +27,7 @@ func (st *state) authenticate(ex *exchange.Exchange, c *upstream.Cluster) error 
 	if id := st.lease.Config.Identity; id != nil {
 		st.await(ex, id.Settled())
 	}
-	return st.attempted.Authenticate(&ex.Request, &st.rt.signer, st.rt.opts.Now().Add(c.ClockAhead()))
+	return st.attempted.Authenticate(&ex.Request, &st.rt.signer, func() time.Time { return st.rt.opts.Now().Add(c.ClockAhead()) })
 }
 
 // await waits until ready is closed, the time is up or the client leaves.

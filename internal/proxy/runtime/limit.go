@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ir"
@@ -149,7 +150,7 @@ func (st *state) refused(err error) error {
 
 // settleLimits notes what the attempts have cost and corrects the limits to what
 // was used.
-func (st *state) settleLimits() {
+func (st *state) settleLimits(now time.Time) {
 	var used limit.Amounts
 	for i := range st.LLM.Attempts {
 		a := &st.LLM.Attempts[i]
@@ -161,7 +162,7 @@ func (st *state) settleLimits() {
 		used.Add(limit.AmountsOf(usage, cost))
 	}
 	used[limit.Requests] = 1 // however often it was tried
-	st.LLM.LimitErr = st.limiting.reservation.Settle(used, st.rt.opts.Now())
+	st.LLM.LimitErr = st.limiting.reservation.Settle(used, now)
 }
 
 const (

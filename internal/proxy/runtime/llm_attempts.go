@@ -368,7 +368,7 @@ func (c *conversation) another(v *verdict) (int, bool) {
 // last one, but of refusals for the rate the one that asks for the shortest
 // pause, and nothing that was not even sent for something that was.
 func (c *conversation) keep(v verdict) {
-	c.settle()
+	c.settle(c.now)
 	c.lease.Done()
 	v.response, c.ex.Response = c.ex.Response, exchange.Response{}
 	old := &c.kept
@@ -389,7 +389,7 @@ func (c *conversation) end() error {
 func (st *state) note() *LLMAttempt { return &st.LLM.Attempts[len(st.LLM.Attempts)-1] }
 
 // settle completes the note of the last attempt.
-func (st *state) settle() {
+func (st *state) settle(now time.Time) {
 	if len(st.LLM.Attempts) == 0 || st.attempted == nil {
 		return
 	}
@@ -400,11 +400,11 @@ func (st *state) settle() {
 	if st.Trace.Sampled {
 		note.Outcome = attempted.Outcome()
 	}
-	if note.Duration = st.rt.opts.Now().Sub(note.Start); note.Err != nil {
+	if note.Duration = now.Sub(note.Start); note.Err != nil {
 		return
 	}
 	if note.Err = attempted.Err(); note.Err != nil {
-		st.asked.failed(faultOf(note.Err), 0, st.rt.opts.Now())
+		st.asked.failed(faultOf(note.Err), 0, now)
 	} else if attempted.Whole() {
 		st.asked.cluster.Standing(st.asked.model).Succeeded(st.asked.at)
 	}

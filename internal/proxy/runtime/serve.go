@@ -135,8 +135,9 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 	}
 	ex.State, st.End = nil, end
 	if st.LLM != nil {
-		st.settle()
-		st.settleLimits()
+		now := st.rt.opts.Now()
+		st.settle(now)
+		st.settleLimits(now)
 		if st.putDown != nil {
 			st.LLM.Content = st.putDown.Transcript()
 		}
