@@ -1,0 +1,150 @@
+package internal_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/citoroute/citoroute/internal/proxy/observe"
+)
+
+// documents returns the Markdown files of the project, by path.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "node_modules" || strings.HasPrefix(entry.Name(), ".") && path != ".."):
+			return fs.SkipDir
+		case filepath.Ext(path) != ".md":
+			return nil
+		}
+		out[path] = read(t, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestDocs_LinksLeadSomewhere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?\)`)
+	all := documents(t)
+	for path, text := range all {
+		for _, m := range link.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(m[1], ":") {
+				continue // elsewhere
+			}
+			target := path
+			if m[1] != "" {
+				target = filepath.Join(filepath.Dir(path), m[1])
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %s is not there", path, m[1])
+			} else if m[2] != "" && !slices.Contains(anchors(all[target]), m[2]) {
+				t.Errorf("%s: %s has no heading #%s", path, target, m[2])
+			}
+		}
+	}
+}
+
+// anchors are the names that headings have in links.
+func anchors(text string) []string {
+	var out []string
+	dropped := regexp.MustCompile(`[^\w\- ]`)
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		out = append(out, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(m[1]), ""), " ", "-"))
+	}
+	return out
+}
+
+// TestDocs_ReasonsAreExplained holds docs/status-reasons.md against every status
+// that a golden case has.
+func TestDocs_ReasonsAreExplained(t *testing.T) {
+	rows := regexp.MustCompile(`(?m)^\| ([^|]+) \| ([^|]+) \|`).FindAllStringSubmatch(read(t, "../docs/status-reasons.md"), -1)
+	explained := func(condition, reason string) bool {
+		return slices.ContainsFunc(rows, func(row []string) bool {
+			return strings.Contains(row[1], condition) && slices.Contains(strings.Split(row[2], ", "), reason)
+		})
+	}
+	cases, err := filepath.Glob("translate/testdata/*.txtar")
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	status := regexp.MustCompile(`\b([A-Z]\w+)=(True|False) ([A-Z]\w+) @`)
+	for _, path := range cases {
+		for _, m := range status.FindAllStringSubmatch(read(t, path), -1) {
+			condition, value, reason := m[1], m[2], m[3]
+			ordinary := value == "True" && reason == condition || reason == "NoConflicts"
+			foreign := condition == "Foreign" // what another controller has written
+			if !ordinary && !foreign && !explained(condition+"="+value, reason) {
+				t.Errorf("%s: %s=%s %s is not in docs/status-reasons.md", filepath.Base(path), condition, value, reason)
+			}
+		}
+	}
+}
+
+// TestDocs_MetricsAreListed holds docs/observability.md against what there is.
+func TestDocs_MetricsAreListed(t *testing.T) {
+	text := read(t, "../docs/observability.md")
+	name := regexp.MustCompile("`((?:citoroute|gen_ai_client|gen_ai_server)_\\w+)`")
+	listed := map[string]bool{}
+	for _, m := range name.FindAllStringSubmatch(text, -1) {
+		listed[m[1]] = true
+	}
+	for _, metric := range append(proxyMetrics(), controllerMetrics(t)...) {
+		if !listed[metric] {
+			t.Errorf("%s is not listed", metric)
+		}
+		delete(listed, metric)
+	}
+	for metric := range listed {
+		t.Errorf("%s is listed and does not exist", metric)
+	}
+}
+
+func proxyMetrics() []string {
+	o := observe.New(observe.Options{})
+	defer o.Close()
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		o.Registry().Describe(descriptions)
+		close(descriptions)
+	}()
+	name := regexp.MustCompile(`fqName: "((?:citoroute|gen_ai)_\w+)"`)
+	var out []string
+	for d := range descriptions {
+		if m := name.FindStringSubmatch(d.String()); m != nil {
+			out = append(out, m[1])
+		}
+	}
+	return out
+}
+
+// controllerMetrics are found in its source: to make them takes a manager.
+func controllerMetrics(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, m := range regexp.MustCompile(`"(citoroute_controller_\w+)"`).FindAllStringSubmatch(read(t, "controller/metrics.go"), -1) {
+		out = append(out, m[1])
+	}
+	return out
+}
