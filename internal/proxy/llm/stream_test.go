@@ -186,5 +186,15 @@ func TestT57_AnErrorBeforeContent(t *testing.T) {
 	}
 }
 
+// TestT57_AnErrorWithTheFirstContent comes in one read with it, so that nothing
+// has gone out yet.
+func TestT57_AnErrorWithTheFirstContent(t *testing.T) {
+	src := &scripted{pieces: []string{starts + hello + "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n"}}
+	_, resp, err := answering(t, src)
+	if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 503 || resp.Body != nil || !src.closed {
+		t.Errorf("%v, closed %v", err, src.closed)
+	}
+}
+
 // firstSecond is the time in these tests.
 func firstSecond() time.Time { return time.Unix(1, 0) }

@@ -132,6 +132,22 @@ func TestLLM_RoutesShareAPathByModelAndConsumer(t *testing.T) {
 	}
 }
 
+// TestLLM_WhoSomebodyIsEndsWithTheRoute: a token that one route's policy has
+// taken says nothing on the next route of the same path, which has none.
+func TestLLM_WhoSomebodyIsEndsWithTheRoute(t *testing.T) {
+	k := newTokens(t)
+	m := newModels(t, ir.Rule{Matches: prefix("/elsewhere")})
+	m.apply(ir.Update{Upserts: []ir.Resource{
+		k.policy("p"),
+		&ir.Policy{Name: "red", Consumer: &ir.Consumer{Claim: "team", Value: "red"}}, &ir.Policy{Name: "blue", Consumer: &ir.Consumer{Claim: "team", Value: "blue"}},
+		openTo("one", 1, &ir.LLMAction{Consumers: []string{"red"}}, []string{"p"}, priority(0, "a", "gpt")),
+		openTo("two", 2, &ir.LLMAction{Consumers: []string{"blue"}}, nil, priority(0, "c", "gpt")),
+	}})
+	if ex, _, asked := m.ask("gpt", k.field("p", "blue")); asked != "" || ex.Response.Status != 403 {
+		t.Errorf("%d by %q", ex.Response.Status, asked)
+	}
+}
+
 func TestLLM_ModelsAreGuardedAndSpeakTheClientsProtocol(t *testing.T) {
 	k := newTokens(t)
 	m := newModels(t, ir.Rule{Matches: prefix("/elsewhere")})
