@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
+	"regexp"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
@@ -19,7 +20,7 @@ func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 		return nil, chat.BadUpstream("the provider's answer is not a Converse answer")
 	}
 	content := in.Output.Message.Content
-	out := &chat.Response{ID: answerID(w), Model: w.Model, Blocks: make([]chat.Block, 0, len(content))}
+	out := &chat.Response{ID: answerID(w), Model: shownModel(w.Model), Blocks: make([]chat.Block, 0, len(content))}
 	if in.Usage != nil {
 		out.Usage, out.HasUsage = readUsage(in.Usage), true
 	}
@@ -39,6 +40,23 @@ func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 }
 
 func answerID(w *chat.Wire) string { return "chatcmpl-" + w.ResponseID }
+
+// shownModel is how a client is told of a model: of an ARN the last part, since
+// the account in it is the gateway's.
+func shownModel(model string) string {
+	if strings.HasPrefix(model, "arn:") {
+		return model[strings.LastIndexByte(model, '/')+1:]
+	}
+	return model
+}
+
+// accountARN is an ARN with an account in it, which AWS names in errors.
+var accountARN = regexp.MustCompile(`arn:aws[a-z-]*:[a-z0-9-]*:[a-z0-9-]*:[0-9]{12}:[a-zA-Z0-9_+=,.@:/-]*[a-zA-Z0-9]`)
+
+// providerError is chat.ProviderError without what concerns the gateway's account.
+func providerError(status int, code, message string) *chat.Error {
+	return chat.ProviderError(status, code, accountARN.ReplaceAllLiteralString(message, "[redacted]"))
+}
 
 func readBlock(w *chat.Wire, b *block) (chat.Block, bool) {
 	switch {
@@ -119,19 +137,19 @@ func Error(status int, errorType string, body []byte) *chat.Error {
 	name := errorName(cmp.Or(errorType, in.Type))
 	switch name {
 	case "ThrottlingException", "ModelNotReadyException":
-		return chat.ProviderError(429, name, message)
+		return providerError(429, name, message)
 	case "ServiceQuotaExceededException":
-		return chat.ProviderError(429, "insufficient_quota", message)
+		return providerError(429, "insufficient_quota", message)
 	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException", "IncompleteSignatureException", "MissingAuthenticationTokenException",
 		"SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
-		e := chat.ProviderError(502, chat.CodeUpstreamAuth, "the provider refused the gateway's credentials")
+		e := providerError(502, chat.CodeUpstreamAuth, "the provider refused the gateway's credentials")
 		return e
 	case "ModelTimeoutException":
-		return chat.ProviderError(504, name, message)
+		return providerError(504, name, message)
 	case "ModelErrorException":
-		return chat.ProviderError(502, name, message)
+		return providerError(502, name, message)
 	}
-	return chat.ProviderError(status, name, message)
+	return providerError(status, name, message)
 }
 
 // errorName takes the name out of prefix#Name:uri.
@@ -155,7 +173,7 @@ var streamStatus = map[string]int{
 
 func streamError(m eventstream.Message) *chat.Error {
 	if m.Headers[":message-type"] == "error" {
-		return chat.ProviderError(502, m.Headers[":error-code"], m.Headers[":error-message"])
+		return providerError(502, m.Headers[":error-code"], m.Headers[":error-message"])
 	}
 	name := m.Headers[":exception-type"]
 	var in failure
@@ -167,7 +185,7 @@ func streamError(m eventstream.Message) *chat.Error {
 	if name == "modelStreamErrorException" && in.OriginalStatus >= 400 && in.OriginalStatus < 600 {
 		status = in.OriginalStatus
 	}
-	return chat.ProviderError(status, name, in.text())
+	return providerError(status, name, in.text())
 }
 
 // Decoder reads a streamed answer.
@@ -223,7 +241,7 @@ func (d *Decoder) message(m eventstream.Message, emit func(chat.Event) error) er
 	}
 	switch m.Headers[":event-type"] {
 	case "messageStart":
-		return emit(chat.Event{Kind: chat.Start, ID: answerID(d.wire), Model: d.wire.Model})
+		return emit(chat.Event{Kind: chat.Start, ID: answerID(d.wire), Model: shownModel(d.wire.Model)})
 	case "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata":
 	default:
 		return nil // there may be new ones, of any form

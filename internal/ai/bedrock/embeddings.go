@@ -111,7 +111,7 @@ func BuildEmbeddings(r *embed.Request, o chat.Options) (*chat.Wire, error) {
 // DecodeEmbeddings reads an answer. w is the request that it answers: its
 // InputTokens stand for the usage that Cohere's models do not tell.
 func DecodeEmbeddings(w *chat.Wire, body []byte) (*embed.Response, error) {
-	out := &embed.Response{Model: w.Model, Tokens: w.InputTokens, HasTokens: w.InputTokens > 0}
+	out := &embed.Response{Model: shownModel(w.Model), Tokens: w.InputTokens, HasTokens: w.InputTokens > 0}
 	var err error
 	if maker := embedderOf(w.Model); maker == titan1 || maker == titan2 {
 		var in titanResponse
