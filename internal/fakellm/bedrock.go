@@ -18,7 +18,7 @@ type bedrock struct {
 func (bedrock) name() string { return "bedrock" }
 
 func (b bedrock) read(r *http.Request, body []byte) (prompt, error) {
-	if err := checkSignature(r, body, b.now()); err != nil {
+	if err := checkSignature(r, body, bedrockService, b.now()); err != nil {
 		return prompt{}, err
 	}
 	var req converseRequest

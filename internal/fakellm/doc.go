@@ -1,7 +1,8 @@
 // Package fakellm stands in for the three LLM providers where there is no key,
 // no network and no patience: OpenAI (/v1/chat/completions, /v1/embeddings,
 // /v1/models), Anthropic (/v1/messages) and Amazon Bedrock
-// (/model/{id}/converse and /converse-stream), on one port.
+// (/model/{id}/converse and /converse-stream), with AWS's token service for the
+// role that its requests may be made in (POST /), on one port.
 //
 // It is deterministic: the same request gets the same answer ("You said: …"),
 // in the same pieces. It is strict: a field, header, role order, credential or

@@ -14,12 +14,14 @@ import (
 )
 
 // Credentials that the fake accepts, and no others. The AWS pair is the one of
-// Amazon's own examples.
+// Amazon's own examples. That of AssumerKeyID may do nothing but assume the role.
 const (
 	OpenAIKey       = "sk-fake-openai"
 	AnthropicKey    = "sk-ant-fake"
 	AccessKeyID     = "AKIDEXAMPLE"
 	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	AssumerKeyID    = "AKIDASSUMEROLE"
+	AssumerSecret   = "fake-secret-of-one-who-may-assume-the-role"
 )
 
 // maxBody is the longest request body that is read, in bytes.
@@ -58,6 +60,7 @@ func New(opts Options) *Server {
 	s.mux.HandleFunc("POST /model/{id}/converse", s.chat(bedrock{now: opts.Now}))
 	s.mux.HandleFunc("POST /model/{id}/converse-stream", s.chat(bedrock{now: opts.Now, stream: true}))
 	s.mux.HandleFunc("POST /model/{id}/invoke", s.invoke)
+	s.mux.HandleFunc("POST /{$}", s.assumeRole)
 	s.mux.HandleFunc("POST /v1/embeddings", s.embeddings)
 	s.mux.HandleFunc("GET /v1/models", s.models)
 	s.mux.HandleFunc("GET /fake/account", s.showAccount)
@@ -69,7 +72,8 @@ func New(opts Options) *Server {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Accounts returns what was served so far, by provider: openai, anthropic, bedrock.
+// Accounts returns what was served so far, by provider: openai, anthropic, bedrock;
+// and by sts, AWS's token service.
 func (s *Server) Accounts() map[string]Account { return s.ledger.read() }
 
 // provider is one protocol. It knows forms, not behaviour.

@@ -22,12 +22,13 @@ const (
 // checkSignature verifies an AWS Signature Version 4 over the request as it
 // came over the wire, written from Amazon's description of the process and not
 // with its SDK, which the gateway signs with.
-func checkSignature(r *http.Request, body []byte, now time.Time) error {
+func checkSignature(r *http.Request, body []byte, service string, now time.Time) error {
 	auth, err := parseAuthorization(r.Header.Get("Authorization"))
 	if err != nil {
 		return err
 	}
 	at, err := time.Parse(sigTime, r.Header.Get("X-Amz-Date"))
+	secret, known := secretOf(auth.key, service, r.Header.Get("X-Amz-Security-Token"))
 	switch {
 	case err != nil:
 		return unsigned("IncompleteSignatureException", "X-Amz-Date is missing or has the wrong form")
@@ -35,10 +36,10 @@ func checkSignature(r *http.Request, body []byte, now time.Time) error {
 		return unsigned("InvalidSignatureException", "Signature expired or not yet valid: "+r.Header.Get("X-Amz-Date"))
 	case auth.date != at.Format("20060102"):
 		return unsigned("InvalidSignatureException", "Date in Credential scope does not match X-Amz-Date")
-	case auth.key != AccessKeyID:
+	case !known:
 		return unsigned("UnrecognizedClientException", "The security token included in the request is invalid.")
-	case auth.service != "bedrock":
-		return unsigned("InvalidSignatureException", "Credential should be scoped to correct service: 'bedrock'.")
+	case auth.service != service:
+		return unsigned("InvalidSignatureException", "Credential should be scoped to correct service: '"+service+"'.")
 	}
 	for _, must := range []string{"host", "x-amz-date"} {
 		if !slices.Contains(auth.signed, must) {
@@ -51,7 +52,7 @@ func checkSignature(r *http.Request, body []byte, now time.Time) error {
 	if sent := r.Header.Get("X-Amz-Content-Sha256"); sent != "" && sent != hash(body) {
 		return unsigned("InvalidSignatureException", "X-Amz-Content-Sha256 does not match the body")
 	}
-	if !hmac.Equal([]byte(auth.signature), []byte(auth.sign(r, body))) {
+	if !hmac.Equal([]byte(auth.signature), []byte(auth.sign(r, body, secret))) {
 		return unsigned("InvalidSignatureException", "The request signature we calculated does not match the signature you provided.")
 	}
 	return nil
@@ -100,8 +101,22 @@ func parseAuthorization(field string) (authorization, error) {
 	return a, nil
 }
 
+// secretOf is the secret that belongs to a key of a service; known is false for
+// a key that the service does not accept, or not with that session token.
+func secretOf(key, service, token string) (secret string, known bool) {
+	switch {
+	case service == stsService && key == AssumerKeyID && token == "":
+		return AssumerSecret, true
+	case service != stsService && key == sessionKeyID:
+		return sessionSecret, token == sessionToken
+	case service != stsService && key == AccessKeyID:
+		return SecretAccessKey, true
+	}
+	return "", false
+}
+
 // sign returns the signature that the request should have.
-func (a authorization) sign(r *http.Request, body []byte) string {
+func (a authorization) sign(r *http.Request, body []byte, secret string) string {
 	var canonical strings.Builder
 	canonical.WriteString(r.Method + "\n" + canonicalPath(r) + "\n" + canonicalQuery(r.URL.Query()) + "\n")
 	for _, name := range a.signed {
@@ -110,7 +125,7 @@ func (a authorization) sign(r *http.Request, body []byte) string {
 	canonical.WriteString("\n" + strings.Join(a.signed, ";") + "\n" + hash(body))
 	scope := a.date + "/" + a.region + "/" + a.service + "/aws4_request"
 	toSign := sigAlgorithm + "\n" + r.Header.Get("X-Amz-Date") + "\n" + scope + "\n" + hash([]byte(canonical.String()))
-	key := []byte("AWS4" + SecretAccessKey)
+	key := []byte("AWS4" + secret)
 	for _, part := range []string{a.date, a.region, a.service, "aws4_request", toSign} {
 		h := hmac.New(sha256.New, key)
 		_, _ = h.Write([]byte(part)) // a hash takes every write

@@ -74,7 +74,7 @@ func TestT81_AWSTestSuite(t *testing.T) {
 			fake := authorization{
 				key: AccessKeyID, date: "20150830", region: "us-east-1", service: "service", signed: strings.Split(c.signed, ";"),
 			}
-			if got := fake.sign(r, []byte(c.body)); got != c.signature {
+			if got := fake.sign(r, []byte(c.body), SecretAccessKey); got != c.signature {
 				t.Errorf("the fake expects %s, want %s", got, c.signature)
 			}
 			token := r.Header.Get("X-Amz-Security-Token")
@@ -162,7 +162,7 @@ func TestT81_Bedrock(t *testing.T) {
 			s := signing(at)
 			change(&s)
 			r := signedRequest(t, s)
-			if err := checkSignature(r, s.Body, at); err != nil {
+			if err := checkSignature(r, s.Body, bedrockService, at); err != nil {
 				t.Error(err)
 			}
 			if got := r.Header.Get("X-Amz-Content-Sha256"); got != hash(s.Body) {
@@ -188,7 +188,7 @@ func TestT84_AnotherEndpointKeepsTheRegion(t *testing.T) {
 			s := signing(at)
 			s.Host, s.Region = host, "eu-central-1"
 			r := signedRequest(t, s)
-			if err := checkSignature(r, s.Body, at); err != nil {
+			if err := checkSignature(r, s.Body, bedrockService, at); err != nil {
 				t.Error(err)
 			}
 			if auth, err := parseAuthorization(r.Header.Get("Authorization")); err != nil || auth.region != "eu-central-1" {
@@ -216,14 +216,14 @@ func TestT81_WhatIsChangedIsRefused(t *testing.T) {
 			s.Credentials.SessionToken = "token"
 			r, body := signedRequest(t, s), s.Body
 			change(r, &body)
-			if err := checkSignature(r, body, at); err == nil {
+			if err := checkSignature(r, body, bedrockService, at); err == nil {
 				t.Error("it is accepted")
 			}
 		})
 	}
 	s := signing(at)
 	for _, now := range []time.Time{at.Add(sigSkew + time.Second), at.Add(-sigSkew - time.Second)} {
-		if err := checkSignature(signedRequest(t, s), s.Body, now); err == nil {
+		if err := checkSignature(signedRequest(t, s), s.Body, bedrockService, now); err == nil {
 			t.Errorf("a signature of %s is accepted at %s", at, now)
 		}
 	}

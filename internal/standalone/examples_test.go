@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/citoroute/citoroute/internal/fakellm"
 )
 
 func TestExample_Quickstart(t *testing.T) {
@@ -45,6 +47,34 @@ func TestExample_Embeddings(t *testing.T) {
 	got := r.send(8080, http.MethodPost, "http://localhost/v1/embeddings", json, `{"model":"m","input":"one","dimensions":256}`)
 	if got.status != http.StatusOK || !strings.Contains(got.body, `"model":"amazon.titan-embed-text-v2:0"`) {
 		t.Errorf("titan: %+v", got)
+	}
+}
+
+func TestExample_AssumeRole(t *testing.T) {
+	provider := fakellm.New(fakellm.Options{})
+	port := backend(t, provider)
+	t.Setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:"+port)
+	t.Setenv("AWS_PROFILE", "")
+	files := exampleWith(t, "assume-role", port)
+	r := serve(t, files)
+	ask := func() answer {
+		return r.send(8080, http.MethodPost, "http://localhost/v1/chat/completions", map[string]string{"Content-Type": "application/json"},
+			`{"model":"m","messages":[{"role":"user","content":"Hello!"}]}`)
+	}
+	for range 2 {
+		if got := ask(); got.status != http.StatusOK || !strings.Contains(got.body, "You said: Hello!") {
+			t.Errorf("%+v", got)
+		}
+	}
+	if sts := provider.Accounts()["sts"]; sts.Requests != 1 || sts.OK != 1 {
+		t.Errorf("the role is assumed once, and kept: %+v", sts)
+	}
+	// The key alone is of no use at Bedrock.
+	manifest := files["assume-role.yaml"]
+	role := manifest[strings.Index(manifest, "    assumeRole:"):strings.Index(manifest, "  credentialsRef:")]
+	r = serve(t, map[string]string{"a.yaml": strings.Replace(manifest, role, "", 1)})
+	if got := ask(); got.status != http.StatusBadGateway {
+		t.Errorf("without the role: %+v", got)
 	}
 }
 

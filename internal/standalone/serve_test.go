@@ -177,10 +177,16 @@ func backend(t *testing.T, handler http.Handler) string {
 // example returns the manifests of an example, with backends of the test's own.
 func example(t *testing.T, name string) map[string]string {
 	t.Helper()
+	return exampleWith(t, name, backend(t, fakellm.New(fakellm.Options{})))
+}
+
+// exampleWith is example with a fake LLM provider that is there already, at a port.
+func exampleWith(t *testing.T, name, fake string) map[string]string {
+	t.Helper()
 	ports := strings.NewReplacer(
 		"9001", backend(t, echo.Handler("echo-1")),
 		"9002", backend(t, echo.Handler("echo-2")),
-		"9090", backend(t, fakellm.New(fakellm.Options{})),
+		"9090", fake,
 	)
 	out := map[string]string{}
 	dir := filepath.Join("..", "..", "examples", name)
