@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +31,8 @@ type runFlags struct {
 	demo      bool
 	otlp      string
 	ratio     float64
+	push      string
+	interval  time.Duration
 }
 
 func newRun() *cobra.Command {
@@ -61,6 +64,8 @@ are there without a manifest.`,
 	flags.StringVar(&f.otlp, "otlp-endpoint", os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"),
 		"base `URL` of an OTLP collector for spans (default from OTEL_EXPORTER_OTLP_ENDPOINT; its protocol from OTEL_EXPORTER_OTLP_PROTOCOL)")
 	flags.Float64Var(&f.ratio, "trace-ratio", 1, "share of requests that are recorded where the caller has not decided")
+	flags.StringVar(&f.push, "otlp-metrics-endpoint", "", "base `URL` of an OTLP collector that metrics are pushed to, by OTEL_EXPORTER_OTLP_PROTOCOL")
+	flags.DurationVar(&f.interval, "otlp-metrics-interval", time.Minute, "time from one push of metrics to the next")
 	return c
 }
 
@@ -123,6 +128,12 @@ func newObserver(ctx context.Context, f runFlags, stderr io.Writer) (*observe.Ob
 		var err error
 		if options.Tracing, err = observe.NewTracing(ctx, f.otlp, os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), f.ratio); err != nil {
 			return nil, usageError{fmt.Errorf("--otlp-endpoint, --trace-ratio: %w", err)}
+		}
+	}
+	if f.push != "" {
+		var err error
+		if options.Push, err = observe.NewPush(ctx, f.push, os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL"), f.interval); err != nil {
+			return nil, usageError{fmt.Errorf("--otlp-metrics-endpoint, --otlp-metrics-interval: %w", err)}
 		}
 	}
 	return observe.New(options), nil

@@ -107,6 +107,7 @@ func parse(args []string) *settings {
 	_ = f.Parse(args) // exits on error
 	s.Infra.ImagePullPolicy = corev1.PullPolicy(s.pullPolicy)
 	s.Infra.ServiceType = corev1.ServiceType(s.serviceType)
+	s.Infra.Push.Protocol = s.Infra.Tracing.Protocol
 	return s
 }
 
@@ -142,6 +143,10 @@ func (s *settings) proxyFlags(f *flag.FlagSet) {
 		"what that collector speaks: http/protobuf or grpc")
 	f.Float64Var(&s.Infra.Tracing.Ratio, "proxy-trace-ratio", 0.01,
 		"share of requests, 0 to 1, that are recorded where the caller has not decided")
+	f.StringVar(&s.Infra.Push.Endpoint, "proxy-otlp-metrics-endpoint", "",
+		"base URL of the OTLP collector that the proxies push metrics to, by --proxy-otlp-protocol; empty: none")
+	f.DurationVar((*time.Duration)(&s.Infra.Push.Interval), "proxy-otlp-metrics-interval", time.Minute,
+		"time from one push of metrics to the next")
 	f.Func("issuer-networks",
 		"networks such as 10.96.0.0/12,10.244.0.0/16 from which proxies may fetch keys of token issuers, over http too; elsewhere only from public addresses over https",
 		func(list string) error { return parseNetworks(list, &s.Infra.IssuerNetworks) })

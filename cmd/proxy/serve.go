@@ -78,6 +78,12 @@ func newObserver(ctx context.Context, config *bootstrap.Config, stdout io.Writer
 			return nil, fmt.Errorf("tracing: %w", err)
 		}
 	}
+	if p := config.Push; p.Endpoint != "" {
+		var err error
+		if options.Push, err = observe.NewPush(ctx, p.Endpoint, p.Protocol, time.Duration(p.Interval)); err != nil {
+			return nil, fmt.Errorf("push: %w", err)
+		}
+	}
 	return observe.New(options), nil
 }
 

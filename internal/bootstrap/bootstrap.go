@@ -38,6 +38,7 @@ type Config struct {
 	Issuers  Issuers  `toml:"issuers,omitempty"`
 	Log      Log      `toml:"log"`
 	Tracing  Tracing  `toml:"tracing,omitempty"`
+	Push     Push     `toml:"push,omitempty"`
 	Timeouts Timeouts `toml:"timeouts"`
 }
 
@@ -81,6 +82,16 @@ type Tracing struct {
 	// Ratio, 0 to 1, is the share of requests that are recorded where the
 	// caller has not decided.
 	Ratio float64 `toml:"ratio,omitempty"`
+}
+
+// Push says where metrics are sent, besides being served.
+type Push struct {
+	// Endpoint is the base URL of an OTLP collector; empty: nothing is sent.
+	Endpoint string `toml:"endpoint,omitempty"`
+	// Protocol is "http/protobuf", also where empty, or "grpc".
+	Protocol string `toml:"protocol,omitempty"`
+	// Interval is the time from one push to the next, 1 s or more; 0: a minute.
+	Interval Duration `toml:"interval,omitempty"`
 }
 
 // Timeouts of client connections. Zero values are replaced by Default's.

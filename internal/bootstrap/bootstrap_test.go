@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -14,6 +15,7 @@ func TestParse_ReadsWhatMarshalWrote(t *testing.T) {
 	want.Stream = Stream{Servers: []string{"c:15010"}, ServerName: "c", CAFile: "/ca", TokenFile: "/token"}
 	want.Issuers.Networks = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12")}
 	want.Tracing = Tracing{Endpoint: "http://collector:4317", Protocol: "grpc", Ratio: 0.01}
+	want.Push = Push{Endpoint: "http://collector:4318", Protocol: "http/protobuf", Interval: Duration(30 * time.Second)}
 	b, err := want.Marshal()
 	if err != nil {
 		t.Fatal(err)

@@ -58,8 +58,9 @@ type Options struct {
 	// LogLevel and AccessLog are the proxies' (see package bootstrap).
 	LogLevel  string
 	AccessLog bool
-	// Tracing is the proxies', too.
+	// Tracing and Push are the proxies', too.
 	Tracing bootstrap.Tracing
+	Push    bootstrap.Push
 	// IssuerNetworks are where the proxies may fetch keys of token issuers
 	// besides the internet.
 	IssuerNetworks []netip.Prefix
@@ -188,6 +189,9 @@ func (in Input) bootstrap() bootstrap.Config {
 	c.Log.Level = cmp.Or(in.LogLevel, c.Log.Level)
 	c.Log.Access = in.AccessLog
 	c.Tracing = in.Tracing
+	if in.Push.Endpoint != "" {
+		c.Push = in.Push
+	}
 	c.Timeouts.Drain = bootstrap.Duration(drainSeconds * time.Second)
 	return c
 }

@@ -94,7 +94,7 @@ type observed struct {
 	close  func()
 }
 
-func newObserved(t *testing.T, tracing *observe.Tracing) *observed {
+func newObserved(t *testing.T, options observe.Options) *observed {
 	t.Helper()
 	o := &observed{}
 	fake := fakellm.New(fakellm.Options{})
@@ -106,7 +106,8 @@ func newObserved(t *testing.T, tracing *observe.Tracing) *observed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	observer := observe.New(observe.Options{AccessLog: &o.log, Tracing: tracing})
+	options.AccessLog = &o.log
+	observer := observe.New(options)
 	o.close = sync.OnceFunc(observer.Close)
 	t.Cleanup(o.close)
 	o.running = serveWith(t, map[string]string{"providers.yaml": strings.ReplaceAll(string(manifests), "9090", port)}, observer)
@@ -137,7 +138,7 @@ func TestTraces_ReachTheCollector(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o := newObserved(t, tracing)
+			o := newObserved(t, observe.Options{Tracing: tracing})
 			send := func(flag, order string) {
 				o.send(8080, http.MethodPost, "http://localhost/anthropic/v1/chat/completions",
 					map[string]string{"Content-Type": "application/json", "Traceparent": caller + flag},
@@ -213,7 +214,7 @@ func TestLM033_ContentIsNowhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := newObserved(t, tracing)
+	o := newObserved(t, observe.Options{Tracing: tracing})
 	answered := 0
 	paths := []string{"/openai/v1/chat/completions", "/anthropic/v1/chat/completions", "/bedrock/v1/chat/completions"}
 	orders := []string{"", "status=400", "status=500", "think", "error-after=3", "cut-after=3", "tool=" + canary}

@@ -52,11 +52,10 @@ type Tracing struct {
 // of the environment. The end of ctx does not end the sending, which
 // [Observer.Close] does.
 func NewTracing(ctx context.Context, endpoint, protocol string, ratio float64) (*Tracing, error) {
-	u, err := url.Parse(endpoint)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%q is not a URL like http://collector:4318", endpoint)
-	case !(ratio >= 0 && ratio <= 1):
+	if err := checkCollector(endpoint); err != nil {
+		return nil, err
+	}
+	if !(ratio >= 0 && ratio <= 1) {
 		return nil, fmt.Errorf("the ratio %v is not between 0 and 1", ratio)
 	}
 	var client otlptrace.Client
@@ -66,7 +65,7 @@ func NewTracing(ctx context.Context, endpoint, protocol string, ratio float64) (
 	case ProtocolGRPC:
 		client = otlptracegrpc.NewClient(otlptracegrpc.WithEndpointURL(endpoint))
 	default:
-		return nil, fmt.Errorf("the protocol %q is neither %s nor %s", protocol, ProtocolHTTP, ProtocolGRPC)
+		return nil, errProtocol(protocol)
 	}
 	ctx = context.WithoutCancel(ctx)
 	if err := client.Start(ctx); err != nil {
@@ -81,6 +80,18 @@ func NewTracing(ctx context.Context, endpoint, protocol string, ratio float64) (
 			return client.UploadTraces(ctx, spans)
 		},
 	}, nil
+}
+
+func checkCollector(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("%q is not a URL like http://collector:4318", endpoint)
+	}
+	return nil
+}
+
+func errProtocol(protocol string) error {
+	return fmt.Errorf("the protocol %q is neither %s nor %s", protocol, ProtocolHTTP, ProtocolGRPC)
 }
 
 // spanQueue sends spans on a goroutine of its own.

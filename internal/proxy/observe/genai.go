@@ -2,6 +2,7 @@ package observe
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,8 @@ type genAI struct {
 	served, firstToken, timePerOutput *prometheus.HistogramVec
 	pieces                            *paceVec
 	attempts, requests                map[genAIKey]*genAISeries
+	// names are those of the conventions, by those of Prometheus.
+	names map[string]string
 }
 
 // genAIKey holds the attributes. Route and consumer are not among them: the
@@ -49,33 +52,42 @@ func perTokenBuckets() []float64 {
 	return []float64{.01, .025, .05, .075, .1, .15, .2, .3, .4, .5, .75, 1, 2.5}
 }
 
+// inSeconds ends Prometheus's name of what is measured in seconds.
+const inSeconds = "_seconds"
+
 func newGenAI(r prometheus.Registerer) genAI {
+	g := genAI{
+		attempts: make(map[genAIKey]*genAISeries),
+		requests: make(map[genAIKey]*genAISeries),
+		names:    make(map[string]string),
+	}
+	named := func(name, unit string) string {
+		out := strings.ReplaceAll(name, ".", "_") + unit
+		g.names[out] = name
+		return out
+	}
+	labels := []string{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"}
 	histogram := func(name, help string, buckets []float64, more ...string) *prometheus.HistogramVec {
-		labels := append([]string{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"}, more...)
-		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gen_ai_" + name, Help: help, Buckets: buckets}, labels)
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, append(slices.Clip(labels), more...))
 		r.MustRegister(v)
 		return v
 	}
 	const address, port, failed = "server_address", "server_port", "error_type"
-	return genAI{
-		tokens: histogram("client_token_usage", "Tokens that an attempt at a provider used.",
-			tokenBuckets(), address, port, "gen_ai_token_type"),
-		operation: histogram("client_operation_duration_seconds", "Time of an attempt at a provider.",
-			durationBuckets(), address, port, failed),
-		firstChunk: histogram("client_operation_time_to_first_chunk_seconds", "Time to the first content of a provider's stream.",
-			durationBuckets(), address, port),
-		pieces: newPaceVec(r, "gen_ai_client_operation_time_per_output_chunk_seconds",
-			"Time from one piece of content of a provider's stream to the next.",
-			"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", address, port),
-		served: histogram("server_request_duration_seconds", "Time of a request, with all its attempts.",
-			durationBuckets(), failed),
-		firstToken: histogram("server_time_to_first_token_seconds", "Time to the first content of a stream that ended well.",
-			firstTokenBuckets()),
-		timePerOutput: histogram("server_time_per_output_token_seconds", "Time per token after the first one of a stream that ended well.",
-			perTokenBuckets()),
-		attempts: make(map[genAIKey]*genAISeries),
-		requests: make(map[genAIKey]*genAISeries),
-	}
+	g.tokens = histogram(named("gen_ai.client.token.usage", ""), "Tokens that an attempt at a provider used.",
+		tokenBuckets(), address, port, "gen_ai_token_type")
+	g.operation = histogram(named("gen_ai.client.operation.duration", inSeconds), "Time of an attempt at a provider.",
+		durationBuckets(), address, port, failed)
+	g.firstChunk = histogram(named("gen_ai.client.operation.time_to_first_chunk", inSeconds), "Time to the first content of a provider's stream.",
+		durationBuckets(), address, port)
+	g.pieces = newPaceVec(r, named("gen_ai.client.operation.time_per_output_chunk", inSeconds),
+		"Time from one piece of content of a provider's stream to the next.", append(slices.Clip(labels), address, port)...)
+	g.served = histogram(named("gen_ai.server.request.duration", inSeconds), "Time of a request, with all its attempts.",
+		durationBuckets(), failed)
+	g.firstToken = histogram(named("gen_ai.server.time_to_first_token", inSeconds), "Time to the first content of a stream that ended well.",
+		firstTokenBuckets())
+	g.timePerOutput = histogram(named("gen_ai.server.time_per_output_token", inSeconds), "Time per token after the first one of a stream that ended well.",
+		perTokenBuckets())
+	return g
 }
 
 // attempt observes one attempt at a provider.

@@ -22,6 +22,7 @@ type metrics struct {
 	malformed   *prometheus.CounterVec
 	dropped     prometheus.Counter
 	spans       *prometheus.CounterVec
+	pushes      *prometheus.CounterVec
 	applies     *prometheus.CounterVec
 	applied     prometheus.Gauge
 	build       *prometheus.GaugeVec
@@ -58,6 +59,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 		dropped: counter("access_log_dropped_total", "Access log lines lost because the log could not keep up.").
 			WithLabelValues(),
 		spans:   counter("trace_spans_total", "Spans by what became of them: exported, or dropped because the collector could not be reached or keep up.", "result"),
+		pushes:  counter("metrics_pushes_total", "Pushes of the metrics to the OTLP collector: sent, or failed because it could not be reached.", "result"),
 		applies: counter("config_updates_total", "Configuration updates by outcome.", "result"),
 		applied: gauge("config_last_applied_timestamp_seconds", "When the configuration last changed.").WithLabelValues(),
 		build:   gauge("build_info", "1, labelled with the version.", "version"),

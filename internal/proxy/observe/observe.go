@@ -21,6 +21,8 @@ type Options struct {
 	Version string
 	// Tracing is where spans go; nil: nowhere.
 	Tracing *Tracing
+	// Push is where metrics are sent; nil: nowhere.
+	Push *Push
 }
 
 // Observer counts and logs exchanges. It is a [runtime.Observer].
@@ -29,6 +31,7 @@ type Observer struct {
 	metrics  metrics
 	log      *accessLog // nil: none
 	spans    *spanQueue // nil: none
+	push     *pusher    // nil: none
 	sampler  *trace.Sampler
 	unrouted *series // exchanges that no route has taken
 
@@ -56,6 +59,9 @@ func New(opts Options) *Observer {
 	if t := opts.Tracing; t != nil {
 		o.spans, o.sampler = newSpanQueue(t, resourceOf(opts.Version), o.metrics.spans), t.sampler
 	}
+	if opts.Push != nil {
+		o.push = newPusher(o, opts.Push, opts.Version)
+	}
 	return o
 }
 
@@ -76,6 +82,9 @@ func (o *Observer) Close() {
 	}
 	if o.spans != nil {
 		o.spans.close()
+	}
+	if o.push != nil {
+		o.push.close()
 	}
 }
 
