@@ -100,6 +100,12 @@ type LLMRouteSpec struct {
 	// +kubebuilder:default=Name
 	BackendHeader BackendHeader `json:"backendHeader,omitempty"`
 
+	// UnsupportedParameters says what becomes of a parameter that changes an
+	// answer and that the provider has no way to express, or not as it is: the
+	// default is Drop.
+	// +optional
+	UnsupportedParameters UnsupportedParameters `json:"unsupportedParameters,omitempty"`
+
 	// ContentLog has what was said written to the access log, where the proxies
 	// write one, without what must not be in a log. Without it nothing of prompts
 	// and answers is logged.
@@ -177,6 +183,22 @@ const (
 	BackendHeaderName BackendHeader = "Name"
 	// BackendHeaderOmit has them not.
 	BackendHeaderOmit BackendHeader = "Omit"
+)
+
+// UnsupportedParameters says what becomes of a parameter that a provider has no
+// way to express.
+//
+// +kubebuilder:validation:Enum=Drop;Refuse
+type UnsupportedParameters string
+
+// What becomes of them.
+const (
+	// UnsupportedParametersDrop leaves them out, or changes them, and names them
+	// in the header field X-Llm-Dropped-Params of the response.
+	UnsupportedParametersDrop UnsupportedParameters = "Drop"
+	// UnsupportedParametersRefuse has another backend asked, and where none can
+	// express them answers with 400.
+	UnsupportedParametersRefuse UnsupportedParameters = "Refuse"
 )
 
 // FailoverCause is a class of failures after which another backend is asked.

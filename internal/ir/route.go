@@ -131,6 +131,9 @@ type LLMAction struct {
 	// MaxBody is the size of the largest request body, in bytes; 0: 32 MiB.
 	MaxBody  int64       `json:"maxBody,omitempty"`
 	Failover LLMFailover `json:"failover,omitzero"`
+	// Faithful has a backend passed over that cannot express all that a request
+	// asks for.
+	Faithful bool `json:"faithful,omitempty"`
 	// HideBackend leaves the name of the backend out of responses.
 	HideBackend bool `json:"hideBackend,omitempty"`
 	// Content says what of conversations is logged; nil: nothing.

@@ -31,6 +31,7 @@ func llmRoute(r Reader, key Key, object *v1alpha1.LLMRoute) *route {
 	b.llmBody(object.Spec.MaxRequestBody)
 	b.llmFailover(object.Spec.Failover)
 	b.rule.LLM.HideBackend = object.Spec.BackendHeader == v1alpha1.BackendHeaderOmit
+	b.rule.LLM.Faithful = object.Spec.UnsupportedParameters == v1alpha1.UnsupportedParametersRefuse
 	b.llmContent(object.Spec.ContentLog)
 	for i, ref := range object.Spec.BackendRefs {
 		b.llmBackend(ref, fmt.Sprintf(".backendRefs[%d]", i))

@@ -252,6 +252,15 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	return a, nil
 }
 
+// Faithful returns an error where something that the client asks for was left out
+// or changed for the provider. It is a *chat.Error.
+func (a *Attempt) Faithful() error {
+	if len(a.Wire.Dropped) == 0 {
+		return nil
+	}
+	return chat.Unsupported(a.Wire.Dropped[0], "is not possible, or not so, with this provider")
+}
+
 // mayPass says that a client's field goes to any provider. Everything else is
 // dropped, above all credentials and what chooses an account.
 func mayPass(name string) bool {

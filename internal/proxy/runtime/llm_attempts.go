@@ -178,6 +178,9 @@ func (c *conversation) ask(i int) verdict {
 		return verdict{err: c.rt.refuse.noAction, passed: true}
 	}
 	attempt, err := c.call.Prepare(&c.ex.Request, config, c.model(i, config))
+	if err == nil && c.rule.ir.LLM.Faithful {
+		err = attempt.Faithful()
+	}
 	if err != nil {
 		e, ok := errors.AsType[*chat.Error](err)
 		return verdict{err: err, passed: ok && (e.Code == chat.CodeUnsupported || e.Status >= 500)}

@@ -252,6 +252,45 @@ func TestLLM_ConfigurationThatDoesNotTouchABackendKeepsWhatIsKnownOfIt(t *testin
 	}
 }
 
+// TestLLM_WhatWouldBeLostGoesToOneThatCan: where a route asks for it, a backend
+// that would change a request is as one that cannot take it.
+func TestLLM_WhatWouldBeLostGoesToOneThatCan(t *testing.T) {
+	for name, test := range map[string]struct {
+		faithful bool
+		second   string
+		member   string
+		asked    string
+		status   int
+		param    string
+	}{
+		"Drops":      {false, "c", `"temperature":1.5`, "b", 200, ""},
+		"Nothing":    {true, "c", `"temperature":0.5`, "b", 200, ""},
+		"Elsewhere":  {true, "c", `"temperature":1.5`, "c", 200, ""},
+		"NobodyCan":  {true, "b", `"temperature":1.5`, "", 400, "temperature"},
+		"Unknown":    {true, "b", `"seed":1`, "", 400, "seed"},
+		"MeansEmpty": {true, "b", `"logprobs":false`, "b", 200, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backends := []ir.WeightedBackend{priority(0, "b")}
+			if test.second != "b" {
+				backends = append(backends, priority(1, test.second))
+			}
+			m := newModels(t, ir.Rule{LLM: &ir.LLMAction{Faithful: test.faithful}, Backends: backends})
+			ex := withBody(request80("POST /v1/chat/completions"), `{"model":"m","messages":[{"role":"user","content":"hello"}],`+test.member+`}`)
+			h := m.Handler(80, "")
+			h.Serve(ex)
+			body := text(ex)
+			h.Finish(ex, exchange.End{})
+			if asked := strings.Join(m.asked, ""); asked != test.asked || ex.Response.Status != test.status {
+				t.Errorf("asked %q, %d", asked, ex.Response.Status)
+			}
+			if test.param != "" && !strings.Contains(body, `"param":"`+test.param+`"`) {
+				t.Error(body)
+			}
+		})
+	}
+}
+
 func TestLLM_WhatABackendCanNotExpressGoesToOneThatCan(t *testing.T) {
 	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "b"), priority(1, "c")}})
 	ask := func() (int, string) {
