@@ -1,11 +1,6 @@
 package auth
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,45 +8,28 @@ import (
 	"testing"
 	"time"
 
-	gojwt "github.com/golang-jwt/jwt/v5"
-
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/jwt/jwttest"
 )
 
 var now = time.Unix(1_800_000_000, 0)
 
 // issuer returns a gate with one provider and a way to make its tokens.
-func issuer(t *testing.T) (*Gate, func(claims gojwt.MapClaims) string) {
+func issuer(t *testing.T) (*Gate, func(claims map[string]any) string) {
 	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	point, err := k.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	set, err := json.Marshal(map[string]any{"keys": []any{map[string]string{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := jwttest.NewKey(t, "")
 	g, err := New([]*ir.Policy{{Name: "p", JWT: &ir.JWT{Providers: []ir.JWTProvider{{
-		Name: "i", Issuer: "https://i", JWKS: string(set),
+		Name: "i", Issuer: "https://i", JWKS: jwttest.Set(k),
 		ClaimHeaders: []ir.ClaimHeader{{Claim: "sub", Header: "X-User"}, {Claim: "team", Header: "X-Team"}},
 	}}}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(g.Close)
-	return g, func(claims gojwt.MapClaims) string {
+	return g, func(claims map[string]any) string {
 		claims["iss"], claims["exp"] = "https://i", now.Unix()+60
-		s, err := gojwt.NewWithClaims(gojwt.SigningMethodES256, claims).SignedString(k)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+		return k.Token(claims)
 	}
 }
 
@@ -65,7 +43,7 @@ func request(fields ...string) *exchange.Request {
 
 func TestEnter_SetsClaimsAndKnowsConsumers(t *testing.T) {
 	g, sign := issuer(t)
-	req := request("Authorization", "Bearer "+sign(gojwt.MapClaims{"sub": "u", "teams": []string{"alpha", "beta"}, "": ""}))
+	req := request("Authorization", "Bearer "+sign(map[string]any{"sub": "u", "teams": []string{"alpha", "beta"}, "": ""}))
 	caller, err := g.Enter(req, now)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +63,7 @@ func TestEnter_SetsClaimsAndKnowsConsumers(t *testing.T) {
 
 func TestJW027_ClientSentClaimHeaders(t *testing.T) {
 	g, sign := issuer(t)
-	for name, token := range map[string]string{"Valid": "Bearer " + sign(gojwt.MapClaims{"sub": "u"}), "Invalid": "Bearer x.y.z", "Missing": ""} {
+	for name, token := range map[string]string{"Valid": "Bearer " + sign(map[string]any{"sub": "u"}), "Invalid": "Bearer x.y.z", "Missing": ""} {
 		t.Run(name, func(t *testing.T) {
 			req := request("X-User", "admin", "x_user", "admin", "X-TEAM", "root", "X_Team", "root", "X-Other", "kept")
 			if token != "" {
@@ -123,7 +101,7 @@ func (*trailing) Close() error  { return nil }
 
 func TestJW027_ClaimHeadersInTheTrailer(t *testing.T) {
 	g, sign := issuer(t)
-	req := request("Authorization", "Bearer "+sign(gojwt.MapClaims{"sub": "u"}))
+	req := request("Authorization", "Bearer "+sign(map[string]any{"sub": "u"}))
 	req.Body = &trailing{req}
 	if _, err := g.Enter(req, now); err != nil {
 		t.Fatal(err)
@@ -138,7 +116,7 @@ func TestJW027_ClaimHeadersInTheTrailer(t *testing.T) {
 
 func TestJW028_AnInvalidTokenIsNotAnonymous(t *testing.T) {
 	g, sign := issuer(t)
-	for name, field := range map[string]string{"Garbage": "Bearer x", "Empty": "Bearer ", "Forged": "Bearer " + sign(gojwt.MapClaims{"sub": "u"}) + "A"} {
+	for name, field := range map[string]string{"Garbage": "Bearer x", "Empty": "Bearer ", "Forged": "Bearer " + sign(map[string]any{"sub": "u"}) + "A"} {
 		if caller, err := g.Enter(request("Authorization", field), now); err == nil || caller.claims != nil {
 			t.Errorf("%s: got %v", name, caller)
 		}
@@ -147,7 +125,7 @@ func TestJW028_AnInvalidTokenIsNotAnonymous(t *testing.T) {
 
 func TestEnter_RefusesWithAChallenge(t *testing.T) {
 	g, sign := issuer(t)
-	good := sign(gojwt.MapClaims{"sub": "u"})
+	good := sign(map[string]any{"sub": "u"})
 	for name, c := range map[string]struct {
 		fields []string
 		want   string

@@ -2,21 +2,17 @@ package auth
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	gojwt "github.com/golang-jwt/jwt/v5"
-
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/jwks"
+	"github.com/citoroute/citoroute/internal/proxy/jwt/jwttest"
 )
 
 // remote is an issuer whose keys are fetched, and a gate for its tokens.
@@ -24,15 +20,15 @@ type remote struct {
 	t       *testing.T
 	gate    *Gate
 	mu      sync.Mutex
-	keys    map[string]*ecdsa.PrivateKey // those published
+	keys    map[string]*jwttest.Key // those published
 	fetches int
 }
 
 // withRemote runs f with an issuer that has key "a", on a clock of its own.
-func withRemote(t *testing.T, f func(r *remote, a *ecdsa.PrivateKey)) {
+func withRemote(t *testing.T, f func(r *remote, a *jwttest.Key)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &remote{t: t, keys: map[string]*ecdsa.PrivateKey{}}
+		r := &remote{t: t, keys: map[string]*jwttest.Key{}}
 		a := r.publish("a")
 		gate, err := New([]*ir.Policy{{Name: "p", JWT: &ir.JWT{Providers: []ir.JWTProvider{{Name: "i", Issuer: "https://i", RemoteJWKS: "https://i/keys"}}}}},
 			jwks.NewStore(jwks.Options{Fetch: r.fetch, Log: slog.New(slog.DiscardHandler)}))
@@ -46,11 +42,8 @@ func withRemote(t *testing.T, f func(r *remote, a *ecdsa.PrivateKey)) {
 	})
 }
 
-func (r *remote) publish(kid string) *ecdsa.PrivateKey {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+func (r *remote) publish(kid string) *jwttest.Key {
+	k := jwttest.NewKey(r.t, kid)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys[kid] = k
@@ -61,16 +54,7 @@ func (r *remote) fetch(context.Context, string) ([]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fetches++
-	set := []any{}
-	b64 := base64.RawURLEncoding.EncodeToString
-	for kid, k := range r.keys {
-		point, err := k.PublicKey.Bytes()
-		if err != nil {
-			return nil, err
-		}
-		set = append(set, map[string]string{"kty": "EC", "crv": "P-256", "kid": kid, "x": b64(point[1:33]), "y": b64(point[33:])})
-	}
-	return json.Marshal(map[string]any{"keys": set})
+	return []byte(jwttest.Set(slices.Collect(maps.Values(r.keys))...)), nil
 }
 
 // fetched is how often the keys have been fetched.
@@ -81,14 +65,8 @@ func (r *remote) fetched() int {
 }
 
 // token is valid for ten minutes from now.
-func (r *remote) token(kid string, k *ecdsa.PrivateKey) string {
-	tok := gojwt.NewWithClaims(gojwt.SigningMethodES256, gojwt.MapClaims{"iss": "https://i", "iat": time.Now().Unix(), "exp": time.Now().Add(10 * time.Minute).Unix()})
-	tok.Header["kid"] = kid
-	s, err := tok.SignedString(k)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return s
+func (r *remote) token(k *jwttest.Key) string {
+	return k.Token(map[string]any{"iss": "https://i", "iat": time.Now().Unix(), "exp": time.Now().Add(10 * time.Minute).Unix()})
 }
 
 func (r *remote) lets(tok string, at time.Time) bool {
@@ -105,13 +83,13 @@ func pass(d time.Duration) {
 // TestJW019_NothingIsRemembered holds for as long as tokens are not cached, and
 // for any cache: what counts is the token, the keys and the time of now.
 func TestJW019_NothingIsRemembered(t *testing.T) {
-	withRemote(t, func(r *remote, a *ecdsa.PrivateKey) {
-		tok := r.token("a", a)
+	withRemote(t, func(r *remote, a *jwttest.Key) {
+		tok := r.token(a)
 		if !r.lets(tok, time.Now()) {
 			t.Fatal("a valid token is refused")
 		}
 		pass(time.Second)
-		other := r.token("a", r.publish("unused"))
+		other := r.token(a)
 		cut := func(s string) int { // where the signature begins
 			for i := len(s) - 1; ; i-- {
 				if s[i] == '.' {
@@ -138,8 +116,8 @@ func TestJW019_NothingIsRemembered(t *testing.T) {
 // TestJW036_SameNameNewMaterial is a rotation that keeps the key's name: the
 // first token of the new key asks for it.
 func TestJW036_SameNameNewMaterial(t *testing.T) {
-	withRemote(t, func(r *remote, a *ecdsa.PrivateKey) {
-		old, next := r.token("a", a), r.token("a", r.publish("a"))
+	withRemote(t, func(r *remote, a *jwttest.Key) {
+		old, next := r.token(a), r.token(r.publish("a"))
 		pass(10 * time.Second)
 		if !r.lets(old, time.Now()) || r.lets(next, time.Now()) {
 			t.Fatal("the keys have changed by themselves")
@@ -154,8 +132,8 @@ func TestJW036_SameNameNewMaterial(t *testing.T) {
 // TestJW038_ClockJumps turns the wall clock, as requests see it, while the
 // process's own goes on.
 func TestJW038_ClockJumps(t *testing.T) {
-	withRemote(t, func(r *remote, a *ecdsa.PrivateKey) {
-		tok := r.token("a", a)
+	withRemote(t, func(r *remote, a *jwttest.Key) {
+		tok := r.token(a)
 		for name, c := range map[string]struct {
 			jump time.Duration
 			ok   bool

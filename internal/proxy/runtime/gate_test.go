@@ -1,11 +1,6 @@
 package runtime
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,52 +9,30 @@ import (
 	"testing/synctest"
 	"time"
 
-	gojwt "github.com/golang-jwt/jwt/v5"
-
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/jwt/jwttest"
 )
 
 // tokens is an issuer of bearer tokens.
-type tokens struct {
-	t    *testing.T
-	key  *ecdsa.PrivateKey
-	jwks string
-}
+type tokens struct{ key *jwttest.Key }
 
 func newTokens(t *testing.T) *tokens {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	point, err := key.PublicKey.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	set, err := json.Marshal(map[string]any{"keys": []any{map[string]string{"kty": "EC", "crv": "P-256", "x": b64(point[1:33]), "y": b64(point[33:])}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tokens{t, key, string(set)}
+	return &tokens{jwttest.NewKey(t, "")}
 }
 
 func (k *tokens) policy(name string) *ir.Policy {
 	return &ir.Policy{Name: name, JWT: &ir.JWT{Providers: []ir.JWTProvider{{
-		Name: "i", Issuer: "https://" + name, JWKS: k.jwks, ClaimHeaders: []ir.ClaimHeader{{Claim: "team", Header: "X-Team"}},
+		Name: "i", Issuer: "https://" + name, JWKS: jwttest.Set(k.key), ClaimHeaders: []ir.ClaimHeader{{Claim: "team", Header: "X-Team"}},
 	}}}}
 }
 
 // field is an Authorization field with a token of that policy's issuer.
 func (k *tokens) field(policy, team string) string {
-	s, err := gojwt.NewWithClaims(gojwt.SigningMethodES256, gojwt.MapClaims{
+	return "Authorization: Bearer " + k.key.Token(map[string]any{
 		"iss": "https://" + policy, "exp": time.Now().Add(time.Minute).Unix(), "team": team,
-	}).SignedString(k.key)
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	return "Authorization: Bearer " + s
+	})
 }
 
 func TestGate_OfARule(t *testing.T) {

@@ -1,11 +1,6 @@
 package server
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	gojwt "github.com/golang-jwt/jwt/v5"
-
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/h1"
 	"github.com/citoroute/citoroute/internal/proxy/jwks"
+	"github.com/citoroute/citoroute/internal/proxy/jwt/jwttest"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 )
 
@@ -33,7 +27,7 @@ type keyServer struct {
 	t       *testing.T
 	mu      sync.Mutex
 	changed *sync.Cond
-	keys    []map[string]string
+	keys    []*jwttest.Key
 	served  int // since the keys were published
 	tok     string
 	done    [callers]int // requests by caller since the token changed
@@ -49,14 +43,11 @@ func newKeyServer(t *testing.T) *keyServer {
 
 func (s *keyServer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
-	document, err := json.Marshal(map[string]any{"keys": s.keys})
+	document := jwttest.Set(s.keys...)
 	s.served++
 	s.changed.Broadcast()
 	s.mu.Unlock()
-	if err != nil {
-		s.t.Error(err)
-	}
-	_, _ = w.Write(document)
+	_, _ = io.WriteString(w, document)
 }
 
 // update changes what the server has and waits for what must follow.
@@ -71,7 +62,7 @@ func (s *keyServer) update(change func(), followed func() bool) {
 
 // publish serves keys and waits until the proxy has them: it asks again only
 // when it has taken in the last answer.
-func (s *keyServer) publish(keys ...map[string]string) {
+func (s *keyServer) publish(keys ...*jwttest.Key) {
 	s.update(func() { s.keys, s.served = keys, 0 }, func() bool { return s.served >= 2 })
 }
 
@@ -87,23 +78,9 @@ func (s *keyServer) use(tok string) {
 	})
 }
 
-// newKey returns a public key, as a JWK, and a token that it has signed.
-func (s *keyServer) newKey(kid string) (public map[string]string, tok string) {
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	point, err := k.PublicKey.Bytes()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	token := gojwt.NewWithClaims(gojwt.SigningMethodES256, gojwt.MapClaims{"iss": "https://i", "exp": time.Now().Add(time.Hour).Unix()})
-	token.Header["kid"] = kid
-	if tok, err = token.SignedString(k); err != nil {
-		s.t.Fatal(err)
-	}
-	b64 := base64.RawURLEncoding.EncodeToString
-	return map[string]string{"kty": "EC", "crv": "P-256", "kid": kid, "x": b64(point[1:33]), "y": b64(point[33:])}, tok
+func (s *keyServer) newKey(kid string) (k *jwttest.Key, tok string) {
+	k = jwttest.NewKey(s.t, kid)
+	return k, k.Token(map[string]any{"iss": "https://i", "exp": time.Now().Add(time.Hour).Unix()})
 }
 
 // call sends one request with a token.
@@ -158,7 +135,7 @@ func TestJW036_RotationUnderLoad(t *testing.T) {
 		Fetch: jwks.Fetcher(jwks.Local()), Refresh: 4 * time.Millisecond, Minimum: 2 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})})})
 	key, tok := s.newKey("0")
-	s.keys, s.tok = []map[string]string{key}, tok
+	s.keys, s.tok = []*jwttest.Key{key}, tok
 	l := httpListener(8080)
 	l.Policies = []string{"p"}
 	apply(t, srv, append(forward(l, ir.ProtocolHTTP, serve(t, func(http.ResponseWriter, *http.Request) {})), l,
