@@ -44,6 +44,7 @@ func TestRelay_PassesOnWhatItDoesNotKnow(t *testing.T) {
 		"FunctionCall":  {`{"function_call":{"name":"w","arguments":""}}`, true},
 		"CustomTool":    {`{"tool_calls":[{"index":0,"id":"a","type":"custom","custom":{"name":"w","input":"x"}}]}`, true},
 		"EmptyTool":     {`{"tool_calls":[{}]}`, true},
+		"NoReasoning":   {`{"role":"assistant","content":"","reasoning":null,"reasoning_content":null}`, false},
 		"Reasoning":     {`{"reasoning":"hm"}`, true},
 		"ContentParts":  {`{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]}`, true},
 		"ArgumentsAsIs": {`{"tool_calls":[{"index":0,"id":"a","function":{"name":"w","arguments":{"x":1}}}]}`, true},

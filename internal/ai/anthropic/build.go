@@ -269,7 +269,7 @@ func (b *builder) block(in *chat.Block) (out block, ok bool, err error) {
 		if in.Signature == "" {
 			return out, false, nil
 		}
-		out.Type, out.Thinking, out.Signature, out.CacheControl = typeThinking, &in.Text, in.Signature, nil
+		out.Type, out.Thinking, out.Signature, out.CacheControl = typeThinking, &in.Text, &in.Signature, nil
 	case chat.RedactedThinking:
 		out.Type, out.Data, out.CacheControl = typeRedactedThinking, in.Text, nil
 	}

@@ -43,7 +43,7 @@ func readBlock(w *chat.Wire, in *block) (chat.Block, bool) {
 	case typeText:
 		return chat.Block{Kind: chat.Text, Text: value(in.Text)}, true
 	case typeThinking:
-		return chat.Block{Kind: chat.Thinking, Text: value(in.Thinking), Signature: in.Signature}, true
+		return chat.Block{Kind: chat.Thinking, Text: value(in.Thinking), Signature: value(in.Signature)}, true
 	case typeRedactedThinking:
 		return chat.Block{Kind: chat.RedactedThinking, Text: in.Data}, true
 	case typeToolUse:

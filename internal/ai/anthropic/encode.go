@@ -37,7 +37,7 @@ func Encode(r *chat.Response) ([]byte, error) {
 		case chat.Text:
 			out.Content = append(out.Content, block{Type: typeText, Text: &b.Text})
 		case chat.Thinking:
-			out.Content = append(out.Content, block{Type: typeThinking, Thinking: &b.Text, Signature: b.Signature})
+			out.Content = append(out.Content, block{Type: typeThinking, Thinking: &b.Text, Signature: &b.Signature})
 		case chat.RedactedThinking:
 			out.Content = append(out.Content, block{Type: typeRedactedThinking, Data: b.Text})
 		case chat.ToolUse:

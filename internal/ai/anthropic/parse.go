@@ -244,7 +244,7 @@ func parseBlock(at string, in *block) (chat.Block, error) {
 	case typeText:
 		return chat.Block{Kind: chat.Text, Text: value(in.Text)}, nil
 	case typeThinking:
-		return chat.Block{Kind: chat.Thinking, Text: value(in.Thinking), Signature: in.Signature}, nil
+		return chat.Block{Kind: chat.Thinking, Text: value(in.Thinking), Signature: value(in.Signature)}, nil
 	case typeRedactedThinking:
 		return chat.Block{Kind: chat.RedactedThinking, Text: in.Data}, nil
 	case typeToolUse:

@@ -54,7 +54,7 @@ type block struct {
 	Content      jsontext.Value `json:"content,omitzero"`
 	IsError      bool           `json:"is_error,omitzero"`
 	Thinking     *string        `json:"thinking,omitzero"`
-	Signature    string         `json:"signature,omitempty"`
+	Signature    *string        `json:"signature,omitzero"`
 	Data         string         `json:"data,omitempty"`
 	CacheControl jsontext.Value `json:"cache_control,omitzero"`
 }

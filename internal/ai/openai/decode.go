@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
+	"github.com/citoroute/citoroute/internal/ai/quickjson"
 	"github.com/citoroute/citoroute/internal/ai/sse"
 )
 
@@ -26,10 +27,12 @@ type chunkChoice struct {
 }
 
 type chunkDelta struct {
-	Role             string          `json:"role"`
-	Content          *string         `json:"content"`
-	Refusal          *string         `json:"refusal"`
-	ReasoningContent *string         `json:"reasoning_content"`
+	Role             string  `json:"role"`
+	Content          *string `json:"content"`
+	Refusal          *string `json:"refusal"`
+	ReasoningContent *string `json:"reasoning_content"`
+	// Reasoning is how other servers call ReasoningContent; with some it is no text.
+	Reasoning        jsontext.Value  `json:"reasoning"`
 	ReasoningDetails []reasoningPart `json:"reasoning_details"`
 	ToolCalls        []toolCall      `json:"tool_calls"`
 
@@ -87,7 +90,8 @@ func DecodeChat(w *chat.Wire, body []byte) (*chat.Response, error) {
 	if in.Usage != nil {
 		out.Usage, out.HasUsage = readUsage(in.Usage), true
 	}
-	m := message{ReasoningContent: c.Message.ReasoningContent, ReasoningDetails: c.Message.ReasoningDetails}
+	thoughts := c.Message.thoughts()
+	m := message{ReasoningContent: &thoughts, ReasoningDetails: c.Message.ReasoningDetails}
 	out.Blocks = reasoningBlocks(&m)
 	if s := value(c.Message.Content); s != "" {
 		out.Blocks = append(out.Blocks, chat.Block{Kind: chat.Text, Text: s})
@@ -97,12 +101,27 @@ func DecodeChat(w *chat.Wire, body []byte) (*chat.Response, error) {
 			continue
 		}
 		input, err := arguments("tool_calls", t.Function.Arguments)
+		if err != nil && out.Finish == chat.FinishLength {
+			continue // it was cut off, and the client is told so
+		}
 		if err != nil {
-			return nil, chat.BadUpstream("the arguments of a tool call in the provider's answer are not a JSON object")
+			return out, chat.BadUpstream("the arguments of a tool call in the provider's answer are not a JSON object")
 		}
 		out.Blocks = append(out.Blocks, chat.Block{Kind: chat.ToolUse, ID: t.ID, Name: w.Names.Client(t.Function.Name), Input: input})
 	}
 	return out, nil
+}
+
+// thoughts are what the model thinks.
+func (d *chunkDelta) thoughts() string {
+	if d.ReasoningContent != nil || d.Reasoning.Kind() != '"' {
+		return value(d.ReasoningContent)
+	}
+	text, err := quickjson.String(d.Reasoning)
+	if err != nil { // it was read as JSON before
+		return ""
+	}
+	return text
 }
 
 func value(s *string) string {
@@ -218,7 +237,7 @@ func (d *ChatDecoder) delta(events []chat.Event, c *chunkChoice) ([]chat.Event, 
 			events = append(events, chat.Event{Kind: kind, Text: s})
 		}
 	}
-	say(chat.ThinkDelta, value(c.Delta.ReasoningContent))
+	say(chat.ThinkDelta, c.Delta.thoughts())
 	for _, r := range c.Delta.ReasoningDetails {
 		say(chat.ThinkSign, r.Signature)
 		say(chat.ThinkHidden, r.Data)

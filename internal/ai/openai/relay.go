@@ -135,7 +135,7 @@ func says(in *chunk) bool {
 		c := &in.Choices[i]
 		d := &c.Delta
 		if c.FinishReason != nil || value(d.Content) != "" || value(d.Refusal) != "" ||
-			value(d.ReasoningContent) != "" || len(d.ReasoningDetails) > 0 || len(d.ToolCalls) > 0 || saysMore(d.Rest) {
+			d.thoughts() != "" || len(d.ReasoningDetails) > 0 || len(d.ToolCalls) > 0 || saysMore(d.Rest) {
 			return true
 		}
 	}
@@ -162,7 +162,7 @@ func saysMore(rest jsontext.Value) bool {
 func said(in *chunk) (n int) {
 	for i := range in.Choices {
 		d := &in.Choices[i].Delta
-		n += len(value(d.Content)) + len(value(d.Refusal)) + len(value(d.ReasoningContent)) + len(d.Rest)
+		n += len(value(d.Content)) + len(value(d.Refusal)) + len(d.thoughts()) + len(d.Rest)
 		for j := range d.ToolCalls {
 			n += len(d.ToolCalls[j].Rest)
 			if f := d.ToolCalls[j].Function; f != nil { // there are calls of other kinds
