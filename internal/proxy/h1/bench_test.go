@@ -16,8 +16,6 @@ var benchResponse = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: 
 	"Server: bench\r\nContent-Length: 600\r\n\r\n" + strings.Repeat("x", 600)
 
 func BenchmarkParseRequest(b *testing.B) {
-	s := &Server{}
-	s.setDefaults()
 	var h requestHead
 	r := exchange.Request{Scheme: "http"}
 	in := []byte(benchRequest)
@@ -25,7 +23,7 @@ func BenchmarkParseRequest(b *testing.B) {
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {
 		r.Header.Reset()
-		if _, status := h.parse(in, &r, &s.limits); status != headOK {
+		if _, status := h.parse(in, &r); status != headOK {
 			b.Fatal(status)
 		}
 	}

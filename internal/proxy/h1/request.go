@@ -40,7 +40,7 @@ type requestHead struct {
 // parse reads a request head from the front of b into r, whose Header it only
 // adds to. It returns the length of the head and headOK, headIncomplete, or the
 // status to refuse the request with.
-func (h *requestHead) parse(b []byte, r *exchange.Request, lim *Limits) (n, status int) {
+func (h *requestHead) parse(b []byte, r *exchange.Request) (n, status int) {
 	h.options.reset()
 	*h = requestHead{options: h.options, length: -1}
 	skip := 0
@@ -52,13 +52,13 @@ func (h *requestHead) parse(b []byte, r *exchange.Request, lim *Limits) (n, stat
 	}
 	end := bytes.IndexByte(b[skip:], '\n')
 	if end < 0 {
-		return 0, unfinishedLine(b[skip:], lim)
+		return 0, unfinishedLine(b[skip:])
 	}
 	line := b[skip : skip+end]
 	if end == 0 || line[end-1] != '\r' {
 		return 0, 400
 	}
-	if status := h.parseLine(view(line[:end-1]), r, lim); status != headOK {
+	if status := h.parseLine(view(line[:end-1]), r); status != headOK {
 		return 0, status
 	}
 	s := fieldScanner{b: b, pos: skip + end + 1}
@@ -66,19 +66,19 @@ func (h *requestHead) parse(b []byte, r *exchange.Request, lim *Limits) (n, stat
 		name, value, v := s.next()
 		switch v {
 		case incomplete:
-			if len(b) >= lim.HeadBytes {
+			if len(b) >= maxHead {
 				return 0, 431
 			}
 			return 0, headIncomplete
 		case malformed:
 			return 0, 400
 		case ended:
-			if s.pos > lim.HeadBytes {
+			if s.pos > maxHead {
 				return 0, 431
 			}
 			return s.pos, h.finish(r)
 		default:
-			if fields == lim.Fields {
+			if fields == maxFields {
 				return 0, 431
 			}
 			if !h.field(r, name, value) {
@@ -97,7 +97,7 @@ func vetted(v verdict) int {
 
 // unfinishedLine refuses a request line as soon as it is too long, or cannot be
 // one.
-func unfinishedLine(b []byte, lim *Limits) int {
+func unfinishedLine(b []byte) int {
 	i := 0
 	for i < len(b) && i <= maxMethod && charClass[b[i]]&classToken != 0 {
 		i++
@@ -107,19 +107,19 @@ func unfinishedLine(b []byte, lim *Limits) int {
 		return 400
 	case len(b) > maxMethod && bytes.IndexByte(b[:maxMethod+1], ' ') < 0:
 		return 501
-	case len(b) > maxMethod+lim.TargetBytes+len(" HTTP/1.1\r\n "):
+	case len(b) > maxMethod+maxTarget+len(" HTTP/1.1\r\n "):
 		return 414
 	}
 	return headIncomplete
 }
 
-func (h *requestHead) parseLine(line string, r *exchange.Request, lim *Limits) int {
+func (h *requestHead) parseLine(line string, r *exchange.Request) int {
 	method, rest, ok := strings.Cut(line, " ")
 	if len(method) > maxMethod {
 		return 501
 	}
 	target, version, ok2 := strings.Cut(rest, " ")
-	if len(target) > lim.TargetBytes {
+	if len(target) > maxTarget {
 		return 414
 	}
 	if !ok || !ok2 || !isToken(method) || target == "" {

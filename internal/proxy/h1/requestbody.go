@@ -113,7 +113,7 @@ func (b *requestBody) ended() bool { return b.done.Load() }
 // drainable says whether it is worth to read the rest of the body. It may be
 // called while another goroutine reads.
 func (b *requestBody) drainable() bool {
-	return !b.expect.Load() && !b.stopped.Load() && !b.broken.Load() && b.rest.Load() <= b.conn.server.limits.DrainBytes
+	return !b.expect.Load() && !b.stopped.Load() && !b.broken.Load() && b.rest.Load() <= maxDrain
 }
 
 // drain reads the rest of the body within the limits, and says whether its
@@ -123,7 +123,7 @@ func (b *requestBody) drain() bool {
 	defer smallBuffers.Put(scratch)
 	until := now().after(b.conn.server.timeouts.Linger)
 	b.budget = b.conn.server.timeouts.Linger
-	for left := b.conn.server.limits.DrainBytes; left > 0 && now() < until; {
+	for left := int64(maxDrain); left > 0 && now() < until; {
 		n, err := b.bodyReader.Read(scratch[:])
 		if err != nil {
 			return err == io.EOF

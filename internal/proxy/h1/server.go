@@ -13,18 +13,15 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
-// Limits bounds what a client may send. A zero field means its default.
-type Limits struct {
-	// HeadBytes is the longest request head, in bytes (64 KiB).
-	HeadBytes int
-	// Fields is the largest number of fields in a head or trailer (128).
-	Fields int
-	// TargetBytes is the longest request target, in bytes (16 KiB).
-	TargetBytes int
-	// DrainBytes is how much of a request body that nobody wanted is read to
-	// keep the connection (256 KiB); with more to come it is closed.
-	DrainBytes int64
-}
+// What a client may send, sizes in bytes.
+const (
+	maxHead   = 64 << 10
+	maxFields = 128 // of a head
+	maxTarget = 16 << 10
+	// maxDrain is how much of a request body that nobody wanted is read to keep
+	// the connection; with more to come it is closed.
+	maxDrain = 256 << 10
+)
 
 // Timeouts bounds how long a client may take. A zero field means its default.
 type Timeouts struct {
@@ -49,7 +46,6 @@ type Timeouts struct {
 // writes the responses. Set the fields before the first ServeConn. The zero
 // value is usable.
 type Server struct {
-	Limits   Limits
 	Timeouts Timeouts
 	// Log gets what no client can cause: a panic of a Handler. Nil: slog.Default.
 	Log *slog.Logger
@@ -58,7 +54,6 @@ type Server struct {
 	Rejected func(info *ConnInfo, status int)
 
 	once     sync.Once
-	limits   Limits
 	timeouts Timeouts
 	draining atomic.Bool
 	mu       sync.Mutex
@@ -151,11 +146,7 @@ func (s *Server) logger() *slog.Logger {
 }
 
 func (s *Server) setDefaults() {
-	s.limits, s.timeouts = s.Limits, s.Timeouts
-	orDefault(&s.limits.HeadBytes, 64<<10)
-	orDefault(&s.limits.Fields, 128)
-	orDefault(&s.limits.TargetBytes, 16<<10)
-	orDefault(&s.limits.DrainBytes, 256<<10)
+	s.timeouts = s.Timeouts
 	orDefault(&s.timeouts.Head, 10*time.Second)
 	orDefault(&s.timeouts.Idle, 75*time.Second)
 	orDefault(&s.timeouts.Body, 30*time.Second)
@@ -164,7 +155,7 @@ func (s *Server) setDefaults() {
 	orDefault(&s.timeouts.Linger, 2*time.Second)
 }
 
-func orDefault[T int | int64 | time.Duration](v *T, def T) {
+func orDefault[T int | time.Duration](v *T, def T) {
 	if *v == 0 {
 		*v = def
 	}

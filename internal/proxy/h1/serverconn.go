@@ -144,9 +144,8 @@ func (c *serverConn) readHead(first bool) (n int, ok bool) {
 // line that has become too long.
 func (c *serverConn) headMayBeJudged(looked int) bool {
 	b := c.in.bytes()
-	limits := &c.server.limits
 	return looked == 0 || bytes.IndexByte(b[looked-1:], '\r') >= 0 || bytes.IndexByte(b[looked:], '\n') >= 0 ||
-		looked <= maxMethod || len(b) >= limits.HeadBytes || looked <= limits.TargetBytes+2*maxMethod && len(b) > limits.TargetBytes
+		looked <= maxMethod || len(b) >= maxHead || looked <= maxTarget+2*maxMethod && len(b) > maxTarget
 }
 
 func (c *serverConn) parseHead() (n, status int) {
@@ -157,7 +156,7 @@ func (c *serverConn) parseHead() (n, status int) {
 		q.Scheme = "https"
 	}
 	q.Remote, q.Local = c.info.Remote, c.info.Local
-	return c.head.parse(c.in.bytes(), q, &c.server.limits)
+	return c.head.parse(c.in.bytes(), q)
 }
 
 // moreHead reads more of a head, growing the buffer as needed. Between
@@ -232,7 +231,7 @@ func (c *serverConn) makeRoom() {
 		in.r = 0
 		return
 	}
-	grown := make([]byte, min(2*len(in.buf), max(c.server.limits.HeadBytes, len(in.buf)+smallBuffer)))
+	grown := make([]byte, min(2*len(in.buf), max(maxHead, len(in.buf)+smallBuffer)))
 	in.w = copy(grown, in.bytes())
 	in.buf = grown
 }
@@ -361,7 +360,7 @@ func (c *serverConn) lingerClose() {
 	}
 	c.lent.release()
 	scratch := c.first[:]
-	for total := int64(0); total < c.server.limits.DrainBytes; {
+	for total := int64(0); total < maxDrain; {
 		n, err := c.link.read(scratch)
 		if err != nil {
 			return

@@ -17,7 +17,7 @@ type Options struct {
 	IdleTimeout time.Duration
 	// HeadBytes is the longest response head, in bytes (64 KiB).
 	HeadBytes int
-	// Fields is the largest number of fields in a head or trailer (256).
+	// Fields is the largest number of fields in a head (256).
 	Fields int
 	// Interims is how many informational responses may precede a response (32).
 	Interims int
