@@ -28,6 +28,8 @@ const (
 type Push struct {
 	exporter metric.Exporter
 	interval time.Duration
+	// within limits do to uploadTime.
+	within func(do func(context.Context) error) error
 }
 
 // NewPush returns a Push to the OTLP collector at the base URL endpoint by
@@ -44,8 +46,12 @@ func NewPush(ctx context.Context, endpoint, protocol string, interval time.Durat
 	if interval < minPushInterval {
 		return nil, fmt.Errorf("the interval %v is shorter than %v", interval, minPushInterval)
 	}
-	p := &Push{interval: interval}
 	ctx = context.WithoutCancel(ctx)
+	p := &Push{interval: interval, within: func(do func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, uploadTime)
+		defer cancel()
+		return do(ctx)
+	}}
 	var err error
 	switch protocol {
 	case "", ProtocolHTTP:
@@ -102,9 +108,7 @@ func (p *pusher) run() {
 			p.push()
 		case <-p.stop:
 			p.push()
-			ctx, cancel := context.WithTimeout(context.Background(), uploadTime)
-			defer cancel()
-			_ = p.to.exporter.Shutdown(ctx) // nothing is left to do with its error
+			_ = p.to.within(p.to.exporter.Shutdown) // nothing is left to do with its error
 			return
 		}
 	}
@@ -112,23 +116,25 @@ func (p *pusher) run() {
 
 // push sends the metrics. What fails is sent with the next ones: they are sums.
 func (p *pusher) push() {
-	ctx, cancel := context.WithTimeout(context.Background(), uploadTime)
-	defer cancel()
-	scopes, err := p.from.Produce(ctx)
-	if err == nil {
-		for i := range scopes {
-			scopes[i].Scope = instrumentation.Scope{Name: "citoroute"}
-			for j := range scopes[i].Metrics {
-				p.rename(&scopes[i].Metrics[j])
-			}
-		}
-		err = p.to.exporter.Export(ctx, &metricdata.ResourceMetrics{Resource: p.resource, ScopeMetrics: scopes})
-	}
-	if err != nil {
+	if err := p.to.within(p.export); err != nil {
 		p.failed.Inc()
 		return
 	}
 	p.sent.Inc()
+}
+
+func (p *pusher) export(ctx context.Context) error {
+	scopes, err := p.from.Produce(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range scopes {
+		scopes[i].Scope = instrumentation.Scope{Name: "citoroute"}
+		for j := range scopes[i].Metrics {
+			p.rename(&scopes[i].Metrics[j])
+		}
+	}
+	return p.to.exporter.Export(ctx, &metricdata.ResourceMetrics{Resource: p.resource, ScopeMetrics: scopes})
 }
 
 // rename gives the metrics of the semantic conventions, all of which are

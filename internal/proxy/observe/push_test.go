@@ -34,9 +34,11 @@ func (k *kept) Shutdown(context.Context) error {
 	return nil
 }
 
+func within(do func(context.Context) error) error { return do(context.Background()) }
+
 func TestPush_HasTheNamesOfTheConventions(t *testing.T) {
 	k := &kept{}
-	o := New(Options{Push: &Push{k, time.Hour}, Version: "v1"})
+	o := New(Options{Push: &Push{k, time.Hour, within}, Version: "v1"})
 	o.Done(failedOver(o))
 	o.Close()
 	if !k.closed || testutil.ToFloat64(o.push.sent) != 1 {
@@ -81,7 +83,7 @@ func TestPush_HasTheNamesOfTheConventions(t *testing.T) {
 
 func TestPush_CountsWhatFails(t *testing.T) {
 	k := &kept{fails: errors.New("no collector")}
-	o := New(Options{Push: &Push{k, time.Hour}})
+	o := New(Options{Push: &Push{k, time.Hour, within}})
 	o.Close()
 	if n := testutil.ToFloat64(o.push.failed); n != 1 || !k.closed {
 		t.Errorf("%v failed, closed: %v", n, k.closed)
