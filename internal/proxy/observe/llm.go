@@ -39,7 +39,6 @@ func newLLMMetrics(r prometheus.Registerer) llmMetrics {
 		cost:    counter("cost_usd_total", "What the tokens cost by the price table, in US dollars; models without a price are left out."),
 		limits:  newLimitMetrics(r),
 		genAI:   newGenAI(r),
-		models:  make(models),
 	}
 }
 
@@ -155,7 +154,7 @@ func (o *Observer) countAttempt(rec *runtime.Record, r *routeMetrics, i int) llm
 	left := i == len(rec.LLM.Attempts)-1 && rec.End.Err != nil
 	end := endingOf(a, left)
 	answered := a.Status >= 200 && a.Status <= 299
-	key := llmKey{rec.Consumer, a.Backend, a.Provider, m.models.label(a.Model, a.Configured || answered)}
+	key := llmKey{rec.Consumer, a.Backend, a.Provider, m.models.label(a.Model, a.Configured, answered)}
 	s := o.llmOf(r, key)
 	s.count(m.attempts, s.attempts, end)
 	if a.Counted {

@@ -184,33 +184,37 @@ func TestEnding(t *testing.T) {
 }
 
 func TestModels_LM028(t *testing.T) {
-	m := make(models)
+	var m models
 	for name, c := range map[string]struct {
-		model   string
-		vouched bool
-		want    string
+		model                string
+		configured, answered bool
+		want                 string
 	}{
-		"None":       {"", false, ""},
-		"OnlyAsked":  {"gpt-invented", false, "other"},
-		"Answered":   {"gpt", true, "gpt"},
-		"TooLong":    {strings.Repeat("m", maxModelName+1), true, "other"},
-		"NotUTF8":    {"m\xff", true, "other"},
-		"LineBreaks": {"x\r\nHost: y", true, "x\r\nHost: y"}, // which the text format escapes
+		"None":       {"", true, true, ""},
+		"OnlyAsked":  {"gpt-invented", false, false, "other"},
+		"Answered":   {"gpt", false, true, "gpt"},
+		"Configured": {"claude", true, false, "claude"},
+		"TooLong":    {strings.Repeat("m", maxModelName+1), true, true, "other"},
+		"NotUTF8":    {"m\xff", true, true, "other"},
+		"LineBreaks": {"x\r\nHost: y", false, true, "x\r\nHost: y"}, // which the text format escapes
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := m.label(c.model, c.vouched); got != c.want {
+			if got := m.label(c.model, c.configured, c.answered); got != c.want {
 				t.Errorf("got %q", got)
 			}
 		})
 	}
-	if got := m.label("gpt", false); got != "gpt" {
+	if got := m.label("gpt", false, false); got != "gpt" {
 		t.Errorf("a known model that failed is %q", got)
 	}
 	for i := range 2 * maxModels {
-		m.label(fmt.Sprint(i), true)
+		m.label(fmt.Sprint(i), false, true)
 	}
-	if len(m) != maxModels {
-		t.Errorf("%d models", len(m))
+	if m.chosen != maxModels || len(m.known) != maxModels+1 {
+		t.Errorf("%d models of clients, %d in all", m.chosen, len(m.known))
+	}
+	if got := m.label("new", true, false); got != "new" {
+		t.Errorf("clients have pushed out a model of the configuration: %q", got)
 	}
 }
 

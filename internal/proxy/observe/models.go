@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxModels is how many models have series of their own, maxModelName the
-	// longest name of one, in bytes.
+	// maxModels is how many models that clients have chosen have series of their
+	// own, maxModelName the longest name of one, in bytes.
 	maxModels    = 500
 	maxModelName = 128
 	// otherModel stands for all the others.
@@ -15,23 +15,36 @@ const (
 )
 
 // models are the names that label a series. A client may ask for any model, so
-// a name is taken in only where the configuration chose it or a provider has
-// answered for it.
-type models map[string]string
+// a name of its choice is taken in only where a provider has answered for it,
+// and only so many: some providers answer for every name.
+type models struct {
+	known map[string]string
+	// chosen are those in known that clients have chosen. Those of the
+	// configuration are always taken in, however many there are of these.
+	chosen int
+}
 
-// label returns what a model is called in labels. vouched says that the name
-// is not merely what a client wrote.
-func (m models) label(name string, vouched bool) string {
-	if known, ok := m[name]; ok {
+// label returns what a model is called in labels. configured says that the
+// configuration has chosen it, answered that a provider has answered for it.
+func (m *models) label(name string, configured, answered bool) string {
+	if known, ok := m.known[name]; ok {
 		return known
 	}
 	switch {
 	case name == "":
 		return ""
-	case !vouched, len(m) >= maxModels, len(name) > maxModelName, !utf8.ValidString(name):
+	case len(name) > maxModelName, !utf8.ValidString(name):
 		return otherModel
+	case configured:
+	case !answered, m.chosen >= maxModels:
+		return otherModel
+	default:
+		m.chosen++
+	}
+	if m.known == nil {
+		m.known = make(map[string]string)
 	}
 	name = strings.Clone(name)
-	m[name] = name
+	m.known[name] = name
 	return name
 }
