@@ -109,6 +109,14 @@ type LLMBackendSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[@?#]')",message="spec.endpoint must have no user, query or fragment: put credentials in the Secret that spec.credentialsRef names"
 	Endpoint string `json:"endpoint,omitempty"`
 
+	// MediaURLs says whether requests may name URLs for the provider to fetch
+	// images, documents and the like from. The gateway never fetches any. Deny it
+	// to an engine that runs in your own network, which a client could otherwise
+	// have read addresses there: it then gets data URIs only.
+	// +optional
+	// +kubebuilder:default=Allow
+	MediaURLs MediaURLs `json:"mediaURLs,omitempty"`
+
 	// CredentialsRef names the Secret with the provider's credentials: the key
 	// apiKey for OpenAI and Anthropic; accessKeyID, secretAccessKey and, where
 	// there is one, sessionToken for Bedrock. In another namespace, a
@@ -128,6 +136,17 @@ type LLMBackendSpec struct {
 	// +optional
 	Bedrock *BedrockOptions `json:"bedrock,omitempty"`
 }
+
+// MediaURLs says whether requests may name URLs for the provider to fetch.
+//
+// +kubebuilder:validation:Enum=Allow;Deny
+type MediaURLs string
+
+// What becomes of requests that name URLs.
+const (
+	MediaURLsAllow MediaURLs = "Allow" // they are passed on
+	MediaURLsDeny  MediaURLs = "Deny"  // they are answered with 400, or go to another backend
+)
 
 // BedrockOptions holds what only Amazon Bedrock needs.
 type BedrockOptions struct {

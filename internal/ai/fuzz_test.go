@@ -59,6 +59,9 @@ func fuzzRequest(f *testing.F, p Protocol, kind string) {
 		if err != nil || *once.head != *c.head {
 			t.Fatalf("in one pass: %+v, %v; want %+v", once.head, err, c.head)
 		}
+		if err := c.RefuseURLs(); err != nil {
+			blamesClient(t, err)
+		}
 		for _, provider := range []Provider{OpenAI, Anthropic, Bedrock} {
 			for _, model := range []string{models[provider], "amazon.nova-pro-v1:0", "claude-3-haiku-20240307", titan2, cohere3} {
 				a, err := c.Attempt(provider, chat.Options{Model: model})

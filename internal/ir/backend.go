@@ -56,6 +56,8 @@ type LLMProvider struct {
 	// MaxTokens limits an answer where the client does not; 0: as the provider
 	// would, or 4096 where it needs a limit.
 	MaxTokens int64 `json:"maxTokens,omitempty"`
+	// DenyURLs says that requests that name URLs to be fetched are not for it.
+	DenyURLs bool `json:"denyURLs,omitempty"`
 	// BasePath is put before the provider's API path ("/v1" for OpenAI).
 	BasePath string `json:"basePath,omitempty"`
 	// Host is the authority that requests carry.

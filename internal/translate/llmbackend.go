@@ -42,6 +42,7 @@ func (t *llmTarget) invalid(format string, args ...any) {
 func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 	spec := backend.Spec
 	t := &llmTarget{provider: ir.LLMProvider{Provider: strings.ToLower(string(spec.Provider)), Model: spec.Model, Timeout: defaultLLMTimeout}}
+	t.provider.DenyURLs = spec.MediaURLs == v1alpha1.MediaURLsDeny
 	if t.provider.MaxTokens = spec.MaxTokens; spec.MaxTokens < 0 {
 		t.invalid("spec.maxTokens: %d is not 1 or more", spec.MaxTokens)
 	}

@@ -229,6 +229,11 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	if p == nil {
 		return nil, refuse(500, "the backend is no LLM provider")
 	}
+	if p.DenyURLs {
+		if err := c.RefuseURLs(); err != nil {
+			return nil, err
+		}
+	}
 	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: model, MaxTokens: p.MaxTokens})
 	if err != nil {
 		return nil, err

@@ -291,6 +291,41 @@ func TestLLM_WhatWouldBeLostGoesToOneThatCan(t *testing.T) {
 	}
 }
 
+// TestLM007: a backend that takes no URLs gets none; another one may.
+func TestLM007_URLsGoToABackendThatTakesThem(t *testing.T) {
+	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})
+	ask := func(url string) (int, string) {
+		m.asked = nil
+		ex := withBody(request80("POST /v1/chat/completions"),
+			`{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"`+url+`"}}]}]}`)
+		m.serve(m.Handler(80, ""), ex)
+		return ex.Response.Status, strings.Join(m.asked, "")
+	}
+	deny := func(names ...string) {
+		for _, name := range names {
+			m.apply(ir.Update{Upserts: []ir.Resource{&ir.Backend{Name: name, Protocol: ir.ProtocolHTTP, Endpoints: name, LLM: &ir.LLMProvider{
+				Provider: "openai", Host: name, Credentials: "key-" + name, DenyURLs: true,
+			}}}})
+		}
+	}
+	for _, step := range []struct {
+		deny   []string
+		url    string
+		status int
+		asked  string
+	}{
+		{nil, "http://10.0.0.1/", 200, "a"},
+		{[]string{"a"}, "http://10.0.0.1/", 200, "c"},
+		{nil, "data:image/png;base64,AAAA", 200, "a"},
+		{[]string{"c"}, "http://10.0.0.1/", 400, ""},
+	} {
+		deny(step.deny...)
+		if status, asked := ask(step.url); status != step.status || asked != step.asked {
+			t.Errorf("%+v: %d by %q", step, status, asked)
+		}
+	}
+}
+
 func TestLLM_WhatABackendCanNotExpressGoesToOneThatCan(t *testing.T) {
 	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "b"), priority(1, "c")}})
 	ask := func() (int, string) {
