@@ -89,5 +89,8 @@ func safeExternalName(r Reader, name string) bool {
 	if labels[len(labels)-1] == "localhost" {
 		return r.LocalBackends()
 	}
-	return len(labels) > 1 && !slices.Contains(labels, "svc") && !strings.HasSuffix(host, "cluster.local") && host != "metadata.google.internal"
+	return len(labels) > 1 && !slices.Contains(labels, "svc") && !strings.HasSuffix(host, "cluster.local") && host != metadataName
 }
+
+// metadataName is the name of a cloud's metadata.
+const metadataName = "metadata.google.internal"

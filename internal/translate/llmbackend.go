@@ -61,7 +61,7 @@ func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 	if spec.Endpoint != "" {
 		endpoint = spec.Endpoint
 	}
-	t.endpoint(endpoint, basePath)
+	t.endpoint(r, endpoint, basePath)
 	if spec.Timeout != nil {
 		d, ok := parseDuration(*spec.Timeout)
 		if !ok {
@@ -76,7 +76,7 @@ func resolveLLM(r Reader, key Key, backend *v1alpha1.LLMBackend) *llmTarget {
 }
 
 // endpoint takes a URL apart. One without a path gets basePath.
-func (t *llmTarget) endpoint(endpoint, basePath string) {
+func (t *llmTarget) endpoint(r Reader, endpoint, basePath string) {
 	u, err := url.Parse(endpoint)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
@@ -88,7 +88,7 @@ func (t *llmTarget) endpoint(endpoint, basePath string) {
 	}
 	t.tls, t.host, t.provider.Host = u.Scheme == "https", u.Hostname(), u.Host
 	t.port = defaultPort(t.tls)
-	t.checkHost()
+	t.checkHost(r)
 	if u.Port() != "" {
 		n, err := strconv.ParseUint(u.Port(), 10, 16)
 		if err != nil || n == 0 {
@@ -113,17 +113,21 @@ func defaultPort(tls bool) uint16 {
 }
 
 // checkHost refuses hosts at which no provider can be, such as that of the
-// cloud's metadata.
-func (t *llmTarget) checkHost() {
-	ip, err := netip.ParseAddr(t.host)
-	if err == nil {
-		if ip.Unmap().IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast() {
+// cloud's metadata, and the proxy's own machine: its administration is there.
+func (t *llmTarget) checkHost(r Reader) {
+	if ip, err := netip.ParseAddr(t.host); err == nil {
+		if !safeAddress(r, ip) {
 			t.invalid("spec.endpoint: %s is an address that no provider has", t.host)
 		}
 		return
 	}
-	if host, ok := normalizeHost(t.host); !ok || strings.HasPrefix(host, "*") {
+	host, ok := normalizeHost(t.host)
+	local := host == "localhost" || strings.HasSuffix(host, ".localhost")
+	switch {
+	case !ok || strings.HasPrefix(host, "*"):
 		t.invalid("spec.endpoint: %q is not a DNS name or IP address", short(t.host))
+	case local && !r.LocalBackends() || host == metadataName:
+		t.invalid("spec.endpoint: %s is a host that no provider has", t.host)
 	}
 }
 

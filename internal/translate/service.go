@@ -135,7 +135,9 @@ func safeAddress(r Reader, ip netip.Addr) bool {
 	if ip.Zone() != "" {
 		return false
 	}
-	ip = ip.Unmap()
+	if ip = ip.Unmap(); ip == netip.MustParseAddr("fd00:ec2::254") { // AWS's metadata
+		return false
+	}
 	return (r.LocalBackends() || !ip.IsLoopback()) && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast()
 }
 
