@@ -24,6 +24,14 @@ for (const provider of ["anthropic", "bedrock"]) {
     await client.chat.completions.create({ model, messages });
   });
 
+  check("a function call, as tool calls were named once", async () => {
+    const asked = { model, messages: say("Weather?"), functions: [{ name: "get_weather", parameters: schema }], function_call: { name: "get_weather" } };
+    const answer = await client.chat.completions.create(asked);
+    assert.equal(answer.choices[0].finish_reason, "function_call");
+    const streamed = await client.chat.completions.stream(asked).finalChatCompletion();
+    assert.deepEqual(JSON.parse(streamed.choices[0].message.function_call.arguments), { city: "text" });
+  });
+
   check("a response", async () => {
     const answer = await client.responses.create({ model, input: "Hello!" });
     assert.equal(answer.output_text, "You said: Hello!");
