@@ -3,6 +3,7 @@ package standalone
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"strings"
@@ -123,6 +124,13 @@ func TestContentLog_EveryProtocol(t *testing.T) {
 		if bytes.Contains(l.log.Bytes(), []byte(secret)) {
 			t.Errorf("%s is in the log", secret)
 		}
+	}
+	families, err := l.opts.Observe.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if metrics := fmt.Sprint(families); strings.Contains(metrics, "tell ") || strings.Contains(metrics, "redacted") {
+		t.Error("the metrics tell what was said")
 	}
 	for i, line := range lines {
 		if input := text1(line.Input); input != "tell [redacted: key] [redacted: key] [redacted: token] [fake think tool=find]" {
