@@ -55,6 +55,8 @@ func (c *Call) Body() []byte { return c.body }
 type Attempt struct {
 	// Wire is the request to send, before credentials are added.
 	Wire *chat.Wire
+	// Memory is what a whole answer may be written into; nil: it gets its own.
+	Memory []byte
 
 	call     *Call
 	name     Provider
@@ -100,7 +102,7 @@ func (c *Call) translate(p provider, o chat.Options) (*chat.Wire, error) {
 }
 
 func (c *Call) relay(o chat.Options) (*chat.Wire, error) {
-	body, err := c.head.Edit(c.body, o.Model, c.client.meter)
+	body, err := c.head.Edit(o.Memory, c.body, o.Model, c.client.meter)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +165,7 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	}
 	out.id, out.model, out.finish = r.ID, r.Model, r.Finish
 	r.Functions = a.call.head.Functions
-	if out.Body, err = a.call.client.encode(r, created); err != nil {
+	if out.Body, err = a.call.client.encode(a.Memory, r, created); err != nil {
 		return out, asError(err)
 	}
 	return out, nil

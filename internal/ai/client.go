@@ -28,7 +28,7 @@ type client struct {
 	counts bool
 
 	parse   func(body []byte) (*chat.Request, error)
-	encode  func(r *chat.Response, created int64) ([]byte, error)
+	encode  func(mem []byte, r *chat.Response, created int64) ([]byte, error)
 	encoder func(created int64, asked *openai.Head) encoder
 	fail    func(*chat.Error) []byte
 
@@ -77,7 +77,7 @@ func clientOf(p Protocol) client {
 	case Messages:
 		return client{
 			parse:   anthropic.Parse,
-			encode:  func(r *chat.Response, _ int64) ([]byte, error) { return anthropic.Encode(r) },
+			encode:  func(_ []byte, r *chat.Response, _ int64) ([]byte, error) { return anthropic.Encode(r) },
 			encoder: func(int64, *openai.Head) encoder { return anthropic.NewEncoder() },
 			fail:    anthropic.EncodeError,
 			native:  Anthropic,
@@ -90,7 +90,7 @@ func clientOf(p Protocol) client {
 	case Responses:
 		return client{
 			parse:   responses.Parse,
-			encode:  responses.Encode,
+			encode:  func(_ []byte, r *chat.Response, created int64) ([]byte, error) { return responses.Encode(r, created) },
 			encoder: func(created int64, _ *openai.Head) encoder { return responses.NewEncoder(created) },
 			fail:    openai.EncodeError,
 			native:  OpenAI,

@@ -45,7 +45,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 		return nil, err
 	}
 	var err error
-	w.Body, err = requestJSON.Marshal(out)
+	w.Body, err = requestJSON.MarshalInto(o.Memory, out)
 	return w, err
 }
 

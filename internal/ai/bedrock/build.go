@@ -38,7 +38,7 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 		return nil, err
 	}
 	var err error
-	w.Body, err = requestJSON.Marshal(b.out)
+	w.Body, err = requestJSON.MarshalInto(o.Memory, b.out)
 	return w, err
 }
 

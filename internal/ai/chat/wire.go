@@ -40,6 +40,8 @@ func (w *Wire) Drop(param string) { w.Dropped = append(w.Dropped, param) }
 type Options struct {
 	// Model replaces the model that the client asked for, where it is not empty.
 	Model string
+	// Memory is what the body may be written into; nil: it gets its own.
+	Memory []byte
 	// MaxTokens is the limit where the client sets none and the provider needs
 	// one; zero is 4096.
 	MaxTokens int64

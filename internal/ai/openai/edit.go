@@ -2,14 +2,16 @@ package openai
 
 import (
 	json "encoding/json/v2"
+	"slices"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
 // Edit returns body with model in place of the model that the client named
 // (where model is not empty) and, with meter, so that a stream ends with the
-// usage. All other bytes stay as they are. h must be the Head of that body.
-func (h *Head) Edit(body []byte, model string, meter bool) ([]byte, error) {
+// usage. All other bytes stay as they are. h must be the Head of that body. What
+// is changed is written into mem, where that has room.
+func (h *Head) Edit(mem, body []byte, model string, meter bool) ([]byte, error) {
 	var edits []edit
 	if model != "" && model != h.Model {
 		if quoted := chat.Quote(model); h.model.end > 0 {
@@ -34,7 +36,7 @@ func (h *Head) Edit(body []byte, model string, meter bool) ([]byte, error) {
 			edits = append(edits, h.insert(`"stream_options":{"include_usage":true}`))
 		}
 	}
-	return splice(body, edits), nil
+	return splice(mem, body, edits), nil
 }
 
 type edit struct {
@@ -51,7 +53,7 @@ func (h *Head) insert(member string) edit {
 }
 
 // splice carries out edits, which must not overlap.
-func splice(body []byte, edits []edit) []byte {
+func splice(mem, body []byte, edits []edit) []byte {
 	if len(edits) == 0 {
 		return body
 	}
@@ -62,7 +64,7 @@ func splice(body []byte, edits []edit) []byte {
 	for _, e := range edits {
 		size += len(e.text)
 	}
-	out := make([]byte, 0, size)
+	out := slices.Grow(mem[:0], size)
 	from := 0
 	for _, e := range edits {
 		out = append(out, body[from:e.at.start]...)

@@ -81,8 +81,8 @@ func (m *usageMemory) write(u chat.Usage) *usage {
 	return &m.usage
 }
 
-// EncodeChat writes a whole answer for a client; created is in Unix seconds.
-func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
+// EncodeChat writes a whole answer for a client, into mem where that is not nil; created is in Unix seconds.
+func EncodeChat(mem []byte, r *chat.Response, created int64) ([]byte, error) {
 	m := &struct { // one piece of memory for all parts
 		choice [1]choice
 		text   string
@@ -120,7 +120,7 @@ func EncodeChat(r *chat.Response, created int64) ([]byte, error) {
 	if r.HasUsage {
 		out.Usage = m.usage.write(r.Usage)
 	}
-	return chatResponseJSON.Marshal(&out)
+	return chatResponseJSON.MarshalInto(mem, &out)
 }
 
 // textOf returns the text of an answer; ok is false where it has none.

@@ -81,6 +81,14 @@ func (c Codec[T]) Marshal(v *T) ([]byte, error) {
 	return append([]byte(nil), b...), err
 }
 
+// MarshalInto is Marshal into mem, as far as it has room, unless that is nil.
+func (c Codec[T]) MarshalInto(mem []byte, v *T) ([]byte, error) {
+	if mem == nil {
+		return c.Marshal(v)
+	}
+	return c.Append(mem[:0], v)
+}
+
 // drafts hold what is being written, until its length is known. Longer ones
 // than maxDraft are not kept.
 var drafts = sync.Pool{New: func() any { return new([]byte) }}

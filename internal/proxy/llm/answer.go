@@ -94,7 +94,7 @@ func isPlain(name string) bool {
 
 // answered answers with the provider's whole answer in the client's protocol.
 func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
-	body, err := readAll(resp, maxAnswer)
+	body, err := readAll(a.memory.answer, resp, maxAnswer)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,10 @@ func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 	if b := bytes.TrimLeft(body, " \t\r\n"); len(b) == 0 || b[0] != '{' {
 		return chat.BadUpstream("the provider's answer is not JSON") // also where it would be relayed
 	}
+	a.memory.hold(&a.memory.answer, body)
+	a.Memory = a.memory.reply
 	out, err := a.Response(body, now.Unix())
+	a.memory.hold(&a.memory.reply, out.Body)
 	a.answer = out // also the usage of what is no use to the client
 	if err != nil {
 		return err
@@ -172,7 +175,7 @@ func (a *Attempt) failed(resp *exchange.Response, errorType string, now time.Tim
 	} else {
 		resp.Header.Set("Retry-After", strconv.Itoa(int((a.retryAfter+time.Second-1)/time.Second)))
 	}
-	body, err := readAll(resp, maxError)
+	body, err := readAll(nil, resp, maxError)
 	if err != nil {
 		return err
 	}
@@ -241,16 +244,16 @@ func (a *Attempt) setBody(resp *exchange.Response, b []byte) {
 	resp.Trailer.Reset()
 }
 
-// readAll reads and closes the body of a response. More bytes than limit mean
-// that there are more than that.
-func readAll(resp *exchange.Response, limit int) ([]byte, error) {
+// readAll reads and closes the body of a response, into mem where that has room.
+// More bytes than limit mean that there are more than that.
+func readAll(mem []byte, resp *exchange.Response, limit int) ([]byte, error) {
 	body, length := resp.Body, resp.ContentLength
 	resp.Body, resp.ContentLength = nil, 0
 	if body == nil {
 		return nil, nil
 	}
 	var whole upstream.Replay
-	err := whole.Fill(body, length, limit)
+	err := whole.Fill(mem, body, length, limit)
 	if err != nil || !whole.Whole() {
 		// A whole body is closed, and may be that of another request by now.
 		_ = body.Close()

@@ -35,6 +35,8 @@ type Call struct {
 	// betas are the features that are no part of Anthropic's API yet and that the
 	// client asks for.
 	betas string
+	// Memory is what the bodies are put into; nil: each gets its own.
+	Memory *Memory
 }
 
 // ProtocolOf says which API a request to path speaks; prefix is the part of the
@@ -130,6 +132,7 @@ func Parse(p ai.Protocol, body []byte, translate bool) (*Call, error) {
 type Attempt struct {
 	*ai.Attempt
 	call    *Call
+	memory  *Memory
 	backend *upstream.Config
 	secrets [2]string  // never repeated to the client; "": none
 	signed  time.Time  // by the provider's clock; zero: it wants no signature
@@ -234,11 +237,14 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 			return nil, err
 		}
 	}
-	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: model, MaxTokens: p.MaxTokens})
+	memory := c.Memory.forAttempt()
+	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: model, MaxTokens: p.MaxTokens, Memory: memory.wire})
 	if err != nil {
 		return nil, err
 	}
-	a := &Attempt{Attempt: translated, call: c, backend: backend}
+	memory.hold(&memory.wire, translated.Wire.Body)
+	a := &memory.attempt
+	*a = Attempt{Attempt: translated, call: c, backend: backend, memory: memory}
 	req.Method, req.Authority = "POST", p.Host
 	req.Path, req.Query, req.HasQuery = p.BasePath+a.Wire.Path, "", false
 	req.Body, req.ContentLength = a.request.Hold(a.Wire.Body), int64(len(a.Wire.Body))

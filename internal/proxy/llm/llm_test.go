@@ -281,7 +281,7 @@ func (c *counted) Close() error { c.closed++; return nil }
 func TestReadAll_ClosesABodyOnce(t *testing.T) {
 	for name, in := range map[string]io.Reader{"Whole": strings.NewReader("12"), "TooLong": strings.NewReader("123"), "Broken": broken{}} {
 		body := &counted{Reader: in}
-		_, _ = readAll(&exchange.Response{Body: body, ContentLength: -1}, 2)
+		_, _ = readAll(nil, &exchange.Response{Body: body, ContentLength: -1}, 2)
 		if body.closed != 1 {
 			t.Errorf("%s: closed %d times", name, body.closed)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +62,15 @@ type fixture struct {
 }
 
 func (f *fixture) Series(_ *ir.Route, _ *ir.Rule, backend string) any { return "series " + backend }
-func (f *fixture) Done(r *Record)                                     { f.done = append(f.done, *r) }
+func (f *fixture) Done(r *Record) {
+	kept := *r
+	if r.LLM != nil {
+		of := *r.LLM
+		of.Attempts = slices.Clone(of.Attempts)
+		kept.LLM = &of
+	}
+	f.done = append(f.done, kept)
+}
 
 func newFixture(t *testing.T, resources ...ir.Resource) *fixture {
 	t.Helper()

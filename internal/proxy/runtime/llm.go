@@ -19,12 +19,13 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 		return st.rt.refuse.noOperation
 	}
 	if st.call == nil { // no other rule has read it
+		st.talk = st.rt.talks.Get().(*conversation) //nolint:forcetypeassert // the pool holds nothing else.
 		call, err := st.readCall(&ex.Request)
 		if err != nil {
 			return err
 		}
-		st.call, st.talk = call, new(conversation)
-		st.LLM = &st.talk.record
+		call.Memory = &st.talk.memory
+		st.call, st.LLM = call, &st.talk.record
 		*st.LLM = LLMRecord{Protocol: st.protocol, Asked: call.Model, Stream: call.Stream, Attempts: st.talk.first[:0]}
 	}
 	serving, wild := st.rule.plan.serving(st.call.Model)
@@ -46,7 +47,7 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 	st.metered = meteredBody{Body: req.Body, st: st, most: st.rt.memory.forRequests()}
 	req.Body = &st.metered
 	var body upstream.Replay
-	switch err := body.Fill(req.Body, req.ContentLength, int(limit)); {
+	switch err := st.talk.memory.Fill(&body, req.Body, req.ContentLength, int(limit)); {
 	case errors.Is(err, errMemory):
 		return nil, st.rt.refuse.full
 	case err != nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/llm"
 	"github.com/citoroute/citoroute/internal/proxy/trace"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -29,6 +30,16 @@ type conversation struct {
 	// What goes with every conversation, in one piece of memory.
 	record LLMRecord
 	first  [1]LLMAttempt
+	memory llm.Memory
+}
+
+// end gives the conversation back. Nothing of it may be used afterwards, nor any
+// body that was part of it.
+func (c *conversation) end(rt *Runtime) {
+	if c != nil && c.memory.Keep() {
+		*c = conversation{memory: c.memory}
+		rt.talks.Put(c)
+	}
 }
 
 // converse puts the call to the targets in serving.
@@ -53,7 +64,7 @@ func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error
 		c.keep(v)
 		var more bool
 		if i, more = c.another(&v); !more {
-			return c.end()
+			return c.last()
 		}
 	}
 }
@@ -382,8 +393,8 @@ func (c *conversation) keep(v verdict) {
 	discard(&v.response)
 }
 
-// end makes the kept failure the answer.
-func (c *conversation) end() error {
+// last makes the kept failure the answer.
+func (c *conversation) last() error {
 	c.ex.Response = c.kept.response
 	return c.kept.err
 }

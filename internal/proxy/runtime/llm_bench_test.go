@@ -30,25 +30,31 @@ var llmAnswers = map[string]string{
 		`"usage":{"inputTokens":200,"outputTokens":80}}`,
 }
 
+// llmHandler has one route, to a provider that to plays.
+func llmHandler(t testing.TB, provider string, to exchange.Transport) exchange.Handler {
+	t.Helper()
+	rt := New(Options{HTTP1: to, HTTP2: to, Observer: &counter{}})
+	b := backend("b", "10.0.0.1")
+	b[0].(*ir.Backend).LLM = &ir.LLMProvider{Provider: provider, Model: "claude-sonnet-4-5", Host: "provider", Credentials: "key", Region: "eu-central-1"}
+	err := rt.Apply(ir.Update{Complete: true, Upserts: append(b,
+		&ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP},
+		&ir.Secret{Name: "key", Values: map[string]ir.Bytes{
+			"apiKey": ir.Bytes("sk"), "accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("s"),
+		}},
+		routeOf("r", ir.Rule{LLM: &ir.LLMAction{}, Backends: []ir.WeightedBackend{{Backend: "b", Weight: 1}}}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rt.Handler(80, "")
+}
+
 // BenchmarkServeLLM is all that is done for a chat completion with a prompt of
 // 1 KB, but for connections.
 func BenchmarkServeLLM(b *testing.B) {
 	request := fmt.Sprintf(`{"model":"m","messages":[{"role":"user","content":%q}]}`, strings.Repeat("What does a gateway do? ", 42))
 	for name, answer := range llmAnswers {
 		b.Run(name, func(b *testing.B) {
-			p := provider(fmt.Sprintf(answer, strings.Repeat("Gateways answer. ", 23)))
-			rt := New(Options{HTTP1: p, HTTP2: p, Observer: &counter{}})
-			resources := append(backend("b", "10.0.0.1"),
-				&ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP},
-				&ir.Secret{Name: "key", Values: map[string]ir.Bytes{
-					"apiKey": ir.Bytes("sk"), "accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("s"),
-				}},
-				routeOf("r", ir.Rule{LLM: &ir.LLMAction{}, Backends: to("b")}))
-			resources[0].(*ir.Backend).LLM = &ir.LLMProvider{Provider: name, Model: "claude-sonnet-4-5", Host: "provider", Credentials: "key", Region: "eu-central-1"}
-			if err := rt.Apply(ir.Update{Complete: true, Upserts: resources}); err != nil {
-				b.Fatal(err)
-			}
-			h := rt.Handler(80, "")
+			h := llmHandler(b, name, provider(fmt.Sprintf(answer, strings.Repeat("Gateways answer. ", 23))))
 			b.ReportAllocs()
 			for b.Loop() {
 				ex := withBody(request80("POST /v1/chat/completions", "Authorization: Bearer mine", "User-Agent: bench"), request)

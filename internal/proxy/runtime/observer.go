@@ -20,8 +20,8 @@ type Observer interface {
 	// per exchange. backend is "" for exchanges that reach none. It is called
 	// when a route is compiled, not while serving, and may return nil.
 	Series(route *ir.Route, rule *ir.Rule, backend string) any
-	// Done is called once per exchange, from Handler.Finish. rec and its
-	// strings are valid until Done returns.
+	// Done is called once per exchange, from Handler.Finish. rec, all that it
+	// refers to and its strings are valid until Done returns.
 	Done(rec *Record)
 }
 

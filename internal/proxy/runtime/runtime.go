@@ -57,6 +57,7 @@ type Runtime struct {
 	refuse *refusals
 	snap   atomic.Pointer[snapshot]
 	states sync.Pool
+	talks  sync.Pool // of conversations
 	// copies limits the mirrored requests in flight.
 	copies chan struct{}
 	memory *memory
@@ -101,6 +102,7 @@ func New(o Options) *Runtime {
 		tables:   make(tables),
 	}
 	rt.states.New = func() any { return new(state) }
+	rt.talks.New = func() any { return new(conversation) }
 	rt.snap.Store(&snapshot{ports: make(map[uint16]*port), listeners: make(map[string]*listener), limits: &limits{}})
 	return rt
 }

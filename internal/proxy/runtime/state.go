@@ -91,6 +91,7 @@ func (st *state) end() {
 	rt, buffer, callers := st.rt, st.scratch, st.callers
 	buffer.Reset()
 	clear(callers)
+	st.talk.end(rt)
 	limiting := limiting{reservation: st.limiting.reservation}
 	*st = state{scratch: buffer, callers: callers[:0], limiting: limiting}
 	rt.states.Put(st)

@@ -23,19 +23,23 @@ const firstRead = 64 << 10
 // all. An error is one of the client.
 func NewReplay(body exchange.Body, length int64, limit int) (*Replay, error) {
 	r := new(Replay)
-	if err := r.Fill(body, length, limit); err != nil {
+	if err := r.Fill(nil, body, length, limit); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// Fill makes r what NewReplay returns.
-func (r *Replay) Fill(body exchange.Body, length int64, limit int) error {
+// Fill makes r what NewReplay returns, in mem where that has room for a body of
+// this length.
+func (r *Replay) Fill(mem []byte, body exchange.Body, length int64, limit int) error {
 	size := 4096
 	if length >= 0 {
 		size = int(min(length, int64(limit)))
 	}
-	*r = Replay{head: make([]byte, 0, min(size, firstRead)+1), rest: body}
+	if size = min(size, limit); cap(mem) <= min(size, firstRead) {
+		mem = make([]byte, 0, min(size, firstRead)+1)
+	}
+	*r = Replay{head: mem[:0], rest: body}
 	for len(r.head) <= limit {
 		switch full := len(r.head) == cap(r.head); {
 		case full && len(r.head) < size:
