@@ -20,6 +20,7 @@ const (
 	chatPath   = "/v1/chat/completions"
 
 	promptScript = "prompt.lua"
+	promptFile   = "prompt.json"
 )
 
 var llmSuite = suite{
@@ -34,6 +35,10 @@ func startLLM(ctx context.Context, dir, _ string, o options) ([]contender, error
 	if err := os.WriteFile(script, []byte(luaPost(prompt(false))), 0o600); err != nil {
 		return nil, err
 	}
+	body := filepath.Join(dir, promptFile)
+	if err := os.WriteFile(body, []byte(prompt(false)), 0o600); err != nil {
+		return nil, err
+	}
 	config, err := writeConfig(dir, llmResources(19084, backendAddress))
 	if err != nil {
 		return nil, err
@@ -44,7 +49,7 @@ func startLLM(ctx context.Context, dir, _ string, o options) ([]contender, error
 	}
 	var all []contender
 	for _, c := range [][2]string{{namePlain, "/plain"}, {nameOpenAI, "/openai"}, {nameAnthropic, "/anthropic"}, {nameBedrock, "/bedrock"}} {
-		all = append(all, contender{name: c[0], url: "http://" + llmAddress + c[1] + chatPath, script: script, process: p})
+		all = append(all, contender{name: c[0], url: "http://" + llmAddress + c[1] + chatPath, script: script, body: body, process: p})
 	}
 	return all, nil
 }

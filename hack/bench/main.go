@@ -1,9 +1,9 @@
 // Command bench measures proxies side by side. Each round runs every contender
-// once, in a random order. The proxy has one core to itself; the load (wrk) and
-// the backend share another. What counts is the ratio within a round, because a
-// machine's speed changes between rounds.
+// once, in a random order. The proxy has one core to itself; the load (wrk, or
+// h2load where a rate is given) and the backend share another. What counts is the
+// ratio within a round, because a machine's speed changes between rounds.
 //
-//	bench -proxy bin/proxy [-suite http] [-rounds 7] [-duration 8s] [-profile DIR]
+//	bench -proxy bin/proxy [-suite http] [-rounds 7] [-duration 8s] [-rate N] [-profile DIR]
 //	bench backend ADDRESS
 //	bench reverseproxy ADDRESS BACKEND
 //
@@ -43,6 +43,7 @@ type options struct {
 	rounds      int
 	duration    time.Duration
 	connections int
+	rate        int // requests a second; 0: as many as are answered
 	profile     string
 	portkey     string
 }
@@ -68,6 +69,7 @@ func dispatch(args []string) error {
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds to run")
 	flag.DurationVar(&o.duration, "duration", 8*time.Second, "of each contender in each round")
 	flag.IntVar(&o.connections, "connections", 128, "that wrk keeps open")
+	flag.IntVar(&o.rate, "rate", 0, "`requests` a second, which all contenders can serve, for CPU per request under like conditions; 0: as many as are answered")
 	flag.StringVar(&o.profile, "profile", "", "`folder` for CPU profiles of our proxy; the profiled rounds do not count as a result")
 	flag.StringVar(&o.portkey, "portkey", "", "`file` that starts Portkey's gateway: see portkey.sh")
 	flag.Parse()
@@ -102,6 +104,7 @@ type contender struct {
 	url    string
 	header []string
 	script string // wrk's, in Lua; empty: GET
+	body   string // file of what the script sends
 	peer   bool   // what it fails to answer does not fail the run
 	*process
 }

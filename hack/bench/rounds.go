@@ -7,10 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -85,57 +82,4 @@ func profile(ctx context.Context, o options, name string) {
 	}
 	_, _ = io.Copy(file, response.Body)
 	_ = file.Close()
-}
-
-type loadResult struct {
-	rate     float64
-	requests int
-	p99      string
-	errors   int
-}
-
-// Lines of wrk's output.
-var (
-	rateLine     = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
-	requestsLine = regexp.MustCompile(`(\d+) requests in`)
-	p99Line      = regexp.MustCompile(`(?m)^\s+99%\s+(\S+)`)
-	statusLine   = regexp.MustCompile(`Non-2xx or 3xx responses: (\d+)`)
-	socketLine   = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
-)
-
-func runLoad(ctx context.Context, o options, c contender, d time.Duration) (loadResult, error) {
-	args := []string{
-		"-c", otherCore, "wrk", "-t1", "--latency",
-		"-c" + strconv.Itoa(o.connections), "-d" + strconv.Itoa(max(int(d.Seconds()), 1)) + "s",
-	}
-	for _, h := range c.header {
-		args = append(args, "-H", h)
-	}
-	if c.script != "" {
-		args = append(args, "-s", c.script)
-	}
-	out, err := exec.CommandContext(ctx, "taskset", append(args, c.url)...).CombinedOutput()
-	if err != nil {
-		return loadResult{}, fmt.Errorf("wrk: %w: %s", err, out)
-	}
-	var l loadResult
-	l.rate, _ = strconv.ParseFloat(group(rateLine, out, 1), 64)
-	l.requests, _ = strconv.Atoi(group(requestsLine, out, 1))
-	l.p99 = group(p99Line, out, 1)
-	l.errors, _ = strconv.Atoi(group(statusLine, out, 1))
-	for i := range 4 {
-		n, _ := strconv.Atoi(group(socketLine, out, i+1))
-		l.errors += n
-	}
-	if l.rate == 0 {
-		return l, fmt.Errorf("wrk got no answer: %s", out)
-	}
-	return l, nil
-}
-
-func group(expression *regexp.Regexp, b []byte, n int) string {
-	if found := expression.FindSubmatch(b); found != nil {
-		return string(found[n])
-	}
-	return ""
 }

@@ -8,6 +8,7 @@ export GOTOOLCHAIN=auto PATH=/usr/sbin:$PATH
 missing=()
 [[ " $* " == *' -suite '* ]] || command -v nginx >/dev/null || missing+=(nginx-light)
 command -v wrk >/dev/null || missing+=(wrk)
+[[ " $* " != *' -rate '* ]] || command -v h2load >/dev/null || missing+=(nghttp2-client)
 command -v taskset >/dev/null || missing+=(util-linux)
 if ((${#missing[@]})); then
   apt-get update -qq
