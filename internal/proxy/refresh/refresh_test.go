@@ -3,6 +3,7 @@ package refresh
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,9 +15,17 @@ import (
 type thing struct {
 	began   time.Time
 	good    time.Duration
+	mu      sync.Mutex // guards err
 	err     error
 	fetched []time.Duration // since the beginning
 	pauses  []time.Duration // after failures
+}
+
+// become has later fetches end with err.
+func (th *thing) become(err error) {
+	th.mu.Lock()
+	defer th.mu.Unlock()
+	th.err = err
 }
 
 // run runs f beside the loop of a thing, on a clock of its own.
@@ -27,6 +36,8 @@ func run(t *testing.T, th *thing, spread func(time.Duration) time.Duration, f fu
 		l := New(Options{
 			Fetch: func(context.Context) (time.Duration, error) {
 				th.fetched = append(th.fetched, time.Since(th.began))
+				th.mu.Lock()
+				defer th.mu.Unlock()
 				return th.good, th.err
 			},
 			Failed: func(_ error, again time.Duration) { th.pauses = append(th.pauses, again) },
@@ -82,9 +93,9 @@ func TestLoop_BacksOffWhileItFails(t *testing.T) {
 		pass(13 * time.Second)
 		l.Ask() // in vain
 		pass(3 * time.Second)
-		th.err = nil
+		th.become(nil)
 		pass(time.Second) // well again
-		th.err = errors.New("away again")
+		th.become(errors.New("away again"))
 		l.Ask()
 		pass(time.Second)
 	})
