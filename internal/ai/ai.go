@@ -32,7 +32,7 @@ func Parse(p Protocol, body []byte) (*Call, error) {
 	if head.Stream && (p == Embeddings || p == Tokens) {
 		return nil, chat.Invalid("stream", "is not possible for this operation")
 	}
-	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head}, nil
+	return newCall(p, body, head, nil), nil
 }
 
 // ParseToTranslate is Parse for a request that is likely to be translated: it
@@ -45,7 +45,11 @@ func ParseToTranslate(p Protocol, body []byte) (*Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head, chat: request}, nil
+	return newCall(p, body, head, request), nil
+}
+
+func newCall(p Protocol, body []byte, head *openai.Head, r *chat.Request) *Call {
+	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head, chat: r}
 }
 
 // Body is what the client sent.

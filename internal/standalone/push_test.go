@@ -3,7 +3,6 @@ package standalone
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -29,22 +28,7 @@ type metricsCollector struct {
 func newMetricsCollector(t *testing.T) *metricsCollector {
 	t.Helper()
 	c := &metricsCollector{}
-	c.http = "http://127.0.0.1:" + backend(t, c)
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.grpc = "http://" + ln.Addr().String()
-	srv := grpc.NewServer()
-	collectorpb.RegisterMetricsServiceServer(srv, c)
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(ln) }()
-	t.Cleanup(func() {
-		srv.Stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	c.http, c.grpc = serveOTLP(t, c, func(s *grpc.Server) { collectorpb.RegisterMetricsServiceServer(s, c) })
 	return c
 }
 

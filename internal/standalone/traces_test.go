@@ -38,14 +38,19 @@ type collector struct {
 func newCollector(t *testing.T) *collector {
 	t.Helper()
 	c := &collector{}
-	c.http = "http://127.0.0.1:" + backend(t, c)
+	c.http, c.grpc = serveOTLP(t, c, func(s *grpc.Server) { collectorpb.RegisterTraceServiceServer(s, c) })
+	return c
+}
+
+// serveOTLP serves an OTLP receiver by both protocols, and returns their base URLs.
+func serveOTLP(t *testing.T, h http.Handler, register func(*grpc.Server)) (byHTTP, byGRPC string) {
+	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.grpc = "http://" + ln.Addr().String()
 	srv := grpc.NewServer()
-	collectorpb.RegisterTraceServiceServer(srv, c)
+	register(srv)
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()
 	t.Cleanup(func() {
@@ -54,7 +59,7 @@ func newCollector(t *testing.T) *collector {
 			t.Error(err)
 		}
 	})
-	return c
+	return "http://127.0.0.1:" + backend(t, h), "http://" + ln.Addr().String()
 }
 
 // Export is the receiver of the protocol grpc.

@@ -13,36 +13,21 @@ func at(p unsafe.Pointer, offset uintptr) unsafe.Pointer { return unsafe.Add(p, 
 
 // object reads an object into the struct at v, which is zero.
 func (s *scanner) object(v unsafe.Pointer, p *plan) bool {
-	if p == nil || p.odd || !s.take('{') || s.depth == maxDepth {
+	if p == nil || p.odd {
 		return false
 	}
-	if s.take('}') {
-		return true
-	}
-	s.depth++
-	open := len(s.names)
-	var rest []byte
-	for next := 0; ; {
-		name, ok := s.name(open)
-		if !ok || !s.take(':') {
-			return false
-		}
+	next, rest := 0, []byte(nil)
+	ok := s.members(func(name []byte) (ok bool) {
 		s.peek()
 		start := s.at
-		if next, rest, ok = s.member(v, p, name, next, rest); !ok || !s.seen(name, start) {
-			return false
-		}
-		if s.take(',') {
-			continue
-		}
-		s.depth--
-		s.names = s.names[:open]
-		if rest != nil {
-			rest = append(rest, '}')
-			*(*jsontext.Value)(at(v, p.rest)) = rest
-		}
-		return s.take('}')
+		next, rest, ok = s.member(v, p, name, next, rest)
+		return ok && s.seen(name, start)
+	})
+	if rest != nil {
+		rest = append(rest, '}')
+		*(*jsontext.Value)(at(v, p.rest)) = rest
 	}
+	return ok
 }
 
 // member reads the value of a member into its field; members mostly come in the

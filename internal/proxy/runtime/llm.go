@@ -70,16 +70,12 @@ func (st *state) translates() bool {
 	return 2*others > len(st.rule.targets)
 }
 
-// provider is the target's LLM provider; "": it has none.
+// provider is the LLM provider of a target that can be asked, else "".
 func (t *target) provider() ai.Provider {
-	if t.cluster == nil {
-		return ""
+	if config := t.config(); config != nil {
+		return ai.Provider(config.Backend.LLM.Provider)
 	}
-	config := t.cluster.Config()
-	if config == nil || config.Backend.LLM == nil {
-		return ""
-	}
-	return ai.Provider(config.Backend.LLM.Provider)
+	return ""
 }
 
 // writeLLMError makes err the body of the response, as the client's protocol
