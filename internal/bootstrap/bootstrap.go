@@ -35,6 +35,7 @@ type Config struct {
 	Metrics string `toml:"metrics,omitempty"`
 	// StateDir holds the last good configuration; empty: none is kept.
 	StateDir string   `toml:"state_dir,omitempty"`
+	Capture  Capture  `toml:"capture,omitempty"`
 	Issuers  Issuers  `toml:"issuers,omitempty"`
 	Log      Log      `toml:"log"`
 	Tracing  Tracing  `toml:"tracing,omitempty"`
@@ -57,6 +58,16 @@ type Stream struct {
 // File is a mounted configuration.
 type File struct {
 	Path string `toml:"path"`
+}
+
+// CapturePort is where the connections of a meshed pod are redirected to.
+const CapturePort = 15001
+
+// Capture says where a sidecar takes the connections of its pod; a gateway's
+// proxy does not look at it.
+type Capture struct {
+	// Port is bound on loopback; 0: CapturePort.
+	Port uint16 `toml:"port,omitempty"`
 }
 
 // Issuers says where keys of token issuers may be fetched besides the internet.
@@ -129,6 +140,19 @@ func Default() Config {
 			Drain:  Duration(30 * time.Second),
 		},
 	}
+}
+
+// sidecarIdle is longer than programs leave their connections alone: a sidecar
+// that closed one of those first would be noticed.
+const sidecarIdle = Duration(time.Hour)
+
+// DefaultSidecar returns the settings of a sidecar where nobody says otherwise.
+// Most of them are Default's.
+func DefaultSidecar() Config {
+	c := Default()
+	c.Capture.Port = CapturePort
+	c.Timeouts.Idle = sidecarIdle
+	return c
 }
 
 // Parse reads a bootstrap file's contents over Default. The error names the

@@ -10,7 +10,7 @@ import (
 )
 
 func TestParse_ReadsWhatMarshalWrote(t *testing.T) {
-	want := Default()
+	want := DefaultSidecar()
 	want.Node = "gateway/ns/gw"
 	want.Stream = Stream{Servers: []string{"c:15010"}, ServerName: "c", CAFile: "/ca", TokenFile: "/token"}
 	want.Issuers.Networks = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12")}
@@ -26,6 +26,16 @@ func TestParse_ReadsWhatMarshalWrote(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestMarshal_AGatewayHasNoCapture(t *testing.T) {
+	b, err := Default().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(b), "capture") {
+		t.Errorf("got\n%s", b)
 	}
 }
 
