@@ -19,7 +19,7 @@ const (
 // port and protocol family and chooses the listener by server name (TLS) and
 // by host (HTTP), the most specific hostname first.
 type Listener struct {
-	Name   string `json:"name"` // <gateway namespace>/<gateway>/<listener>
+	Name   string `json:"name"` // <gateway namespace>/<gateway>/<listener>, mesh/<namespace>/<service>/<port>
 	Source Source `json:"source"`
 	// Port is where clients connect: 1 to 65535.
 	Port uint16 `json:"port"`
@@ -27,6 +27,10 @@ type Listener struct {
 	// means every local address (a gateway).
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	Protocol  Protocol     `json:"protocol"`
+	// Sniff says that nobody declared what the port of a mesh listener speaks.
+	// The first bytes of a connection tell: HTTP is served by the routes, and
+	// anything else is passed through to where the connection was going.
+	Sniff bool `json:"sniff,omitempty"`
 	// Hostname is "", an exact name or "*.suffix", in lower case.
 	Hostname string     `json:"hostname,omitempty"`
 	TLS      *ServerTLS `json:"tls,omitempty"` // set for HTTPS and TLS

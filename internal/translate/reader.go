@@ -19,6 +19,9 @@ type Options struct {
 	// LocalBackends allows backends on the proxy's own machine: for a gateway
 	// that its user runs there, whose machine it is.
 	LocalBackends bool
+	// Mesh has routes attached to Services and namespaces put into the mesh by
+	// their label (GEP-1294).
+	Mesh bool
 }
 
 // Reader is the world as a translation function sees it. What is read is
