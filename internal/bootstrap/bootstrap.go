@@ -60,8 +60,13 @@ type File struct {
 	Path string `toml:"path"`
 }
 
-// CapturePort is where the connections of a meshed pod are redirected to.
-const CapturePort = 15001
+const (
+	// CapturePort is where the connections of a meshed pod are redirected to.
+	CapturePort = 15001
+	// SidecarUserID is whom a sidecar runs as. What it sends goes straight on: it
+	// would come back to it for ever otherwise.
+	SidecarUserID = 15001
+)
 
 // Capture says where a sidecar takes the connections of its pod; a gateway's
 // proxy does not look at it.
