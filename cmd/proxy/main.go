@@ -20,6 +20,12 @@ import (
 // exitUsage is the status for a command line that cannot be served.
 const exitUsage = 2
 
+// Values of --mode.
+const (
+	modeGateway  = "gateway"
+	modeRedirect = "redirect-init"
+)
+
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -27,7 +33,9 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("proxy", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	file := flags.String("bootstrap", "", "TOML `file` to start from (required)")
+	mode := flags.String("mode", modeGateway, "what to do: gateway, or redirect-init, which redirects what this pod sends and ends")
+	file := flags.String("bootstrap", "", "TOML `file` to start from (required, but for redirect-init)")
+	outbound := redirectFlags(flags)
 	showVersion := flags.Bool("version", false, "print the version and exit")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -39,7 +47,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stdout, version.String())
 		return 0
 	}
-	config, level, err := readBootstrap(*file)
+	switch *mode {
+	case modeGateway:
+		return runProxy(*file, stdout, stderr)
+	case modeRedirect:
+		return runRedirect(*outbound, stderr)
+	}
+	_, _ = fmt.Fprintf(stderr, "proxy: --mode: %q is neither %q nor %q\n", *mode, modeGateway, modeRedirect)
+	return exitUsage
+}
+
+// runProxy serves until a signal says otherwise.
+func runProxy(file string, stdout, stderr io.Writer) int {
+	config, level, err := readBootstrap(file)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "proxy: --bootstrap: %v\n", err)
 		return exitUsage

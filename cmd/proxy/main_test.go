@@ -45,6 +45,9 @@ func TestRun_RefusesWhatItCannotDo(t *testing.T) {
 		"AbsentBootstrap": {[]string{"--bootstrap", filepath.Join(dir, "absent")}, "no such file"},
 		"BadBootstrap":    {[]string{"--bootstrap", bad}, "file.path"},
 		"UnknownFlag":     {[]string{"--teapot"}, "teapot"},
+		"UnknownMode":     {[]string{"--mode=teapot"}, "teapot"},
+		"BadNetwork":      {[]string{"--mode=redirect-init", "--exclude-cidrs=10.0.0.0/8,everywhere"}, "everywhere"},
+		"BadPort":         {[]string{"--mode=redirect-init", "--exclude-ports=80,65536"}, "65536"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stderr bytes.Buffer
