@@ -44,7 +44,7 @@ const (
 	metricsPort = 15020
 )
 
-// Options are the same for every Gateway.
+// Options are the same for every Gateway and for the mesh.
 type Options struct {
 	// Image is the proxy's.
 	Image           string
@@ -87,7 +87,7 @@ type Object interface {
 // Objects returns the objects of a Gateway, in the order in which to apply
 // them. There is no Service without ports: Kubernetes allows none.
 func Objects(in Input) ([]Object, error) {
-	config, err := in.bootstrap().Marshal()
+	config, err := in.bootstrap(in.Node).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("gateway %s/%s: %w", in.Gateway.Namespace, in.Gateway.Name, err)
 	}
@@ -178,28 +178,29 @@ func (in Input) selector() map[string]string {
 	return map[string]string{LabelGateway: LabelValue(in.Gateway.Name)}
 }
 
-func (in Input) bootstrap() bootstrap.Config {
+// bootstrap returns what the proxies of a node start from.
+func (o Options) bootstrap(node string) bootstrap.Config {
 	c := bootstrap.Default()
-	c.Node = in.Node
+	c.Node = node
 	c.Source = bootstrap.SourceStream
-	c.Stream = in.stream()
+	c.Stream = o.stream()
 	c.Metrics = fmt.Sprintf(":%d", metricsPort)
 	c.StateDir = stateDir
-	c.Issuers.Networks = in.IssuerNetworks
-	c.Log.Level = cmp.Or(in.LogLevel, c.Log.Level)
-	c.Log.Access = in.AccessLog
-	c.Tracing = in.Tracing
-	if in.Push.Endpoint != "" {
-		c.Push = in.Push
+	c.Issuers.Networks = o.IssuerNetworks
+	c.Log.Level = cmp.Or(o.LogLevel, c.Log.Level)
+	c.Log.Access = o.AccessLog
+	c.Tracing = o.Tracing
+	if o.Push.Endpoint != "" {
+		c.Push = o.Push
 	}
 	c.Timeouts.Drain = bootstrap.Duration(drainSeconds * time.Second)
 	return c
 }
 
-func (in Input) stream() bootstrap.Stream {
+func (o Options) stream() bootstrap.Stream {
 	return bootstrap.Stream{
-		Servers:    in.Servers,
-		ServerName: in.ServerName,
+		Servers:    o.Servers,
+		ServerName: o.ServerName,
 		CAFile:     configDir + "/" + KeyCA,
 		TokenFile:  tokenDir + "/token",
 	}

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/citoroute/citoroute/internal/bootstrap"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -67,20 +69,39 @@ func TestObjects_Golden(t *testing.T) {
 			if !bytes.Equal(got, render(t, in)) {
 				t.Error("the same input gives two outputs")
 			}
-			path := filepath.Join("testdata", name+".yaml")
-			if *update {
-				if err := os.WriteFile(path, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
+			golden(t, name, got)
 		})
+	}
+}
+
+func TestMesh_Golden(t *testing.T) {
+	config, err := Mesh(MeshInput{
+		Options: testInput(testGateway("web")).Options, Namespace: "shop", Node: "mesh/shop", CA: []byte("the bundle\n"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "Mesh", renderAll(t, config))
+	if _, err := bootstrap.Parse([]byte(config.Data[KeySidecar])); err != nil {
+		t.Errorf("a sidecar cannot start from this: %v", err)
+	}
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".yaml")
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
@@ -90,6 +111,11 @@ func render(t *testing.T, in Input) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return renderAll(t, objects...)
+}
+
+func renderAll(t *testing.T, objects ...Object) []byte {
+	t.Helper()
 	var out bytes.Buffer
 	for _, o := range objects {
 		b, err := yaml.Marshal(o)
