@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -12,8 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -71,7 +68,7 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 // provide makes what a Gateway owns these objects.
 func (r *GatewayReconciler) provide(ctx context.Context, gateway *gatewayv1.Gateway, objects []infra.Object) error {
 	for _, o := range objects {
-		err := r.apply(ctx, gateway, o)
+		err := apply(ctx, r.client, o, ownedBy(gateway))
 		switch {
 		case namespaceIsGoing(err):
 			return nil
@@ -93,54 +90,11 @@ func (r *GatewayReconciler) abandon(ctx context.Context, gateway *gatewayv1.Gate
 	return r.prune(ctx, gateway, nil)
 }
 
-// apply makes one object what it should be, if it is not.
-func (r *GatewayReconciler) apply(ctx context.Context, gateway *gatewayv1.Gateway, want infra.Object) error {
-	wanted, err := intent(want)
-	if err != nil {
-		return err
+// ownedBy says that an object is the Gateway's, or one of ours that is nobody's.
+func ownedBy(gateway *gatewayv1.Gateway) func(client.Object) bool {
+	return func(o client.Object) bool {
+		return metav1.IsControlledBy(o, gateway) || metav1.GetControllerOf(o) != nil || managed(o)
 	}
-	same, err := r.matches(ctx, gateway, want, wanted)
-	if err != nil || same {
-		return err
-	}
-	log.FromContext(ctx).Info("Applying", "kind", wanted.GetKind(), "name", want.GetName())
-	err = r.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(infra.ManagedBy), client.ForceOwnership)
-	if err != nil {
-		return fmt.Errorf("apply %s %s/%s: %w", wanted.GetKind(), want.GetNamespace(), want.GetName(), err)
-	}
-	return nil
-}
-
-// matches says that the cluster has an object as it should be. An object of
-// somebody else's in its place is an error.
-func (r *GatewayReconciler) matches(ctx context.Context, gateway *gatewayv1.Gateway, want infra.Object, wanted *unstructured.Unstructured) (bool, error) {
-	current, err := r.current(ctx, want)
-	if err != nil {
-		return false, client.IgnoreNotFound(err)
-	}
-	if foreign(current, gateway) {
-		return false, fmt.Errorf("%s %s/%s exists and is not the Gateway's: rename or remove it", wanted.GetKind(), want.GetNamespace(), want.GetName())
-	}
-	has, err := runtime.DefaultUnstructuredConverter.ToUnstructured(current)
-	if err != nil {
-		return false, fmt.Errorf("convert %s: %w", wanted.GetKind(), err)
-	}
-	return contains(has, withoutKind(wanted)), nil
-}
-
-// foreign says that an object was made by somebody else, for something else.
-func foreign(o client.Object, gateway *gatewayv1.Gateway) bool {
-	return !metav1.IsControlledBy(o, gateway) && metav1.GetControllerOf(o) == nil && o.GetLabels()[infra.LabelManagedBy] != infra.ManagedBy
-}
-
-// current reads the object as the cluster has it, from the cache.
-func (r *GatewayReconciler) current(ctx context.Context, want infra.Object) (client.Object, error) {
-	o, ok := want.DeepCopyObject().(client.Object)
-	if !ok {
-		return nil, fmt.Errorf("%T is no API object", want)
-	}
-	err := r.client.Get(ctx, client.ObjectKeyFromObject(o), o)
-	return o, err
 }
 
 // prune removes what a Gateway owns but does not need: after a change of class
@@ -185,20 +139,4 @@ func (r *GatewayReconciler) owned(ctx context.Context, gateway *gatewayv1.Gatewa
 		}
 	})
 	return out, err
-}
-
-// intent returns what to apply: the fields that are set, and nothing that the
-// cluster decides.
-func intent(o infra.Object) (*unstructured.Unstructured, error) {
-	b, err := json.Marshal(o)
-	if err != nil {
-		return nil, fmt.Errorf("encode %T: %w", o, err)
-	}
-	u := &unstructured.Unstructured{}
-	if err := json.Unmarshal(b, &u.Object); err != nil {
-		return nil, fmt.Errorf("encode %T: %w", o, err)
-	}
-	delete(u.Object, "status")
-	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	return u, stamp(u)
 }
