@@ -52,9 +52,10 @@ generate: ## Generate Go code (deep copies of the API types)
 	$(TOOL) controller-gen object paths=./api/...
 
 .PHONY: manifests
-manifests: ## Generate CRDs and RBAC from the markers in Go code
+manifests: ## Generate CRDs, RBAC and the webhook from the markers in Go code
 	$(TOOL) controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
 	$(TOOL) controller-gen rbac:roleName=manager-role paths=./internal/controller/... output:rbac:dir=config/rbac
+	$(TOOL) controller-gen webhook paths=./internal/controller/... output:webhook:dir=config/webhook
 	# Gateway API's types carry notes for its own generator, which are not for users.
 	sed -i '/<gateway:[a-z]*:[a-zA-Z]*>/,/<\/gateway:/d' config/crd/bases/*.yaml
 

@@ -103,6 +103,7 @@ func parse(args []string) *settings {
 	f := flag.NewFlagSet("controller", flag.ExitOnError)
 	s.streamFlags(f)
 	s.proxyFlags(f)
+	s.meshFlags(f)
 	s.processFlags(f)
 	_ = f.Parse(args) // exits on error
 	s.Infra.ImagePullPolicy = corev1.PullPolicy(s.pullPolicy)
@@ -123,6 +124,16 @@ func (s *settings) streamFlags(f *flag.FlagSet) {
 		"name of the Secret that keeps the config stream's certificates")
 	f.StringVar(&s.StreamAddress, "stream-address", ":15010",
 		"where the config stream listens")
+}
+
+// meshFlags say whether there is a mesh, and how API servers reach its webhook.
+func (s *settings) meshFlags(f *flag.FlagSet) {
+	f.BoolVar(&s.Mesh, "mesh", true,
+		"serve a mesh in the namespaces that are labelled citoroute.io/injection=enabled")
+	f.StringVar(&s.WebhookName, "webhook-service", "citoroute-webhook",
+		"name of the Service by which API servers reach the webhook that injects sidecars")
+	f.StringVar(&s.WebhookAddress, "webhook-address", ":9443",
+		"where that webhook listens")
 }
 
 // proxyFlags say how the proxies of Gateways are run.

@@ -294,7 +294,7 @@ var _ = Describe("The controller", Ordered, func() {
 
 	It("serves from a replica that does not lead", func(ctx SpecContext) {
 		address := freeAddress(ctx)
-		stop := startReplica(address)
+		stop := startReplica(address, freeAddress(ctx))
 		defer stop()
 		ns := newNamespace(ctx)
 		gateway := newGateway(ns, "web", "citoroute")

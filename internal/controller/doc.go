@@ -1,9 +1,10 @@
 // Package controller is the only package that holds a Kubernetes client. It
 // feeds the world's objects to the engine and carries out what follows:
 //
-//	informers ──> World (one goroutine, engine) ──┬─> push server ──> proxies      every replica
-//	                 ^                            ├─> GatewayReconciler ──> infra  leader only
-//	                 └── acks, Services, …        └─> StatusReconciler ──> status  leader only
+//	informers ──> World (one goroutine, engine) ──┬─> push server ──> proxies        every replica
+//	                 ^                            ├─> GatewayReconciler ──> infra    leader only
+//	                 │                            ├─> MeshReconciler ──> sidecars    leader only
+//	                 └── acks, Services, …        └─> StatusReconciler ──> status    leader only
 //
 // Translation is incremental and spans kinds, so it is not split by kind: there
 // is one reconciler per *effect* instead, and each is level-based: it is given a

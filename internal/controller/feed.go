@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -46,6 +47,8 @@ type Feed struct {
 	cache    cache.Cache
 	mapper   meta.RESTMapper
 	log      logr.Logger
+	// mesh says that there is a webhook.
+	mesh bool
 
 	mu sync.Mutex
 	// missing has the kinds that the API server does not serve.
@@ -62,7 +65,7 @@ func (f *Feed) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range ownedKinds() {
+	for _, o := range f.ownedKinds() {
 		has, err := f.handle(ctx, o, handler(f.ownedChanged))
 		if err != nil {
 			return err
@@ -141,23 +144,35 @@ func (f *Feed) sourceChanged(in any, gone bool) {
 	}
 }
 
-// ownedKinds are the kinds of package infra that are watched by label only.
-// Services and ConfigMaps are watched anyway.
-func ownedKinds() []client.Object {
-	return []client.Object{&appsv1.Deployment{}, &corev1.ServiceAccount{}, &policyv1.PodDisruptionBudget{}}
+// ownedKinds are the kinds that are watched by label or name only, for what we
+// make of them. Services and ConfigMaps are watched anyway.
+func (f *Feed) ownedKinds() []client.Object {
+	kinds := []client.Object{&appsv1.Deployment{}, &corev1.ServiceAccount{}, &policyv1.PodDisruptionBudget{}}
+	if f.mesh {
+		kinds = append(kinds, &admissionv1.MutatingWebhookConfiguration{})
+	}
+	return kinds
 }
 
 // ownedChanged has drift mended and readiness seen.
 func (f *Feed) ownedChanged(in any, _ bool) {
+	if _, ok := in.(*admissionv1.MutatingWebhookConfiguration); ok {
+		f.world.mesh.Add(webhookKey())
+		return
+	}
 	if o, ok := in.(client.Object); ok {
 		f.noteOwned(o)
 	}
 }
 
-// noteOwned asks for a look at the Gateway that owns o.
+// noteOwned asks for a look at the Gateway that owns o, or at the namespace
+// whose sidecars start from it.
 func (f *Feed) noteOwned(o metav1.Object) {
 	if o.GetLabels()[infra.LabelManagedBy] != infra.ManagedBy {
 		return
+	}
+	if _, ok := o.(*corev1.ConfigMap); ok && o.GetName() == infra.MeshConfig {
+		f.world.mesh.Add(namespaceKey(o.GetNamespace()))
 	}
 	if ref := metav1.GetControllerOf(o); ref != nil && ref.Kind == string(translate.KindGateway) {
 		f.world.reconsider(translate.Key{Kind: translate.KindGateway, Namespace: o.GetNamespace(), Name: ref.Name})

@@ -30,8 +30,8 @@ const (
 	retryEvery = 5 * time.Second
 )
 
-// Identity is the controller's side of the config stream: the certificate that
-// it shows and the authorities that proxies trust. The leader keeps both in a
+// Identity is the controller's side of the config stream and of the webhook: the
+// certificate that it shows and the authorities that callers trust. The leader keeps both in a
 // Secret; every replica follows that Secret.
 type Identity struct {
 	client client.Client
@@ -118,7 +118,7 @@ func (i *Identity) observe(secret *corev1.Secret) {
 	}
 }
 
-// Authorities returns the PEM bundle that proxies trust; nil: there is none yet.
+// Authorities returns the PEM bundle that callers trust; nil: there is none yet.
 func (i *Identity) Authorities() []byte {
 	if m := i.material.Load(); m != nil {
 		return m.Authorities
@@ -126,7 +126,7 @@ func (i *Identity) Authorities() []byte {
 	return nil
 }
 
-// Certificate returns what the config server shows. It suits tls.Config.
+// Certificate returns what the servers show. It suits tls.Config.
 func (i *Identity) Certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if c := i.serving.Load(); c != nil {
 		return c, nil

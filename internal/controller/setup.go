@@ -7,11 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -51,6 +51,14 @@ type Options struct {
 	ServiceName, SecretName string
 	// StreamAddress is where the config stream listens, host:port.
 	StreamAddress string
+	// Mesh serves the namespaces that ask for it. Without it nothing is injected
+	// and sidecars get nothing new.
+	Mesh bool
+	// WebhookName is the Service in Namespace by which API servers reach the
+	// webhook of the mesh, and WebhookAddress is where it listens, host:port.
+	WebhookName, WebhookAddress string
+	// Injector answers that webhook: it is asked about every new pod of the mesh.
+	Injector http.Handler
 	// Infra is what all Gateways' infrastructure has in common. Servers and
 	// ServerName are filled in from ServiceName where empty.
 	Infra infra.Options
@@ -72,6 +80,9 @@ func CacheOptions() cache.Options {
 			&corev1.ServiceAccount{}:        ours,
 			&policyv1.PodDisruptionBudget{}: ours,
 			&corev1.Secret{}:                {Field: usableSecrets()},
+			&admissionv1.MutatingWebhookConfiguration{}: {
+				Field: fields.OneTermEqualSelector("metadata.name", webhookConfiguration),
+			},
 		},
 	}
 }
@@ -95,20 +106,25 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
-	world := newWorld(o.ControllerName, logger(mgr), m)
+	world := newWorld(engine.Options{ControllerName: o.ControllerName, Mesh: o.Mesh}, logger(mgr), m)
 	identity := newIdentity(mgr, o, world)
 	world.server = newServer(mgr, o, world, identity)
 	if err := m.watch(o.Registry, world); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	stream := &Stream{world: world, server: world.server, address: o.StreamAddress, bound: make(chan struct{})}
-	for _, r := range []manager.Runnable{newFeed(mgr, world, identity), identity, stream} {
+	for _, r := range []manager.Runnable{newFeed(mgr, o, world, identity), identity, stream} {
 		if err := mgr.Add(r); err != nil {
 			return err
 		}
 	}
 	if err := addReconcilers(mgr, o, world, identity); err != nil {
 		return err
+	}
+	if o.Mesh {
+		if err := addMesh(mgr, o, world, identity); err != nil {
+			return err
+		}
 	}
 	return mgr.AddReadyzCheck("stream", ready(stream, identity))
 }
@@ -120,7 +136,7 @@ func newIdentity(mgr ctrl.Manager, o Options, world *World) *Identity {
 		client:  mgr.GetClient(),
 		reader:  mgr.GetAPIReader(),
 		secret:  types.NamespacedName{Namespace: o.Namespace, Name: o.SecretName},
-		hosts:   []string{o.Infra.ServerName},
+		hosts:   o.hosts(),
 		now:     time.Now,
 		log:     logger(mgr).WithName("identity"),
 		changed: world.reconsiderAll,
@@ -131,15 +147,19 @@ func newServer(mgr ctrl.Manager, o Options, world *World, identity *Identity) *p
 	return push.NewServer(push.ServerOptions{
 		TLS:       &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: identity.Certificate},
 		Authorize: authorize(mgr.GetClient(), world),
-		Changed:   func(node string) { world.restate(engine.GatewayOf(node)) },
-		Logger:    o.Logger,
+		Changed: func(node string) {
+			if gateway, ok := gatewayOf(node); ok {
+				world.restate(gateway)
+			}
+		},
+		Logger: o.Logger,
 	})
 }
 
-func newFeed(mgr ctrl.Manager, world *World, identity *Identity) *Feed {
+func newFeed(mgr ctrl.Manager, o Options, world *World, identity *Identity) *Feed {
 	return &Feed{
 		world: world, identity: identity, cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(),
-		log: logger(mgr).WithName("feed"),
+		log: logger(mgr).WithName("feed"), mesh: o.Mesh,
 	}
 }
 
@@ -155,6 +175,24 @@ func addReconcilers(mgr ctrl.Manager, o Options, world *World, identity *Identit
 	return drain(mgr, "status", world.status, &StatusReconciler{
 		client: mgr.GetClient(), world: world,
 		facts: &facts{reader: mgr.GetClient(), world: world, server: world.server, now: time.Now},
+	})
+}
+
+// addMesh adds the mesh: the webhook of every replica, and the leader's writer.
+func addMesh(mgr ctrl.Manager, o Options, world *World, identity *Identity) error {
+	if o.Injector != nil {
+		server, err := newWebhook(o.WebhookAddress, identity, o.Injector)
+		if err != nil {
+			return err
+		}
+		if err := mgr.Add(server); err != nil {
+			return err
+		}
+	}
+	return drain(mgr, "mesh", world.mesh, &MeshReconciler{
+		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,
+		webhook: types.NamespacedName{Namespace: o.Namespace, Name: o.WebhookName},
+		events:  mgr.GetEventRecorder("citoroute-controller"),
 	})
 }
 
@@ -207,7 +245,7 @@ func (o *Options) complete() error {
 	if err := o.checkRequired(); err != nil {
 		return err
 	}
-	host := strings.Join([]string{o.ServiceName, o.Namespace, "svc"}, ".")
+	host := serviceHost(o.ServiceName, o.Namespace)
 	if o.Infra.ServerName == "" {
 		o.Infra.ServerName = host
 	}
@@ -221,11 +259,26 @@ func (o *Options) complete() error {
 	return nil
 }
 
+// hosts are the names by which the controller is called.
+func (o *Options) hosts() []string {
+	hosts := []string{o.Infra.ServerName}
+	if o.Mesh {
+		hosts = append(hosts, serviceHost(o.WebhookName, o.Namespace))
+	}
+	return hosts
+}
+
+func serviceHost(name, namespace string) string { return name + "." + namespace + ".svc" }
+
 func (o *Options) checkRequired() error {
-	for name, value := range map[string]string{
+	required := map[string]string{
 		"Namespace": o.Namespace, "ServiceName": o.ServiceName, "SecretName": o.SecretName,
 		"StreamAddress": o.StreamAddress, "Infra.Image": o.Infra.Image,
-	} {
+	}
+	if o.Mesh {
+		required["WebhookName"], required["WebhookAddress"] = o.WebhookName, o.WebhookAddress
+	}
+	for name, value := range required {
 		if value == "" {
 			return fmt.Errorf("controller options: %s is required", name)
 		}

@@ -12,6 +12,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/push"
@@ -50,25 +51,48 @@ func (s *Stream) Start(ctx context.Context) error {
 	return s.server.Serve(ctx, l)
 }
 
-// authorize admits the ServiceAccount of a Gateway to that Gateway's node, and
-// nobody to anything else.
+// authorize admits the ServiceAccount of a Gateway to that Gateway's node, those
+// of a namespace of the mesh to the namespace's, and nobody to anything else.
 func authorize(reviewer client.Client, world *World) func(ctx context.Context, token, node string) error {
 	return func(ctx context.Context, token, node string) error {
 		user, err := authenticate(ctx, reviewer, token)
 		if err != nil {
 			return err
 		}
-		gateway, managed := world.gateway(engine.GatewayOf(node))
-		if !managed {
-			return fmt.Errorf("node %q is no Gateway of this controller", node)
+		if namespace, ok := namespaceOf(node); ok {
+			return admitSidecar(world, user, namespace)
 		}
-		namespace, name := infra.Key(gateway)
-		if want := strings.Join([]string{"system", "serviceaccount", namespace, name}, ":"); user != want {
-			return fmt.Errorf("%s may not have the configuration of node %q", user, node)
-		}
-		return nil
+		return admitProxy(world, user, node)
 	}
 }
+
+// admitProxy says whether a user is the proxies of a Gateway's node.
+func admitProxy(world *World, user, node string) error {
+	gateway, managed := world.gateway(engine.GatewayOf(node))
+	if !managed {
+		return fmt.Errorf("node %q is no Gateway of this controller", node)
+	}
+	namespace, name := infra.Key(gateway)
+	if user != accountPrefix(namespace)+name {
+		return fmt.Errorf("%s may not have the configuration of node %q", user, node)
+	}
+	return nil
+}
+
+// admitSidecar says whether a user runs pods in a namespace of the mesh.
+func admitSidecar(world *World, user, namespace string) error {
+	if !strings.HasPrefix(user, accountPrefix(namespace)) {
+		return fmt.Errorf("%s may not have the configuration of the mesh in namespace %q", user, namespace)
+	}
+	if !world.inMesh(namespace) {
+		return fmt.Errorf("namespace %q is not of the mesh: it lacks the label %s=%s", namespace, v1alpha1.LabelInjection, v1alpha1.InjectionEnabled)
+	}
+	return nil
+}
+
+// accountPrefix begins the names of the users that the ServiceAccounts of a
+// namespace are.
+func accountPrefix(namespace string) string { return "system:serviceaccount:" + namespace + ":" }
 
 // authenticate returns the user of a token that is meant for the config stream.
 func authenticate(ctx context.Context, reviewer client.Client, token string) (string, error) {

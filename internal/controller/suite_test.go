@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/citoroute/citoroute/internal/infra"
 )
@@ -41,6 +42,7 @@ var suite struct {
 	client  client.WithWatch
 	crds    string // folder of the Gateway API's definitions
 	address string // of the config stream
+	webhook string // address of the mesh's webhook
 	stop    func() // stops the running controller
 }
 
@@ -69,7 +71,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	suite.client, err = client.NewWithWatch(suite.config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(suite.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ownNamespace}})).To(Succeed())
-	suite.address = freeAddress(ctx)
+	suite.address, suite.webhook = freeAddress(ctx), freeAddress(ctx)
 	startController()
 	DeferCleanup(func() { suite.stop() })
 })
@@ -77,7 +79,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 // startController runs the controller until suite.stop is called.
 func startController() {
 	GinkgoHelper()
-	stop := startReplica(suite.address)
+	stop := startReplica(suite.address, suite.webhook)
 	suite.stop = func() {
 		GinkgoHelper()
 		stop()
@@ -85,9 +87,9 @@ func startController() {
 	}
 }
 
-// startReplica runs a controller whose config stream is at address, and returns
-// what stops it.
-func startReplica(address string) (stop func()) {
+// startReplica runs a controller whose config stream and webhook are at these
+// addresses, and returns what stops it.
+func startReplica(address, webhook string) (stop func()) {
 	GinkgoHelper()
 	registry := prometheus.NewRegistry()
 	scheme, err := NewScheme()
@@ -101,7 +103,8 @@ func startReplica(address string) (stop func()) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(Setup(mgr, Options{
 		Namespace: ownNamespace, ServiceName: "citoroute-controller", SecretName: "citoroute-controller-tls",
-		StreamAddress: address, Infra: infra.Options{Image: "citoroute/proxy:test"},
+		StreamAddress: address, Mesh: true, WebhookName: "citoroute-webhook", WebhookAddress: webhook, Injector: &admission.Webhook{Handler: admission.HandlerFunc(allowPod)},
+		Infra:  infra.Options{Image: "citoroute/proxy:test"},
 		Logger: slog.New(logHandler()), Registry: registry,
 	})).To(Succeed())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -113,6 +116,9 @@ func startReplica(address string) (stop func()) {
 		Eventually(done).Should(Receive(Not(HaveOccurred())))
 	}
 }
+
+// allowPod stands for the injector, and changes nothing.
+func allowPod(context.Context, admission.Request) admission.Response { return admission.Allowed("") }
 
 func logHandler() slog.Handler { return slog.NewTextHandler(GinkgoWriter, nil) }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/ir"
@@ -24,17 +25,20 @@ type queue = workqueue.TypedRateLimitingInterface[translate.Key]
 // World is what the cluster holds, as far as translation cares, and what
 // follows from it. One goroutine feeds it; any may ask.
 type World struct {
+	options engine.Options
 	log     logr.Logger
 	metrics *metrics
 	server  *push.Server
-	// infra and status are drained by the leader's reconcilers.
-	infra, status queue
+	// infra, mesh and status are drained by the leader's reconcilers.
+	infra, mesh, status queue
 
 	mu     sync.Mutex
 	engine *engine.Engine
 	// dependants maps a Gateway to the ListenerSets that name it as parent, and
 	// a GatewayClass to its Gateways.
 	dependants map[translate.Key]map[translate.Key]bool
+	// meshed has the namespaces of the mesh.
+	meshed map[translate.Key]bool
 
 	pendingMu sync.Mutex
 	pending   map[translate.Key]translate.Object
@@ -43,14 +47,17 @@ type World struct {
 	primed chan struct{}
 }
 
-func newWorld(controllerName string, log logr.Logger, m *metrics) *World {
+func newWorld(options engine.Options, log logr.Logger, m *metrics) *World {
 	return &World{
+		options:    options,
 		log:        log.WithName("world"),
 		metrics:    m,
 		infra:      newQueue("infra"),
+		mesh:       newQueue("mesh"),
 		status:     newQueue("status"),
-		engine:     engine.New(engine.Options{ControllerName: controllerName}),
+		engine:     engine.New(options),
 		dependants: map[translate.Key]map[translate.Key]bool{},
+		meshed:     map[translate.Key]bool{},
 		pending:    map[translate.Key]translate.Object{},
 		wake:       make(chan struct{}, 1),
 		primed:     make(chan struct{}),
@@ -125,8 +132,8 @@ func (w *World) push(result engine.Result) {
 		if err := w.server.Update(node, update); err != nil {
 			w.log.Error(err, "Configuration was not sent", "node", node)
 		}
-		if touchesListeners(update) {
-			w.reconsider(engine.GatewayOf(node))
+		if gateway, ok := gatewayOf(node); ok && touchesListeners(update) {
+			w.reconsider(gateway)
 		}
 	}
 	for _, node := range result.RemovedNodes {
@@ -149,15 +156,28 @@ func (w *World) take() []engine.Change {
 }
 
 // relate keeps dependants, and asks for a look at the Gateways of a class that
-// changed. w.mu is held.
+// changed, or at the mesh in a namespace that did. w.mu is held.
 func (w *World) relate(c engine.Change) {
 	w.part(c.Key, w.engine.Object(c.Key))
 	w.attach(c.Key, c.Object)
-	if c.Key.Kind == translate.KindGatewayClass {
+	switch c.Key.Kind {
+	case translate.KindGatewayClass:
 		for key := range w.dependants[c.Key] {
 			w.infra.Add(key)
 		}
+	case translate.KindNamespace:
+		w.enmesh(c)
 	}
+}
+
+// enmesh notes whether a namespace is of the mesh. w.mu is held.
+func (w *World) enmesh(c engine.Change) {
+	if w.options.Mesh && c.Object != nil && c.Object.GetLabels()[v1alpha1.LabelInjection] == v1alpha1.InjectionEnabled {
+		w.meshed[c.Key] = true
+	} else {
+		delete(w.meshed, c.Key)
+	}
+	w.mesh.Add(c.Key)
 }
 
 // part takes an object from the dependants of its parent, if it has one.
@@ -209,11 +229,20 @@ func (w *World) restate(gateway translate.Key) {
 	}
 }
 
-// reconsiderAll asks for a look at every Gateway.
+// reconsiderAll asks for a look at every Gateway, every namespace of the mesh and
+// its webhook.
 func (w *World) reconsiderAll() {
 	for _, node := range w.nodes() {
-		w.reconsider(engine.GatewayOf(node))
+		if gateway, ok := gatewayOf(node); ok {
+			w.reconsider(gateway)
+		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for namespace := range w.meshed {
+		w.mesh.Add(namespace)
+	}
+	w.mesh.Add(webhookKey())
 }
 
 func (w *World) nodes() []string {
@@ -235,6 +264,17 @@ func (w *World) gateway(key translate.Key) (gateway *gatewayv1.Gateway, managed 
 	o, report := w.object(key)
 	gateway, _ = o.(*gatewayv1.Gateway)
 	return gateway, gateway != nil && report.Managed
+}
+
+// inMesh says that a namespace is of the mesh.
+func (w *World) inMesh(namespace string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.meshed[namespaceKey(namespace)]
+}
+
+func namespaceKey(name string) translate.Key {
+	return translate.Key{Kind: translate.KindNamespace, Name: name}
 }
 
 // ports returns what a Gateway's Service opens: the ports that the proxies

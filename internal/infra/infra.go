@@ -87,7 +87,7 @@ type Object interface {
 // Objects returns the objects of a Gateway, in the order in which to apply
 // them. There is no Service without ports: Kubernetes allows none.
 func Objects(in Input) ([]Object, error) {
-	config, err := in.bootstrap(in.Node).Marshal()
+	config, err := in.bootstrap(bootstrap.Default(), in.Node).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("gateway %s/%s: %w", in.Gateway.Namespace, in.Gateway.Name, err)
 	}
@@ -178,9 +178,8 @@ func (in Input) selector() map[string]string {
 	return map[string]string{LabelGateway: LabelValue(in.Gateway.Name)}
 }
 
-// bootstrap returns what the proxies of a node start from.
-func (o Options) bootstrap(node string) bootstrap.Config {
-	c := bootstrap.Default()
+// bootstrap completes c to what the proxies of a node start from.
+func (o Options) bootstrap(c bootstrap.Config, node string) bootstrap.Config {
 	c.Node = node
 	c.Source = bootstrap.SourceStream
 	c.Stream = o.stream()

@@ -5,13 +5,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/citoroute/citoroute/internal/bootstrap"
 )
 
 const (
-	// LabelInjection is [Enabled] on a namespace of the mesh.
-	LabelInjection = "citoroute.io/injection"
-	// Enabled is the value of LabelInjection that has pods injected.
-	Enabled = "enabled"
 	// MeshConfig is the name of the ConfigMap that all sidecars of a namespace
 	// start from.
 	MeshConfig = "citoroute-mesh"
@@ -32,7 +30,7 @@ type MeshInput struct {
 // Mesh returns the ConfigMap of a meshed namespace. It goes with the namespace,
 // or with the namespace's label.
 func Mesh(in MeshInput) (*corev1.ConfigMap, error) {
-	config, err := in.bootstrap(in.Node).Marshal()
+	config, err := in.bootstrap(bootstrap.DefaultSidecar(), in.Node).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("mesh of namespace %s: %w", in.Namespace, err)
 	}
