@@ -69,7 +69,7 @@ func conformanceTests(ctx context.Context, root string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("where is the conformance suite? go list -m: %w", err)
 	}
-	short := regexp.MustCompile(`ShortName:\s+"((?:HTTPRoute|GRPC|TLSRoute|TCPRoute|UDPRoute|Gateway|ListenerSet|BackendTLSPolicy)\w*)"`)
+	short := regexp.MustCompile(`ShortName:\s+"((?:HTTPRoute|GRPC|TLSRoute|TCPRoute|UDPRoute|Gateway|ListenerSet|BackendTLSPolicy|Mesh)\w*)"`)
 	var names []string
 	err = filepath.WalkDir(filepath.Join(strings.TrimSpace(string(output)), "tests"), func(path string, _ os.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") {

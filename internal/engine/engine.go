@@ -24,7 +24,8 @@ type Change struct {
 // Result says what an Apply changed.
 type Result struct {
 	// Nodes holds an update per node whose configuration changed. A node that
-	// is new gets a complete update. Node names are gateway/<namespace>/<name>.
+	// is new gets a complete update. Node names are gateway/<namespace>/<name> and
+	// mesh/<namespace>.
 	Nodes map[string]ir.Update
 	// RemovedNodes are gone, sorted.
 	RemovedNodes []string
@@ -43,7 +44,7 @@ type Engine struct {
 	units   map[unitID]*unit
 	readers map[read]map[*unit]struct{}
 	queue   [stages][]*unit
-	// parents are what Gateways and ListenerSets offer to routes.
+	// parents are what Gateways, ListenerSets and Services offer to routes.
 	parents map[translate.Key]*translate.Parent
 	nodes   map[translate.Key]*node
 	// reports are what units have to say about objects.
@@ -125,6 +126,17 @@ func (e *Engine) change(c Change) {
 	if stage, ok := stageOf(c.Key.Kind); ok {
 		e.enqueue(e.unit(unitID{key: c.Key}, stage))
 	}
+	if e.options.Mesh && c.Object != nil {
+		e.enqueueServices(c.Object)
+	}
+}
+
+// enqueueServices marks the Services that a route names as parents. A Service
+// has a unit only while there is such a route.
+func (e *Engine) enqueueServices(o translate.Object) {
+	for _, service := range translate.ServicesOf(o) {
+		e.enqueue(e.unit(unitID{key: service}, stageParent))
+	}
 }
 
 // unit returns the unit of that name, which it creates where needed.
@@ -139,7 +151,7 @@ func (e *Engine) unit(id unitID, stage stage) *unit {
 // back what an earlier configuration made us write.
 func hasStatus(kind translate.Kind) bool {
 	_, translated := stageOf(kind)
-	return translated || kind == translate.KindListenerSet || kind == translate.KindBackendTLSPolicy
+	return translated && kind != translate.KindNamespace || kind == translate.KindListenerSet || kind == translate.KindBackendTLSPolicy
 }
 
 // sameSpec says that two states of an object differ in nothing that translation
@@ -172,14 +184,27 @@ func (e *Engine) settle(u *unit, out translate.Output) {
 	old := u.output
 	u.output = out
 	e.settleParents(old.Parents, out.Parents)
-	if u.id.key.Kind == translate.KindGateway && u.id.ref == (ir.Ref{}) {
-		e.settleGateway(u, old)
+	if u.id.ref == (ir.Ref{}) && (old.Node || out.Node) {
+		e.settleNode(u, old)
 	}
 	e.settleReports(u.id, old.Reports, out.Reports)
 	e.settleAttached(old.Attached, out.Attached)
 	e.settleResources(old.Resources, out.Resources)
-	if u.id.ref == (ir.Ref{}) && e.store.objects[u.id.key] == nil {
+	if !e.wanted(u.id) {
 		e.drop(u)
+	}
+}
+
+// wanted says whether there is still something that a unit is for. Those for
+// resources are collected once nothing refers to them.
+func (e *Engine) wanted(id unitID) bool {
+	switch {
+	case id.ref != ir.Ref{}:
+		return true
+	case id.key.Kind == translate.KindService:
+		return len(e.store.buckets[translate.RoutesOf(id.key)]) > 0
+	default:
+		return e.store.objects[id.key] != nil
 	}
 }
 
@@ -192,29 +217,29 @@ func (e *Engine) drop(u *unit) {
 func (e *Engine) settleResources(old, now []translate.NodeResource) {
 	kept := make(map[translate.Key]map[ir.Ref]bool, 1)
 	for _, r := range now {
-		if kept[r.Gateway] == nil {
-			kept[r.Gateway] = map[ir.Ref]bool{}
+		if kept[r.Node] == nil {
+			kept[r.Node] = map[ir.Ref]bool{}
 		}
 		ref := ir.RefOf(r.Resource)
-		kept[r.Gateway][ref] = true
-		e.put(e.node(r.Gateway), ref, r.Resource)
+		kept[r.Node][ref] = true
+		e.put(e.node(r.Node), ref, r.Resource)
 	}
 	for _, r := range old {
-		if ref := ir.RefOf(r.Resource); !kept[r.Gateway][ref] {
-			e.put(e.node(r.Gateway), ref, nil)
+		if ref := ir.RefOf(r.Resource); !kept[r.Node][ref] {
+			e.put(e.node(r.Node), ref, nil)
 		}
 	}
 }
 
-// settleGateway creates or removes the node of a Gateway, and asks for a look
-// at its infrastructure if the ports that it needs may have changed.
-func (e *Engine) settleGateway(u *unit, old translate.Output) {
-	n := e.node(u.id.key)
-	exists := len(u.output.Parents) > 0
-	if n.exists != exists || !reflect.DeepEqual(old.Resources, u.output.Resources) {
+// settleNode creates or removes the node of a Gateway or a namespace. For a
+// Gateway it asks for a look at the infrastructure if the ports that it needs
+// may have changed.
+func (e *Engine) settleNode(u *unit, old translate.Output) {
+	changed := old.Node != u.output.Node || !reflect.DeepEqual(old.Resources, u.output.Resources)
+	if changed && u.id.key.Kind == translate.KindGateway {
 		e.infra[u.id.key] = struct{}{}
 	}
-	n.exists = exists
+	e.node(u.id.key).exists = u.output.Node
 }
 
 func (e *Engine) settleParents(old, now []*translate.Parent) {
@@ -306,11 +331,11 @@ func (e *Engine) result() Result {
 func (e *Engine) collectNode(n *node, r *Result) {
 	update, gone := n.update()
 	if gone {
-		r.RemovedNodes = append(r.RemovedNodes, NodeOf(n.gateway))
+		r.RemovedNodes = append(r.RemovedNodes, NodeOf(n.owner))
 	}
 	if !n.exists {
-		delete(e.nodes, n.gateway)
+		delete(e.nodes, n.owner)
 	} else if !update.Empty() {
-		r.Nodes[NodeOf(n.gateway)] = update
+		r.Nodes[NodeOf(n.owner)] = update
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"github.com/citoroute/citoroute/internal/translate"
 )
 
-// node is the configuration of one Gateway's proxies: the listeners, the routes
-// bound to them and, by reference, all that those need.
+// node is the configuration of a Gateway's proxies, or of the sidecars of a
+// namespace: the listeners, the routes bound to them and, by reference, all that
+// those need.
 type node struct {
-	gateway   translate.Key
-	exists    bool // the Gateway is ours
+	owner     translate.Key // the Gateway or namespace
+	exists    bool          // the Gateway is ours, the namespace in the mesh
 	resources map[ir.Ref]ir.Resource
 	// uses counts the references to a resource.
 	uses map[ir.Ref]int
@@ -23,11 +24,11 @@ type node struct {
 	isNew bool
 }
 
-func (e *Engine) node(gateway translate.Key) *node {
-	n := e.nodes[gateway]
+func (e *Engine) node(owner translate.Key) *node {
+	n := e.nodes[owner]
 	if n == nil {
-		n = &node{gateway: gateway, resources: map[ir.Ref]ir.Resource{}, uses: map[ir.Ref]int{}, before: map[ir.Ref]ir.Resource{}, isNew: true}
-		e.nodes[gateway] = n
+		n = &node{owner: owner, resources: map[ir.Ref]ir.Resource{}, uses: map[ir.Ref]int{}, before: map[ir.Ref]ir.Resource{}, isNew: true}
+		e.nodes[owner] = n
 	}
 	e.touched[n] = struct{}{}
 	return n
@@ -77,7 +78,7 @@ func (e *Engine) use(n *node, ref ir.Ref) {
 	if ref.Type == ir.TypeBackend || ref.Type == ir.TypePolicy {
 		stage = stageBackend
 	}
-	e.enqueue(e.unit(unitID{key: n.gateway, ref: ref}, stage))
+	e.enqueue(e.unit(unitID{key: n.owner, ref: ref}, stage))
 }
 
 // release drops a reference; what is left without is collected at the end.
@@ -85,7 +86,7 @@ func (e *Engine) release(n *node, ref ir.Ref) {
 	n.uses[ref]--
 	if n.uses[ref] == 0 {
 		delete(n.uses, ref)
-		e.unused = append(e.unused, unitID{key: n.gateway, ref: ref})
+		e.unused = append(e.unused, unitID{key: n.owner, ref: ref})
 	}
 }
 

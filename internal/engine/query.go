@@ -10,16 +10,33 @@ import (
 	"github.com/citoroute/citoroute/internal/translate"
 )
 
-// nodePrefix begins the name of a Gateway's node.
-const nodePrefix = "gateway/"
+// What the names of nodes begin with.
+const (
+	prefixGateway = "gateway/"
+	prefixMesh    = "mesh/"
+)
 
-// NodeOf returns the name of the node that serves a Gateway.
-func NodeOf(gateway translate.Key) string { return nodePrefix + gateway.Namespace + "/" + gateway.Name }
+// NodeOf returns the name of the node that serves a Gateway, or the sidecars of
+// a Namespace.
+func NodeOf(owner translate.Key) string {
+	if owner.Kind == translate.KindNamespace {
+		return prefixMesh + owner.Name
+	}
+	return prefixGateway + owner.Namespace + "/" + owner.Name
+}
 
-// GatewayOf is the inverse of NodeOf; the zero Key for a name that is no
-// Gateway's node.
+// OwnerOf is the inverse of NodeOf; the zero Key for a name that is no node's.
+func OwnerOf(node string) translate.Key {
+	if namespace, ok := strings.CutPrefix(node, prefixMesh); ok && namespace != "" && !strings.Contains(namespace, "/") {
+		return translate.Key{Kind: translate.KindNamespace, Name: namespace}
+	}
+	return GatewayOf(node)
+}
+
+// GatewayOf returns the Gateway that a node serves; the zero Key for a name that
+// is no Gateway's node.
 func GatewayOf(node string) translate.Key {
-	rest, ok := strings.CutPrefix(node, nodePrefix)
+	rest, ok := strings.CutPrefix(node, prefixGateway)
 	namespace, name, whole := strings.Cut(rest, "/")
 	if !ok || !whole {
 		return translate.Key{}
@@ -40,7 +57,7 @@ func (e *Engine) Nodes() []string {
 // Snapshot returns the whole configuration of a node, as a complete update; it
 // is empty for a node that does not exist.
 func (e *Engine) Snapshot(node string) ir.Update {
-	if n := e.nodes[GatewayOf(node)]; n != nil {
+	if n := e.nodes[OwnerOf(node)]; n != nil {
 		return n.snapshot()
 	}
 	return ir.Update{Complete: true}

@@ -12,7 +12,7 @@ import (
 type stage int
 
 const (
-	stageGateway stage = iota // classes and Gateways: what routes attach to
+	stageParent  stage = iota // what routes attach to, with classes; and whether a namespace has a node
 	stageObject               // routes and policies
 	stageBackend              // what routes and listeners refer to
 	stageLeaf                 // what those refer to
@@ -20,9 +20,9 @@ const (
 )
 
 // unitID names one run of a translation function: for an object, or for a
-// resource of a Gateway's node.
+// resource of a node.
 type unitID struct {
-	key translate.Key // the object, or the Gateway
+	key translate.Key // the object, or whom the node serves
 	ref ir.Ref        // zero: the function for the object
 }
 
@@ -43,7 +43,7 @@ type unit struct {
 type read struct {
 	key    translate.Key    // an object
 	bucket translate.Bucket // a list of objects
-	parent translate.Key    // what a Gateway or ListenerSet offers to routes
+	parent translate.Key    // what a Gateway, ListenerSet or Service offers to routes
 }
 
 // recorder is the world as one unit sees it.
@@ -77,8 +77,8 @@ func (r *recorder) LocalBackends() bool { return r.engine.options.LocalBackends 
 // there is none.
 func stageOf(kind translate.Kind) (stage, bool) {
 	switch kind {
-	case translate.KindGatewayClass, translate.KindGateway:
-		return stageGateway, true
+	case translate.KindGatewayClass, translate.KindGateway, translate.KindNamespace:
+		return stageParent, true
 	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindTLSRoute, translate.KindTCPRoute, translate.KindUDPRoute, translate.KindLLMRoute:
 		return stageObject, true
 	default:
@@ -107,6 +107,10 @@ func (e *Engine) run(u *unit) translate.Output {
 		return translate.GatewayClass(r, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGateway:
 		return translate.Gateway(r, u.id.key, e.options)
+	case u.id.key.Kind == translate.KindNamespace:
+		return translate.Namespace(r, u.id.key, e.options)
+	case u.id.key.Kind == translate.KindService:
+		return translate.Service(r, u.id.key, e.options)
 	case isPolicy(u.id.key.Kind):
 		return translate.Policy(r, u.id.key, e.options)
 	}

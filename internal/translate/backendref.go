@@ -22,6 +22,8 @@ const (
 type transport struct {
 	h2c bool // in HTTP/2
 	udp bool // by datagrams
+	// mesh says that it is the client's own pod that speaks to them.
+	mesh bool
 }
 
 // protocol is that of the Service ports which can be spoken to so.
@@ -40,7 +42,8 @@ func resolveBackend(r Reader, from Key, ref gatewayv1.BackendObjectReference, fi
 			"%s: %s in group %q is not supported; use a Service", field, short(string(deref(ref.Kind, gatewayv1.Kind(KindService)))), short(string(deref(ref.Group, ""))))}
 	}
 	key := Key{KindService, string(deref(ref.Namespace, gatewayv1.Namespace(from.Namespace))), string(ref.Name)}
-	if !permitted(r, from, key) {
+	// What a pod may reach without a route is not for a ReferenceGrant to say (GEP-1294).
+	if !over.mesh && !permitted(r, from, key) {
 		return "", &problem{string(gatewayv1.RouteReasonRefNotPermitted), notPermitted(field, from, key)}
 	}
 	notFound := func(format string, args ...any) *problem {

@@ -21,7 +21,7 @@ type tlsToBackend struct {
 // Service, nil if there is none, and reports on all that target it. The policy
 // for the port itself wins over one for the whole Service, and of two for the
 // same the older wins; the other is in conflict.
-func backendTLS(r Reader, service Key, portName string, gateway Key, options Options) (*tlsToBackend, []ObjectReport) {
+func backendTLS(r Reader, service Key, portName string, at gatewayv1.ParentReference, options Options) (*tlsToBackend, []ObjectReport) {
 	winners := map[string]*gatewayv1.BackendTLSPolicy{}
 	var out *tlsToBackend
 	var reports []ObjectReport
@@ -31,7 +31,7 @@ func backendTLS(r Reader, service Key, portName string, gateway Key, options Opt
 			continue
 		}
 		key := Key{KindBackendTLSPolicy, policy.Namespace, policy.Name}
-		report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true, Parents: []gatewayv1.ParentReference{ancestor(gateway)}}
+		report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true, Parents: []gatewayv1.ParentReference{at}}
 		tls := checkPolicy(r, key, policy, &report)
 		for _, section := range sections {
 			if first := winners[section]; first != nil {

@@ -8,6 +8,8 @@
 // the same output, byte for byte.
 //
 //	Gateway   one Gateway and its ListenerSets -> listeners, and what routes need to know of them
+//	Service   one Service with routes          -> the same, for a mesh
+//	Namespace one Namespace                    -> whether it is in the mesh
 //	Route     one route of any kind            -> a route per listener that it is bound to
 //	Policy    one Consumer, JWT policy, …      -> policies
 //	Resource  one name that another refers to  -> backend, endpoints or secret

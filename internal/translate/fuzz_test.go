@@ -3,6 +3,7 @@ package translate_test
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"golang.org/x/tools/txtar"
@@ -29,9 +30,10 @@ func FuzzTranslate(f *testing.F) {
 	}
 	decoder := newDecoder(f)
 	base := decode(f, decoder, readFile(f, "testdata/base.yaml"))
+	mesh := decode(f, decoder, readFile(f, "testdata/mesh.yaml"))
 	f.Fuzz(func(t *testing.T, manifests []byte) {
-		e := engine.New(engine.Options{ControllerName: controllerName})
-		e.Apply(base...)
+		e := engine.New(engine.Options{ControllerName: controllerName, Mesh: true})
+		e.Apply(slices.Concat(base, mesh)...)
 		var keys []translate.Key
 		for document := range bytes.SplitSeq(manifests, []byte("\n---\n")) {
 			if c, ok := decodeAny(decoder, document); ok {
@@ -47,6 +49,9 @@ func FuzzTranslate(f *testing.F) {
 		}
 		for _, key := range keys {
 			e.Apply(engine.Change{Key: key})
+		}
+		for _, c := range mesh {
+			e.Apply(engine.Change{Key: c.Key})
 		}
 		if nodes := e.Nodes(); len(nodes) != 0 {
 			t.Errorf("nodes without objects: %v", nodes)

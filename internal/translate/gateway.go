@@ -126,7 +126,8 @@ func (t *gatewayTranslation) clientCertificate() string {
 // ListenerSets.
 func (t *gatewayTranslation) output() Output {
 	var out Output
-	own := &Parent{Key: t.key, Gateway: t.key, ClientCertificate: t.clientCertificate()}
+	out.Node = true
+	own := &Parent{Key: t.key, Root: t.key, ClientCertificate: t.clientCertificate()}
 	t.summarize()
 	if t.accepted {
 		t.report.AttachedListenerSets = t.acceptedSets()
@@ -144,7 +145,7 @@ func (t *gatewayTranslation) output() Output {
 // parent summarizes a ListenerSet and returns what it offers, but for the
 // listeners that it shares with its Gateway.
 func (t *gatewayTranslation) parent(set *listenerSet) *Parent {
-	p := &Parent{Key: set.key, Gateway: t.key}
+	p := &Parent{Key: set.key, Root: t.key}
 	if set.allowed {
 		t.summarizeSet(set)
 	} else {

@@ -19,10 +19,11 @@ var update = flag.Bool("update", false, "write the outcomes into the golden file
 // TestGolden runs every case of testdata through translation, engine and
 // status: manifests in, the resources of every node and the status of every
 // object out. Each case runs twice, all objects at once and one after another
-// in reverse; both must give the same bytes.
+// in reverse; both must give the same bytes. Cases of the mesh share mesh.yaml,
+// all others base.yaml.
 func TestGolden(t *testing.T) {
 	decoder := newDecoder(t)
-	base := decode(t, decoder, readFile(t, "testdata/base.yaml"))
+	base, mesh := decode(t, decoder, readFile(t, "testdata/base.yaml")), decode(t, decoder, readFile(t, "testdata/mesh.yaml"))
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no golden files: %v", err)
@@ -31,10 +32,14 @@ func TestGolden(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			archive := txtar.Parse(readFile(t, file))
 			own := decode(t, decoder, section(archive, "in.yaml"))
+			options := engine.Options{ControllerName: controllerName, Mesh: strings.HasPrefix(filepath.Base(file), "Mesh")}
 			changes := slices.Concat(base, own)
-			atOnce := engine.New(engine.Options{ControllerName: controllerName})
+			if options.Mesh {
+				changes = slices.Concat(mesh, own)
+			}
+			atOnce := engine.New(options)
 			atOnce.Apply(changes...)
-			oneByOne := engine.New(engine.Options{ControllerName: controllerName})
+			oneByOne := engine.New(options)
 			for _, c := range slices.Backward(changes) {
 				oneByOne.Apply(c)
 			}

@@ -13,12 +13,13 @@ import (
 
 // grpcRoute translates a GRPCRoute: gRPC methods are paths, and backends are
 // spoken to in HTTP/2.
-func grpcRoute(r Reader, key Key, object *gatewayv1.GRPCRoute) *route {
-	t := &route{key: key, object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
+func grpcRoute(r Reader, key Key, object *gatewayv1.GRPCRoute, over transport) *route {
+	over.h2c = true
+	t := &route{key: key, object: object, hostnames: over.hostnames(object.Spec.Hostnames)}
 	t.checkHostnames()
 	rules := &ruleSet{route: t}
 	for i, rule := range object.Spec.Rules {
-		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: transport{h2c: true}}
+		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: over}
 		b.rule.Name = string(deref(rule.Name, gatewayv1.SectionName(strconv.Itoa(i))))
 		b.grpcMatches(rule.Matches)
 		b.rule.Filters = b.filters(httpFilters(rule.Filters), ".filters")

@@ -12,12 +12,12 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-func httpRoute(r Reader, key Key, object *gatewayv1.HTTPRoute) *route {
-	t := &route{key: key, object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
+func httpRoute(r Reader, key Key, object *gatewayv1.HTTPRoute, over transport) *route {
+	t := &route{key: key, object: object, hostnames: over.hostnames(object.Spec.Hostnames)}
 	t.checkHostnames()
 	rules := &ruleSet{route: t}
 	for i, rule := range object.Spec.Rules {
-		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i)}
+		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: over}
 		b.rule.Name = string(deref(rule.Name, gatewayv1.SectionName(strconv.Itoa(i))))
 		b.matches(rule.Matches)
 		b.rule.Filters = b.filters(rule.Filters, ".filters")

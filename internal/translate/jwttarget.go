@@ -131,8 +131,8 @@ func (j *jwtReport) gateway(target Key, section, field string) {
 	}
 }
 
-// route reports on a route as target, for each Gateway of ours that it is
-// attached to.
+// route reports on a route as target, for each Gateway of ours and each Service
+// that it is attached to.
 func (j *jwtReport) route(target Key, field string) {
 	winner := jwtWinners(j.reader, target)[""]
 	seen := map[Key]bool{}
@@ -142,13 +142,13 @@ func (j *jwtReport) route(target Key, field string) {
 			continue
 		}
 		parent := j.reader.Parent(key)
-		if parent == nil || seen[parent.Gateway] {
+		if parent == nil || seen[parent.Root] {
 			continue
 		}
-		seen[parent.Gateway] = true
-		at := ancestor(parent.Gateway)
-		if !j.conflict(at, winner, field) && len(jwtWinners(j.reader, parent.Gateway)) > 0 {
-			j.note(at, fmt.Sprintf("%s: %s has a policy too; a request must satisfy both", field, parent.Gateway))
+		seen[parent.Root] = true
+		at := asAncestor(groupOf(parent.Root.Kind), parent.Root)
+		if !j.conflict(at, winner, field) && len(jwtWinners(j.reader, parent.Root)) > 0 {
+			j.note(at, fmt.Sprintf("%s: %s has a policy too; a request must satisfy both", field, parent.Root))
 		}
 	}
 }
@@ -197,17 +197,4 @@ func sameParent(a, b gatewayv1.ParentReference) bool {
 func asAncestor(group string, key Key) gatewayv1.ParentReference {
 	g, kind, namespace := gatewayv1.Group(group), gatewayv1.Kind(key.Kind), gatewayv1.Namespace(key.Namespace)
 	return gatewayv1.ParentReference{Group: &g, Kind: &kind, Namespace: &namespace, Name: gatewayv1.ObjectName(key.Name)}
-}
-
-// parentRefsOf returns the parents of a route of any kind.
-func parentRefsOf(o Object) []gatewayv1.ParentReference {
-	switch o := o.(type) {
-	case *gatewayv1.HTTPRoute:
-		return o.Spec.ParentRefs
-	case *gatewayv1.GRPCRoute:
-		return o.Spec.ParentRefs
-	case *v1alpha1.LLMRoute:
-		return o.Spec.ParentRefs
-	}
-	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 // tlsRoute translates a TLSRoute: connections go to backends by server name.
 func tlsRoute(r Reader, key Key, object *gatewayv1.TLSRoute) *route {
-	t := &route{key: key, object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
+	t := &route{key: key, object: object, hostnames: object.Spec.Hostnames}
 	t.checkHostnames()
 	addStreams(r, t, object.Spec.Rules, transport{})
 	return t
@@ -20,7 +20,7 @@ func tlsRoute(r Reader, key Key, object *gatewayv1.TLSRoute) *route {
 // tcpRoute translates a TCPRoute: every connection of a listener goes to its
 // backends. Of several on one listener the oldest is in force.
 func tcpRoute(r Reader, key Key, object *gatewayv1.TCPRoute) *route {
-	t := &route{key: key, object: object, parents: object.Spec.ParentRefs}
+	t := &route{key: key, object: object}
 	addStreams(r, t, object.Spec.Rules, transport{})
 	return t
 }
@@ -28,7 +28,7 @@ func tcpRoute(r Reader, key Key, object *gatewayv1.TCPRoute) *route {
 // udpRoute translates a UDPRoute: every client of a listener goes to its
 // backends. Of several on one listener the oldest is in force.
 func udpRoute(r Reader, key Key, object *gatewayv1.UDPRoute) *route {
-	t := &route{key: key, object: object, parents: object.Spec.ParentRefs}
+	t := &route{key: key, object: object}
 	addStreams(r, t, object.Spec.Rules, transport{udp: true})
 	return t
 }

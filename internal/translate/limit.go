@@ -164,7 +164,7 @@ func priced(r Reader, target Key, section string) bool {
 		if !ok {
 			continue
 		}
-		if parent := r.Parent(key); parent != nil && anyPrices(r, parent.Gateway) {
+		if parent := r.Parent(key); parent != nil && anyPrices(r, parent.Root) {
 			return true
 		}
 	}

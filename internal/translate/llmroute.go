@@ -22,7 +22,7 @@ const (
 
 // llmRoute translates an LLMRoute to one rule.
 func llmRoute(r Reader, key Key, object *v1alpha1.LLMRoute) *route {
-	t := &route{key: key, object: object, parents: object.Spec.ParentRefs, hostnames: object.Spec.Hostnames}
+	t := &route{key: key, object: object, hostnames: object.Spec.Hostnames}
 	t.checkHostnames()
 	b := ruleBuilder{reader: r, from: key, field: "spec"}
 	b.rule.Name = "0"

@@ -9,18 +9,22 @@ import (
 
 // Output is what one translation function made of what it read.
 type Output struct {
+	// Node says that the object has a node: a Gateway of ours, or a namespace in
+	// the mesh.
+	Node      bool
 	Resources []NodeResource
 	// Reports are about the objects that the function looked at, in a fixed order.
 	Reports []ObjectReport
-	// Parents are what Gateways and ListenerSets offer to routes.
+	// Parents are what Gateways, ListenerSets and Services offer to routes.
 	Parents []*Parent
 	// Attached lists the listeners that a route is bound to, without repetition.
 	Attached []ListenerKey
 }
 
-// NodeResource is a resource of one Gateway's node.
+// NodeResource is a resource of one node.
 type NodeResource struct {
-	Gateway  Key
+	// Node is whom the node serves: a Gateway, or a namespace in the mesh.
+	Node     Key
 	Resource ir.Resource
 }
 
@@ -36,14 +40,18 @@ type ListenerKey struct {
 	Section string
 }
 
-// Parent is what a route needs to know of a Gateway or ListenerSet. It leaves
-// out all else, so that a change of all else re-translates no route.
+// Parent is what a route needs to know of a Gateway, ListenerSet or Service. It
+// leaves out all else, so that a change of all else re-translates no route.
 type Parent struct {
 	Key Key
-	// Gateway is the Gateway that serves the listeners: Key itself, or a
-	// ListenerSet's parent.
-	Gateway   Key
+	// Root is what policies report on: Key itself, or a ListenerSet's Gateway,
+	// whose node serves the listeners.
+	Root Key
+	// Listeners are those of a Gateway or ListenerSet, Ports those of a Service.
 	Listeners []ParentListener
+	Ports     []MeshPort
+	// Refused is why a Service takes no routes; empty: it does.
+	Refused string
 	// ClientCertificate names the Secret resource that proxies present to
 	// backends; empty: none.
 	ClientCertificate string
@@ -64,6 +72,27 @@ type ParentListener struct {
 	Accepted bool
 	// Served is false for a listener that exists in status only.
 	Served bool
+}
+
+// MeshPort is a port of a Service by TCP.
+type MeshPort struct {
+	Name     string
+	Port     int32
+	Resource string // name of the ir.Listener
+	// Refused is why the port takes no routes; empty: it does.
+	Refused string
+	// Groups are the routes that apply, by their namespace, sorted.
+	Groups []MeshGroup
+}
+
+// MeshGroup stands for the routes from one namespace that apply to a Service
+// port, all of one kind. Those from the namespace of the Service are the
+// producer's, any others a consumer's.
+type MeshGroup struct {
+	Namespace string
+	Kind      Kind
+	// Nodes are those in which the routes are in force.
+	Nodes []Key
 }
 
 // problem is why a part of an object cannot be used, in the words of a status.

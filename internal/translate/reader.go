@@ -31,8 +31,8 @@ type Reader interface {
 	Get(Key) Object
 	// List returns the objects in a bucket, sorted by key.
 	List(Bucket) []Object
-	// Parent returns what a Gateway or ListenerSet offers to routes, or nil if
-	// it is not ours.
+	// Parent returns what a Gateway, ListenerSet or Service offers to routes, or
+	// nil if it is not ours or not there.
 	Parent(Key) *Parent
 	// LocalBackends says that backends may be on the proxy's own machine. It is
 	// always the same.
@@ -51,6 +51,8 @@ const (
 	BackendTLSPoliciesFor Relation = "BackendTLSPoliciesFor" // a Service
 	JWTPoliciesFor        Relation = "JWTPoliciesFor"        // a Gateway or route
 	LLMPoliciesFor        Relation = "LLMPoliciesFor"        // a Gateway or LLMRoute: limits and prices
+	MeshRoutesOf          Relation = "MeshRoutesOf"          // a Service
+	MeshNamespaces        Relation = "MeshNamespaces"        // the mesh; the name is empty
 )
 
 // Bucket is a set of objects: those in Relation to the object Namespace/Name.
@@ -89,6 +91,12 @@ func Buckets(o Object) []Bucket {
 		return out
 	case *v1alpha1.LLMLimitPolicy, *v1alpha1.LLMPriceTable:
 		return llmPolicyBuckets(o)
+	case *gatewayv1.HTTPRoute, *gatewayv1.GRPCRoute:
+		return meshRouteBuckets(o)
+	case *corev1.Namespace:
+		if meshed(o) {
+			return []Bucket{{Relation: MeshNamespaces}}
+		}
 	}
 	return nil
 }

@@ -6,17 +6,17 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-// Resource translates a resource that another resource of a Gateway's node
+// Resource translates a resource that another resource of a node
 // refers to: a backend, endpoints, a policy or a secret. Whether the reference is
 // permitted was checked by the function that made it. A resource that cannot be
 // made (its object is gone, and the function that referred to it is about to
 // run again) is still there, but leads nowhere.
-func Resource(r Reader, ref ir.Ref, gateway Key, options Options) Output {
+func Resource(r Reader, ref ir.Ref, node Key, options Options) Output {
 	var resource ir.Resource
 	switch ref.Type {
 	case ir.TypeBackend:
 		if port, ok := parseServicePort(ref.Name); ok {
-			return serviceBackend(r, port, gateway, options)
+			return serviceBackend(r, port, node, options)
 		}
 		if key, ok := parseObjectName(prefixLLM, KindLLMBackend, ref.Name); ok {
 			resource = llmResource(r, key)
@@ -32,7 +32,7 @@ func Resource(r Reader, ref ir.Ref, gateway Key, options Options) Output {
 	if resource == nil {
 		return Output{}
 	}
-	return Output{Resources: []NodeResource{{gateway, resource}}}
+	return Output{Resources: []NodeResource{{node, resource}}}
 }
 
 func endpointsResource(r Reader, name string) ir.Resource {

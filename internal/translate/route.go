@@ -13,24 +13,14 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-// Route translates a route of any kind and binds it to the listeners of its
-// parents that are ours.
-func Route(r Reader, key Key, options Options) Output {
-	t := newRoute(r, key)
-	if t == nil {
-		return Output{}
-	}
-	t.protect(r)
-	return t.attach(r, options)
-}
-
-// newRoute translates the rules of a route; nil: there is none.
-func newRoute(r Reader, key Key) *route {
+// newRoute translates the rules of a route; nil: there is none. Of over only
+// mesh counts.
+func newRoute(r Reader, key Key, over transport) *route {
 	switch o := r.Get(key).(type) {
 	case *gatewayv1.HTTPRoute:
-		return httpRoute(r, key, o)
+		return httpRoute(r, key, o, over)
 	case *gatewayv1.GRPCRoute:
-		return grpcRoute(r, key, o)
+		return grpcRoute(r, key, o, over)
 	case *gatewayv1.TLSRoute:
 		return tlsRoute(r, key, o)
 	case *gatewayv1.TCPRoute:
@@ -43,11 +33,29 @@ func newRoute(r Reader, key Key) *route {
 	return nil
 }
 
+// parentRefsOf returns the parents of a route of any kind; nil is no route.
+func parentRefsOf(o Object) []gatewayv1.ParentReference {
+	switch o := o.(type) {
+	case *gatewayv1.HTTPRoute:
+		return o.Spec.ParentRefs
+	case *gatewayv1.GRPCRoute:
+		return o.Spec.ParentRefs
+	case *gatewayv1.TLSRoute:
+		return o.Spec.ParentRefs
+	case *gatewayv1.TCPRoute:
+		return o.Spec.ParentRefs
+	case *gatewayv1.UDPRoute:
+		return o.Spec.ParentRefs
+	case *v1alpha1.LLMRoute:
+		return o.Spec.ParentRefs
+	}
+	return nil
+}
+
 // route is what all kinds of routes have in common.
 type route struct {
 	key       Key
 	object    Object
-	parents   []gatewayv1.ParentReference
 	hostnames []gatewayv1.Hostname
 	rules     []ir.Rule
 	// findings hold for every parent.
@@ -64,140 +72,6 @@ func (t *route) find(condition gatewayv1.RouteConditionType, status metav1.Condi
 // unresolved notes a reference that cannot be used.
 func (t *route) unresolved(p *problem) {
 	t.find(gatewayv1.RouteConditionResolvedRefs, metav1.ConditionFalse, p.reason, p.message)
-}
-
-// binding is a listener that a route is bound to, with the hostnames that both
-// have.
-type binding struct {
-	gateway   Key
-	owner     Key
-	listener  ParentListener
-	hostnames []string
-	declared  []string
-}
-
-// attach binds a route to listeners of its parents. Parents that are not ours
-// are left alone.
-func (t *route) attach(r Reader, options Options) Output {
-	var out Output
-	report := Report{ControllerName: gatewayv1.GatewayController(options.ControllerName), Managed: true}
-	seen := map[string]bool{}
-	for i, ref := range t.parents {
-		parent := t.parent(r, ref)
-		if parent == nil {
-			continue
-		}
-		report.Parents = append(report.Parents, ref)
-		for _, b := range t.bindParent(r, i, parent, &report) {
-			if !seen[b.listener.Resource] {
-				seen[b.listener.Resource] = true
-				t.outputBinding(b, &out)
-			}
-		}
-	}
-	if len(report.Parents) > 0 {
-		out.Reports = []ObjectReport{{t.key, report}}
-	}
-	return out
-}
-
-// parent returns what a parent offers; nil: it is not ours.
-func (t *route) parent(r Reader, ref gatewayv1.ParentReference) *Parent {
-	key, ok := parentKey(ref, t.key.Namespace)
-	if !ok {
-		return nil
-	}
-	return r.Parent(key)
-}
-
-// bindParent returns the bindings to the listeners of one parent, and reports
-// on it.
-func (t *route) bindParent(r Reader, index int, parent *Parent, report *Report) []binding {
-	ref := &t.parents[index]
-	for _, f := range t.findings {
-		f.Parent = ref
-		report.add(f)
-	}
-	if t.refused {
-		return nil
-	}
-	bindings, p := t.bind(r, *ref, index, parent)
-	if p != nil {
-		report.add(Finding{
-			Parent: ref, Condition: string(gatewayv1.RouteConditionAccepted), Status: metav1.ConditionFalse,
-			Reason: p.reason, Message: p.message,
-		})
-	}
-	return bindings
-}
-
-func (t *route) outputBinding(b binding, out *Output) {
-	out.Attached = append(out.Attached, ListenerKey{b.owner, b.listener.Section})
-	if b.listener.Served {
-		out.Resources = append(out.Resources, NodeResource{b.gateway, t.resource(b)})
-	}
-}
-
-// parentKey returns the key of a parent that can be ours.
-func parentKey(ref gatewayv1.ParentReference, namespace string) (Key, bool) {
-	kind := Kind(deref(ref.Kind, gatewayv1.Kind(KindGateway)))
-	if deref(ref.Group, gatewayv1.GroupName) != gatewayv1.GroupName || (kind != KindGateway && kind != KindListenerSet) {
-		return Key{}, false
-	}
-	return Key{kind, string(deref(ref.Namespace, gatewayv1.Namespace(namespace))), string(ref.Name)}, true
-}
-
-// bind returns the listeners of one parent that take the route, or why none
-// does.
-func (t *route) bind(r Reader, ref gatewayv1.ParentReference, index int, parent *Parent) ([]binding, *problem) {
-	field := fmt.Sprintf("spec.parentRefs[%d]", index)
-	named := matchingListeners(ref, parent)
-	if len(named) == 0 {
-		return nil, &problem{string(gatewayv1.RouteReasonNoMatchingParent), field + ": " + noListener(ref, parent)}
-	}
-	var allowed []ParentListener
-	for _, l := range named {
-		if l.Accepted && slices.Contains(l.Kinds, t.key.Kind) && namespaceAllowed(r, l.From, l.Selector, parent.Key.Namespace, t.key.Namespace) {
-			allowed = append(allowed, l)
-		}
-	}
-	if len(allowed) == 0 {
-		return nil, &problem{string(gatewayv1.RouteReasonNotAllowedByListeners), fmt.Sprintf(
-			"%s: no listener of %s that is accepted allows %s from namespace %s; see allowedRoutes and the conditions of its listeners", field, parent.Key, t.key.Kind, t.key.Namespace)}
-	}
-	var out []binding
-	for _, l := range allowed {
-		hostnames, declared, ok := t.intersect(l.Hostname)
-		if ok {
-			out = append(out, binding{parent.Gateway, parent.Key, l, hostnames, declared})
-		}
-	}
-	if len(out) == 0 {
-		return nil, &problem{string(gatewayv1.RouteReasonNoMatchingListenerHostname), fmt.Sprintf(
-			"spec.hostnames: none fits the hostname of a listener of %s", parent.Key)}
-	}
-	return out, nil
-}
-
-func matchingListeners(ref gatewayv1.ParentReference, parent *Parent) []ParentListener {
-	var out []ParentListener
-	for _, l := range parent.Listeners {
-		if (ref.SectionName == nil || *ref.SectionName == "" || string(*ref.SectionName) == l.Section) && (ref.Port == nil || *ref.Port == l.Port) {
-			out = append(out, l)
-		}
-	}
-	return out
-}
-
-func noListener(ref gatewayv1.ParentReference, parent *Parent) string {
-	what := "no listener"
-	if ref.SectionName != nil && *ref.SectionName != "" {
-		what = fmt.Sprintf("no listener named %q", *ref.SectionName)
-	}
-	if ref.Port != nil {
-		what += fmt.Sprintf(" with port %d", *ref.Port)
-	}
-	return fmt.Sprintf("%s has %s", parent.Key, what)
 }
 
 // intersect returns the hostnames that the route and a listener have in
@@ -268,9 +142,9 @@ func (t *route) refuse(reason, message string) {
 // resource returns the route as bound to one listener.
 func (t *route) resource(b binding) *ir.Route {
 	return &ir.Route{
-		Name:      strings.ToLower(string(t.key.Kind)) + "/" + t.key.Namespace + "/" + t.key.Name + "@" + b.listener.Resource,
+		Name:      strings.ToLower(string(t.key.Kind)) + "/" + t.key.Namespace + "/" + t.key.Name + "@" + b.resource,
 		Source:    ir.Source{Kind: string(t.key.Kind), Namespace: t.key.Namespace, Name: t.key.Name},
-		Listener:  b.listener.Resource,
+		Listener:  b.resource,
 		Hostnames: b.hostnames,
 		Declared:  b.declared,
 		Created:   created(t.object),

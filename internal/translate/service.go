@@ -12,12 +12,12 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-// serviceBackend translates a Service port as a Gateway's proxies reach it. TLS
+// serviceBackend translates a Service port as a node's proxies reach it. TLS
 // depends on the BackendTLSPolicies for the Service, on which it reports too,
-// and on the Gateway's client certificate.
-func serviceBackend(r Reader, at servicePort, gateway Key, options Options) Output {
+// and on a Gateway's client certificate.
+func serviceBackend(r Reader, at servicePort, node Key, options Options) Output {
 	backend := &ir.Backend{Name: at.backend(), Source: at.source(), Protocol: ir.ProtocolHTTP, Endpoints: at.endpoints()}
-	out := Output{Resources: []NodeResource{{gateway, backend}}}
+	out := Output{Resources: []NodeResource{{node, backend}}}
 	_, spec := at.find(r)
 	if spec == nil {
 		return out
@@ -29,10 +29,14 @@ func serviceBackend(r Reader, at servicePort, gateway Key, options Options) Outp
 	if at.h2c || deref(spec.AppProtocol, "") == appProtocolH2C {
 		backend.Protocol = ir.ProtocolH2C
 	}
-	tls, reports := backendTLS(r, at.service, spec.Name, gateway, options)
+	root := node
+	if node.Kind == KindNamespace {
+		root = at.service // the same for all namespaces of the mesh
+	}
+	tls, reports := backendTLS(r, at.service, spec.Name, asAncestor(groupOf(root.Kind), root), options)
 	out.Reports = reports
 	if tls != nil {
-		tls.apply(backend, r.Parent(gateway))
+		tls.apply(backend, r.Parent(node))
 	}
 	return out
 }
