@@ -43,12 +43,15 @@ func (h *handler) serve(st *state, ex *exchange.Exchange) error {
 		return err
 	}
 	st.Listener = st.listener.ir
-	if len(st.Listener.Addresses) == 0 {
-		st.forwarded(req)
-	}
-	leaf := st.listener.table.Match(req)
+	st.forwarded(req)
+	return st.route(ex, now)
+}
+
+// route has the rule of st.listener that fits serve the request.
+func (st *state) route(ex *exchange.Exchange, now *snapshot) error {
+	leaf := st.listener.table.Match(&ex.Request)
 	if leaf == nil {
-		return h.rt.refuse.noRoute
+		return st.rt.refuse.noRoute
 	}
 	st.keys, st.limits = now.keys, now.limits
 	if st.take(leaf); st.rule.isLLM() {

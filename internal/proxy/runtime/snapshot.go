@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -14,7 +15,8 @@ import (
 type snapshot struct {
 	ports     map[uint16]*port
 	listeners map[string]*listener
-	keys      *auth.Keys // of all consumers
+	captured  map[netip.AddrPort]*listener // those of a mesh, by destination
+	keys      *auth.Keys                   // of all consumers
 	limits    *limits
 }
 
@@ -45,17 +47,20 @@ type tables map[string]*router.Table[*rule]
 // or, where nil, gone; the routes of those in routed have changed. It copies
 // what these touch and shares the rest.
 func (s *snapshot) next(listeners map[string]*listener, routed []string, t tables) *snapshot {
-	out := &snapshot{ports: maps.Clone(s.ports), listeners: maps.Clone(s.listeners)}
+	out := &snapshot{ports: maps.Clone(s.ports), listeners: maps.Clone(s.listeners), captured: s.captured}
 	rebuild := make(map[uint16]bool)
+	mesh := false
 	for name, l := range listeners {
 		if old := s.listeners[name]; old != nil {
 			rebuild[old.ir.Port] = true
+			mesh = mesh || old.captures()
 		}
 		if l == nil {
 			delete(out.listeners, name)
 			continue
 		}
 		rebuild[l.ir.Port] = true
+		mesh = mesh || l.captures()
 		out.listeners[name] = l.with(t)
 	}
 	for _, name := range routed {
@@ -65,9 +70,13 @@ func (s *snapshot) next(listeners map[string]*listener, routed []string, t table
 		}
 		l := old.with(t)
 		out.listeners[name] = l
+		mesh = mesh || l.captures()
 		if !rebuild[l.ir.Port] {
 			out.replace(old, l)
 		}
+	}
+	if mesh {
+		out.capture()
 	}
 	for number := range rebuild {
 		out.rebuild(number)
