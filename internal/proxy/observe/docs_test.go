@@ -57,6 +57,7 @@ func TestMetrics_AreThoseOfTheDocumentation(t *testing.T) {
 	o.Done(rec)
 	o.Applied([]ir.Ref{})
 	o.Rejected()
+	o.Captured(CaptureRouted)
 	o.Malformed(400)
 	o.Connections(80).Add(1)
 	o.DatagramDropped()

@@ -17,6 +17,7 @@ type metrics struct {
 	requests    *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	connections *prometheus.GaugeVec
+	captured    *prometheus.CounterVec
 	handshakes  prometheus.Counter
 	datagrams   prometheus.Counter
 	malformed   *prometheus.CounterVec
@@ -51,6 +52,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 			},
 		}, []string{"listener", "route"}),
 		connections: gauge("client_connections", "Open client connections by listener port.", "port"),
+		captured:    counter("mesh_connections_total", "Connections of a pod by what its sidecar did with them.", "result"),
 		handshakes: counter("tls_handshake_failures_total", "TLS handshakes with clients that did not complete.").
 			WithLabelValues(),
 		datagrams: counter("udp_dropped_datagrams_total", "UDP datagrams of clients that reached no backend.").

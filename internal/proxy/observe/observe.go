@@ -152,6 +152,27 @@ func (o *Observer) Connections(port uint16) *Gauge {
 	return &Gauge{o.metrics.connections.WithLabelValues(strconv.Itoa(int(port)))}
 }
 
+// Capture is what became of a redirected connection.
+type Capture string
+
+// What becomes of redirected connections.
+const (
+	// CaptureRouted: routes serve it.
+	CaptureRouted Capture = "routed"
+	// CaptureUnrouted: no route applies to where it was going, so it was passed through.
+	CaptureUnrouted Capture = "unrouted"
+	// CaptureOpaque: routes apply, but its client does not speak HTTP, so it was
+	// passed through.
+	CaptureOpaque Capture = "opaque"
+	// CaptureUnreachable: where it was going could not be reached.
+	CaptureUnreachable Capture = "unreachable"
+	// CaptureRefused: it was going nowhere but to the sidecar.
+	CaptureRefused Capture = "refused"
+)
+
+// Captured counts a redirected connection.
+func (o *Observer) Captured(c Capture) { o.metrics.captured.WithLabelValues(string(c)).Inc() }
+
 // DatagramDropped counts a UDP datagram of a client that reached no backend.
 func (o *Observer) DatagramDropped() { o.metrics.datagrams.Inc() }
 

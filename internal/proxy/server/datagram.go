@@ -26,7 +26,7 @@ type datagramSocket struct {
 
 // listenUDP binds a UDP port and begins to relay. s.mu is held.
 func (s *Server) listenUDP(l *ir.Listener) (*datagramSocket, error) {
-	address := s.bindAddress(l.Port)
+	address := s.address(binding{s.opts.Bind, l.Port})
 	conn, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", address)
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", address, err)

@@ -6,5 +6,11 @@
 //	Apply ──> runtime (routes) ──> sockets, certificates
 //	accept ──> TLS / sniff ──> h1 or h2 ──> runtime.Handler
 //
+// A sidecar's (Options.Capture) binds one port instead, to which the kernel
+// redirects what leaves its pod:
+//
+//	accept ──> original destination ──> sniff ──> h1 or h2 ──> runtime.CapturedHandler
+//	                                └─> passed through
+//
 // It imports no Kubernetes package.
 package server

@@ -139,16 +139,18 @@ func (g *generation) serve(conn *net.TCPConn) {
 	p := g.plan.Load()
 	switch p.family {
 	case familyHTTP:
-		g.serveCleartext(conn)
+		g.serveCleartext(conn, g.cleartext)
 	case familyTLS:
 		g.serveTLS(conn, p.names)
 	case familyTCP:
 		g.handOver(conn)
 		g.serveStream(conn, conn, p.listeners[0].Name, "")
+	case familyCaptured:
+		g.serveCaptured(conn)
 	}
 }
 
-func (g *generation) serveCleartext(conn *net.TCPConn) {
+func (g *generation) serveCleartext(conn *net.TCPConn, handler exchange.Handler) {
 	o := &g.server.opts
 	head, http2, err := sniff(conn, o.IdleTimeout, o.HeaderTimeout)
 	if err != nil {
@@ -156,11 +158,16 @@ func (g *generation) serveCleartext(conn *net.TCPConn) {
 		return
 	}
 	g.handOver(conn)
+	g.serveHTTP(conn, head, http2, handler)
+}
+
+// serveHTTP serves a cleartext connection of which head was read.
+func (g *generation) serveHTTP(conn *net.TCPConn, head []byte, http2 bool, handler exchange.Handler) {
 	if http2 {
-		g.h2.Serve(&headConn{Conn: conn, head: head}, nil, g.cleartext)
+		g.h2.Serve(&headConn{Conn: conn, head: head}, nil, handler)
 		return
 	}
-	g.h1.ServeConn(conn, h1.ConnInfo{Handler: g.cleartext, Preface: head})
+	g.h1.ServeConn(conn, h1.ConnInfo{Handler: handler, Preface: head})
 }
 
 // serveTLS ends TLS, or passes it on where the listener of the client's server

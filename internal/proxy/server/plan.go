@@ -13,6 +13,8 @@ const (
 	familyHTTP family = "HTTP"
 	familyTLS  family = "TLS"
 	familyTCP  family = "TCP"
+	// familyCaptured is of redirected connections, which are of all kinds.
+	familyCaptured family = "captured"
 )
 
 // familyOf returns the family of a listener's protocol; UDP has none, for it

@@ -25,6 +25,9 @@ type Options struct {
 	// Bind is the local address of every socket; the zero Addr means all
 	// addresses of both families.
 	Bind netip.Addr
+	// Capture, where set, has the server take redirected connections instead of
+	// binding the ports of its listeners: it is a sidecar's then.
+	Capture *Capture
 	// Port maps a listener's port to the port that is bound, for programs that
 	// may not have the listener's own; nil keeps it. Zero lets the system choose.
 	Port func(listener uint16) uint16
@@ -52,12 +55,16 @@ type Server struct {
 	opts Options
 
 	mu        sync.Mutex // guards what follows and makes Apply one at a time
-	sockets   map[uint16]*socket
+	sockets   map[binding]*socket
 	datagrams map[uint16]*datagramSocket // UDP ports
 	identity  identities
 	retry     *time.Timer
+	applied   bool // there is a configuration
 	closed    bool
 	draining  sync.WaitGroup // generations on their way out
+
+	configured chan struct{} // closed when captured connections need not wait any more
+	configure  func()        // closes it
 
 	complete atomic.Bool // a configuration was applied and every socket bound
 	stopping atomic.Bool
@@ -76,7 +83,12 @@ func New(opts Options) *Server {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Server{opts: opts, sockets: make(map[uint16]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities)}
+	s := &Server{
+		opts: opts, sockets: make(map[binding]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities),
+		configured: make(chan struct{}),
+	}
+	s.configure = sync.OnceFunc(func() { close(s.configured) })
+	return s
 }
 
 // Apply makes u live: routes first, then certificates and sockets. No open
@@ -92,6 +104,8 @@ func (s *Server) Apply(u ir.Update) error {
 		s.opts.Observe.Rejected()
 		return err
 	}
+	s.applied = true
+	s.configure()
 	err := s.reconcile()
 	s.opts.Observe.Applied(gone)
 	return err
@@ -121,6 +135,9 @@ func refsOf(resources []ir.Resource) []ir.Ref {
 // Run serves until ctx is done, then for Options.Grace more, then drains. It
 // returns when the last connection is closed.
 func (s *Server) Run(ctx context.Context) {
+	if s.opts.Capture != nil {
+		s.beginCapture() //nolint:contextcheck // what it accepts outlives ctx, and drains.
+	}
 	<-ctx.Done()
 	s.stopping.Store(true)
 	if s.opts.Grace > 0 {
@@ -138,8 +155,8 @@ func (s *Server) close() {
 	if s.retry != nil {
 		s.retry.Stop()
 	}
-	for port, sock := range s.sockets {
-		s.remove(port, sock)
+	for b, sock := range s.sockets {
+		s.remove(b, sock)
 	}
 	for port, k := range s.datagrams {
 		s.removeUDP(port, k)
@@ -154,8 +171,10 @@ func (s *Server) Ready() bool { return s.complete.Load() && !s.stopping.Load() }
 func (s *Server) Addr(port uint16) (addr netip.AddrPort, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sock := s.sockets[port]; sock != nil {
-		return sock.addr(), true
+	for b, sock := range s.sockets {
+		if b.port == port && b.host != ipv6Loopback {
+			return sock.addr(), true
+		}
 	}
 	if k := s.datagrams[port]; k != nil {
 		return k.addr(), true
@@ -168,6 +187,10 @@ func (s *Server) Addr(port uint16) (addr netip.AddrPort, ok bool) {
 func (s *Server) reconcile() error {
 	if s.closed {
 		return errors.New("the server is shutting down")
+	}
+	if s.opts.Capture != nil {
+		s.reconcileCapture()
+		return nil
 	}
 	wanted, err := s.plan()
 	unbound := append(s.reconcileUDP(), s.reconcileTCP(wanted)...)
@@ -182,14 +205,14 @@ func (s *Server) reconcile() error {
 // reconcileTCP makes the TCP sockets what is wanted. The errors are those of
 // listeners whose port could not be bound. s.mu is held.
 func (s *Server) reconcileTCP(wanted map[uint16]*plan) []error {
-	for port, sock := range s.sockets {
-		if wanted[port] == nil {
-			s.remove(port, sock)
+	for b, sock := range s.sockets {
+		if wanted[b.port] == nil {
+			s.remove(b, sock)
 		}
 	}
 	var unbound []error
 	for port, p := range wanted {
-		if err := s.serve(port, p); err != nil {
+		if err := s.serve(binding{s.opts.Bind, port}, p); err != nil {
 			for _, l := range p.listeners {
 				unbound = append(unbound, &ir.ResourceError{Resource: ir.RefOf(l), Err: err})
 			}
@@ -198,26 +221,26 @@ func (s *Server) reconcileTCP(wanted map[uint16]*plan) []error {
 	return unbound
 }
 
-// serve has port serve p, on the socket that is there or on a new one.
-func (s *Server) serve(port uint16, p *plan) error {
-	if sock := s.sockets[port]; sock != nil {
+// serve has b serve p, on the socket that is there or on a new one.
+func (s *Server) serve(b binding, p *plan) error {
+	if sock := s.sockets[b]; sock != nil {
 		sock.follow(p)
 		return nil
 	}
-	sock, err := s.listen(port, p)
+	sock, err := s.listen(b, p)
 	if err != nil {
 		return err
 	}
-	s.sockets[port] = sock
-	s.opts.Log.Info("Listening", "port", port, "address", sock.addr(), "protocol", p.family)
+	s.sockets[b] = sock
+	s.opts.Log.Info("Listening", "port", b.port, "address", sock.addr(), "protocol", p.family)
 	return nil
 }
 
 // remove stops a socket and drains it in the background. s.mu is held.
-func (s *Server) remove(port uint16, sock *socket) {
-	delete(s.sockets, port)
+func (s *Server) remove(b binding, sock *socket) {
+	delete(s.sockets, b)
 	s.draining.Go(sock.stop)
-	s.opts.Log.Info("No longer listening", "port", port)
+	s.opts.Log.Info("No longer listening", "port", b.port)
 }
 
 // retryLater reconciles again after a while: what holds a port may go. s.mu is

@@ -5,11 +5,12 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/citoroute/citoroute/internal/proxy/capture"
 )
 
-// preface is what an HTTP/2 client with prior knowledge begins with (RFC 9113
-// section 3.4).
-const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+// preface is what an HTTP/2 client with prior knowledge begins with.
+const preface = capture.Preface
 
 // sniffSize is how much sniff reads at most: a small request's head.
 const sniffSize = 2 << 10

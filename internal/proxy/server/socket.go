@@ -26,6 +26,13 @@ const (
 // connection that the kernel has already accepted.
 const backlogWait = 20 * time.Millisecond
 
+// binding is where a socket is bound: the address of a host, or all of them,
+// and the port of a listener.
+type binding struct {
+	host netip.Addr
+	port uint16
+}
+
 // socket is one bound port. It stays for as long as any listener wants the
 // port, whatever else about them changes.
 type socket struct {
@@ -39,8 +46,8 @@ type socket struct {
 }
 
 // listen binds a port and begins to accept. s.mu is held.
-func (s *Server) listen(port uint16, p *plan) (*socket, error) {
-	address := s.bindAddress(port)
+func (s *Server) listen(b binding, p *plan) (*socket, error) {
+	address := s.address(b)
 	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("bind %s: %w", address, err)
@@ -50,24 +57,24 @@ func (s *Server) listen(port uint16, p *plan) (*socket, error) {
 		return nil, fmt.Errorf("bind %s: got a %T", address, ln)
 	}
 	sock := &socket{
-		server: s, port: port, ln: tcp, done: make(chan struct{}),
-		open: s.opts.Observe.Connections(port),
+		server: s, port: b.port, ln: tcp, done: make(chan struct{}),
+		open: s.opts.Observe.Connections(b.port),
 	}
 	sock.serving.Store(s.newGeneration(sock, p))
 	go sock.accept()
 	return sock, nil
 }
 
-// bindAddress is the local address of a listener's port.
-func (s *Server) bindAddress(port uint16) string {
+// address is what b is bound to.
+func (s *Server) address(b binding) string {
 	if s.opts.Port != nil {
-		port = s.opts.Port(port)
+		b.port = s.opts.Port(b.port)
 	}
 	host := ""
-	if s.opts.Bind.IsValid() {
-		host = s.opts.Bind.String()
+	if b.host.IsValid() {
+		host = b.host.String()
 	}
-	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+	return net.JoinHostPort(host, strconv.Itoa(int(b.port)))
 }
 
 // addr is where the socket is bound.
