@@ -1,8 +1,13 @@
 // Command proxy is the data plane: it serves what a controller, or a mounted
 // file, tells it to. It links no Kubernetes package.
+//
+// As a Gateway's proxy it binds the ports of its listeners. As a sidecar
+// (--mode=sidecar) it takes the connections that leave its pod, which
+// --mode=redirect-init has redirected to it.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -23,6 +28,7 @@ const exitUsage = 2
 // Values of --mode.
 const (
 	modeGateway  = "gateway"
+	modeSidecar  = "sidecar"
 	modeRedirect = "redirect-init"
 )
 
@@ -33,7 +39,7 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("proxy", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	mode := flags.String("mode", modeGateway, "what to do: gateway, or redirect-init, which redirects what this pod sends and ends")
+	mode := flags.String("mode", modeGateway, "what to do: gateway, sidecar, or redirect-init, which redirects what this pod sends and ends")
 	file := flags.String("bootstrap", "", "TOML `file` to start from (required, but for redirect-init)")
 	outbound := redirectFlags(flags)
 	showVersion := flags.Bool("version", false, "print the version and exit")
@@ -48,24 +54,25 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	switch *mode {
-	case modeGateway:
-		return runProxy(*file, stdout, stderr)
+	case modeGateway, modeSidecar:
+		return runProxy(*mode, *file, stdout, stderr)
 	case modeRedirect:
 		return runRedirect(*outbound, stderr)
 	}
-	_, _ = fmt.Fprintf(stderr, "proxy: --mode: %q is neither %q nor %q\n", *mode, modeGateway, modeRedirect)
+	_, _ = fmt.Fprintf(stderr, "proxy: --mode: %q is none of %q, %q and %q\n", *mode, modeGateway, modeSidecar, modeRedirect)
 	return exitUsage
 }
 
 // runProxy serves until a signal says otherwise.
-func runProxy(file string, stdout, stderr io.Writer) int {
+func runProxy(mode, file string, stdout, stderr io.Writer) int {
 	config, level, err := readBootstrap(file)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "proxy: --bootstrap: %v\n", err)
 		return exitUsage
 	}
+	config.Capture = captureOf(mode, config.Capture)
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
-	tuneMemory(log)
+	tuneMemory(log, mode)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
@@ -74,6 +81,15 @@ func runProxy(file string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// captureOf is where connections are captured in a mode: at no port, except for
+// a sidecar.
+func captureOf(mode string, c bootstrap.Capture) bootstrap.Capture {
+	if mode != modeSidecar {
+		return bootstrap.Capture{}
+	}
+	return bootstrap.Capture{Port: cmp.Or(c.Port, bootstrap.CapturePort)}
 }
 
 func readBootstrap(path string) (bootstrap.Config, *slog.LevelVar, error) {

@@ -46,6 +46,7 @@ func TestRun_RefusesWhatItCannotDo(t *testing.T) {
 		"BadBootstrap":    {[]string{"--bootstrap", bad}, "file.path"},
 		"UnknownFlag":     {[]string{"--teapot"}, "teapot"},
 		"UnknownMode":     {[]string{"--mode=teapot"}, "teapot"},
+		"SidecarOfNobody": {[]string{"--mode=sidecar"}, "--bootstrap: required"},
 		"BadNetwork":      {[]string{"--mode=redirect-init", "--exclude-cidrs=10.0.0.0/8,everywhere"}, "everywhere"},
 		"BadPort":         {[]string{"--mode=redirect-init", "--exclude-ports=80,65536"}, "65536"},
 	} {

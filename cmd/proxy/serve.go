@@ -17,7 +17,9 @@ import (
 	"github.com/citoroute/citoroute/internal/bootstrap"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/admin"
+	"github.com/citoroute/citoroute/internal/proxy/capture"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/server"
 	"github.com/citoroute/citoroute/internal/proxy/source"
 	"github.com/citoroute/citoroute/internal/push"
@@ -36,13 +38,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	}
 	defer observer.Close()
 	live := server.NewRuntime(observer, config.Issuers.Networks)
-	srv := server.New(server.Options{
-		Runtime: live, Observe: observer, Log: log,
-		HeaderTimeout: time.Duration(config.Timeouts.Header),
-		IdleTimeout:   time.Duration(config.Timeouts.Idle),
-		DrainTimeout:  time.Duration(config.Timeouts.Drain),
-		Grace:         min(grace, time.Duration(config.Timeouts.Drain)),
-	})
+	srv := server.New(serverOptions(config, live, observer, log))
 	questions := admin.New(admin.Options{
 		Ready: srv.Ready, Resources: live.Resources, Metrics: observer.Registry(), Level: level,
 	})
@@ -65,6 +61,21 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	finish()
 	log.Info("Drained")
 	return group.Wait()
+}
+
+func serverOptions(config *bootstrap.Config, live *runtime.Runtime, observer *observe.Observer, log *slog.Logger) server.Options {
+	o := server.Options{
+		Runtime: live, Observe: observer, Log: log,
+		HeaderTimeout: time.Duration(config.Timeouts.Header),
+		IdleTimeout:   time.Duration(config.Timeouts.Idle),
+		DrainTimeout:  time.Duration(config.Timeouts.Drain),
+		Grace:         min(grace, time.Duration(config.Timeouts.Drain)),
+	}
+	if port := config.Capture.Port; port != 0 {
+		o.Capture = &server.Capture{Port: port, Destination: capture.Destination}
+		o.Grace = 0 // nobody balances load among sidecars, and the pod's programs have ended
+	}
+	return o
 }
 
 func newObserver(ctx context.Context, config *bootstrap.Config, stdout io.Writer) (*observe.Observer, error) {
@@ -119,7 +130,8 @@ func follow(ctx context.Context, config *bootstrap.Config, sink push.Sink, live 
 }
 
 // Memory settings for a process whose live heap is small and whose garbage is
-// not: fewer collections, and a limit below that of the container.
+// not: fewer collections, and a limit below that of the container. A sidecar,
+// of which there are as many as pods, keeps to the usual number of collections.
 const (
 	gcPercent   = 400
 	memoryShare = 0.9
@@ -127,8 +139,8 @@ const (
 )
 
 // tuneMemory sets the garbage collector, unless GOGC or GOMEMLIMIT do.
-func tuneMemory(log *slog.Logger) {
-	if os.Getenv("GOGC") == "" {
+func tuneMemory(log *slog.Logger, mode string) {
+	if os.Getenv("GOGC") == "" && mode != modeSidecar {
 		debug.SetGCPercent(gcPercent)
 	}
 	if os.Getenv("GOMEMLIMIT") != "" {
