@@ -1,6 +1,7 @@
 package ai
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
@@ -10,7 +11,7 @@ import (
 )
 
 // Call is one request of a client. Its body is read once, however many
-// attempts follow.
+// attempts follow. Its zero value is ready for [Call.Read].
 type Call struct {
 	// Model is what the client asks for; Stream says that it wants a stream.
 	Model  string
@@ -18,38 +19,52 @@ type Call struct {
 
 	client client
 	body   []byte
-	head   *openai.Head
-	chat   *chat.Request  // nil until an attempt needs it
+	head   openai.Head
+	chat   chat.Request
+	parsed bool           // chat is there: not before an attempt needs it
 	texts  *embed.Request // the same for embeddings
 }
 
 // Parse reads a client's request. It keeps body. The error is a *chat.Error.
 func Parse(p Protocol, body []byte) (*Call, error) {
-	head, err := openai.Scan(body)
-	if err != nil {
-		return nil, err
-	}
-	if head.Stream && (p == Embeddings || p == Tokens) {
-		return nil, chat.Invalid("stream", "is not possible for this operation")
-	}
-	return newCall(p, body, head, nil), nil
+	c := new(Call)
+	return c, c.Read(p, body)
 }
 
-// ParseToTranslate is Parse for a request that is likely to be translated: it
-// takes longer, and less so than a translation after Parse.
-func ParseToTranslate(p Protocol, body []byte) (*Call, error) {
+// Read makes c a client's request. It keeps body. The error is a *chat.Error.
+func (c *Call) Read(p Protocol, body []byte) error {
+	if err := c.head.Scan(body); err != nil {
+		return err
+	}
+	if c.head.Stream && (p == Embeddings || p == Tokens) {
+		return chat.Invalid("stream", "is not possible for this operation")
+	}
+	c.begin(p, body)
+	return nil
+}
+
+// ReadToTranslate is Read for a request that is likely to be translated: it
+// takes longer, and less so than a translation after Read.
+func (c *Call) ReadToTranslate(p Protocol, body []byte) (err error) {
 	if p != Chat {
-		return Parse(p, body)
+		return c.Read(p, body)
 	}
-	head, request, err := openai.ScanChat(body)
-	if err != nil {
-		return nil, err
+	if c.parsed, err = c.head.ScanChat(body, &c.chat); err != nil {
+		return err
 	}
-	return newCall(p, body, head, request), nil
+	c.begin(p, body)
+	return nil
 }
 
-func newCall(p Protocol, body []byte, head *openai.Head, r *chat.Request) *Call {
-	return &Call{Model: head.Model, Stream: head.Stream, client: clientOf(p), body: body, head: head, chat: r}
+func (c *Call) begin(p Protocol, body []byte) {
+	c.Model, c.Stream, c.client, c.body = c.head.Model, c.head.Stream, clientOf(p), body
+}
+
+// Reset readies c for the next request. It keeps some of its memory, and nothing
+// else: no attempt may still need it.
+func (c *Call) Reset() {
+	c.chat.Reset()
+	*c = Call{chat: c.chat}
 }
 
 // Body is what the client sent.
@@ -66,55 +81,61 @@ type Attempt struct {
 	name     Provider
 	provider provider
 	relayed  bool // both sides speak the same protocol
+	wire     chat.Wire
+	response chat.Response
 }
 
 // Attempt translates the call for a provider. It may be called again, for
 // another one. The error is a *chat.Error: no other provider would do better,
 // or this one cannot express the request.
 func (c *Call) Attempt(name Provider, o chat.Options) (*Attempt, error) {
+	a := new(Attempt)
+	return a, c.Put(a, name, o)
+}
+
+// Put is Attempt into a, of which it keeps nothing.
+func (c *Call) Put(a *Attempt, name Provider, o chat.Options) error {
 	p, ok := providerOf(name)
 	if !ok {
-		return nil, &chat.Error{Status: 500, Type: chat.TypeServer, Message: "the backend's provider is not known"}
+		return &chat.Error{Status: 500, Type: chat.TypeServer, Message: "the backend's provider is not known"}
 	}
-	a := &Attempt{call: c, name: name, provider: p, relayed: name == c.client.native}
+	*a = Attempt{call: c, name: name, provider: p, relayed: name == c.client.native}
+	a.Wire = &a.wire
 	var err error
 	switch {
 	case a.relayed:
-		a.Wire, err = c.relay(o)
+		err = c.relay(a.Wire, o)
 	case c.client.counts:
 		err = chat.Unsupported("", "counting tokens is not possible with this provider")
 	case c.client.embeds:
 		a.Wire, err = c.embed(name, o)
 	default:
-		a.Wire, err = c.translate(p, o)
+		err = c.translate(a.Wire, p, o)
 	}
 	if err != nil {
-		return nil, asError(err)
+		return asError(err)
 	}
-	return a, nil
+	return nil
 }
 
-func (c *Call) translate(p provider, o chat.Options) (*chat.Wire, error) {
-	if c.chat == nil {
-		r, err := c.client.parse(c.body)
-		if err != nil {
-			return nil, err
+func (c *Call) translate(w *chat.Wire, p provider, o chat.Options) error {
+	if !c.parsed {
+		if err := c.client.parse(c.body, &c.chat); err != nil {
+			c.chat.Reset()
+			return err
 		}
-		c.chat = r
+		c.parsed = true
 	}
-	return p.build(c.chat, o)
+	return p.build(w, &c.chat, o)
 }
 
-func (c *Call) relay(o chat.Options) (*chat.Wire, error) {
+func (c *Call) relay(w *chat.Wire, o chat.Options) error {
 	body, err := c.head.Edit(o.Memory, c.body, o.Model, c.client.meter)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	w := &chat.Wire{Path: c.client.path, Header: c.client.header(), Body: body, Model: c.Model}
-	if o.Model != "" {
-		w.Model = o.Model
-	}
-	return w, nil
+	*w = chat.Wire{Path: c.client.path, Header: c.client.header(), Body: body, Model: cmp.Or(o.Model, c.Model)}
+	return nil
 }
 
 // Answer is a whole answer as the client gets it.
@@ -156,11 +177,10 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.call.client.embeds {
 		return a.embedded(body)
 	}
-	r, err := a.provider.decode(a.Wire, body)
-	var out Answer
-	if r != nil {
-		out.Usage, out.Counted = r.Usage, r.HasUsage
-	}
+	a.response = chat.Response{}
+	r := &a.response
+	err := a.provider.decode(a.Wire, body, r)
+	out := Answer{Usage: r.Usage, Counted: r.HasUsage}
 	if err != nil {
 		return out, asError(err)
 	}

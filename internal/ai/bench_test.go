@@ -31,22 +31,23 @@ func BenchmarkCall(b *testing.B) {
 	for _, p := range []Provider{OpenAI, Anthropic, Bedrock} {
 		b.Run(string(p), func(b *testing.B) {
 			b.ReportAllocs()
+			var call Call
+			var a Attempt
 			for b.Loop() {
-				parse := ParseToTranslate
+				read := call.ReadToTranslate
 				if p == OpenAI {
-					parse = Parse
+					read = call.Read
 				}
-				call, err := parse(Chat, benchRequest)
-				if err != nil {
+				if err := read(Chat, benchRequest); err != nil {
 					b.Fatal(err)
 				}
-				a, err := call.Attempt(p, chat.Options{Model: "claude-sonnet-4-5"})
-				if err != nil {
+				if err := call.Put(&a, p, chat.Options{Model: "claude-sonnet-4-5"}); err != nil {
 					b.Fatal(err)
 				}
 				if _, err := a.Response(benchAnswers[p], 1_700_000_000); err != nil {
 					b.Fatal(err)
 				}
+				call.Reset()
 			}
 		})
 	}

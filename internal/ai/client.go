@@ -27,7 +27,7 @@ type client struct {
 	// counted, by the provider that speaks the same protocol.
 	counts bool
 
-	parse   func(body []byte) (*chat.Request, error)
+	parse   func(body []byte, out *chat.Request) error
 	encode  func(mem []byte, r *chat.Response, created int64) ([]byte, error)
 	encoder func(created int64, asked *openai.Head) encoder
 	fail    func(*chat.Error) []byte

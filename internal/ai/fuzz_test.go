@@ -50,13 +50,13 @@ func fuzzRequest(f *testing.F, p Protocol, kind string) {
 		c, err := Parse(p, body)
 		if err != nil {
 			blamesClient(t, err)
-			if _, err := ParseToTranslate(p, body); err == nil {
+			if err := new(Call).ReadToTranslate(p, body); err == nil {
 				t.Fatal("read in one pass")
 			}
 			return
 		}
-		once, err := ParseToTranslate(p, body)
-		if err != nil || *once.head != *c.head {
+		once := new(Call)
+		if err := once.ReadToTranslate(p, body); err != nil || once.head != c.head {
 			t.Fatalf("in one pass: %+v, %v; want %+v", once.head, err, c.head)
 		}
 		if err := c.RefuseURLs(); err != nil {

@@ -19,8 +19,8 @@ const (
 
 // provider is what a provider's package offers.
 type provider struct {
-	build  func(*chat.Request, chat.Options) (*chat.Wire, error)
-	decode func(*chat.Wire, []byte) (*chat.Response, error)
+	build  func(*chat.Wire, *chat.Request, chat.Options) error
+	decode func(*chat.Wire, []byte, *chat.Response) error
 	stream func(*chat.Wire) decoder
 	fail   func(status int, header func(string) string, body []byte) *chat.Error
 }

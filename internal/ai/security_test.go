@@ -378,7 +378,7 @@ func TestLM027_ModelsAreOneSegment(t *testing.T) {
 	}
 	hi := []chat.Turn{{Role: chat.User, Blocks: []chat.Block{{Kind: chat.Text, Text: "hi"}}}}
 	for _, model := range []string{"", ".", "..", "...", strings.Repeat("m", 1<<20)} {
-		_, err := bedrock.Build(&chat.Request{Model: model, Turns: hi}, chat.Options{})
+		err := bedrock.Build(&chat.Wire{}, &chat.Request{Model: model, Turns: hi}, chat.Options{})
 		if e, ok := errors.AsType[*chat.Error](err); !ok || e.Param != "model" {
 			t.Errorf("%.10q is taken: %v", model, err)
 		}

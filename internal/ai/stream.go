@@ -26,7 +26,7 @@ type Stream struct {
 // Stream returns the translation of a's streamed answer; created is in Unix
 // seconds.
 func (a *Attempt) Stream(created int64) *Stream {
-	s := &Stream{encoder: a.call.client.encoder(created, a.call.head)}
+	s := &Stream{encoder: a.call.client.encoder(created, &a.call.head)}
 	if a.relayed {
 		s.relay = a.call.client.relay(a.call.head.IncludeUsage)
 	} else {

@@ -5,6 +5,7 @@ import (
 	"encoding/json/jsontext"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/claude"
@@ -26,35 +27,58 @@ func Header() []chat.Field { return header }
 
 var header = []chat.Field{{Name: "anthropic-version", Value: Version}, {Name: "content-type", Value: "application/json"}}
 
-// Build writes the request for Anthropic. The error is a *chat.Error for what
-// Anthropic cannot express and must not be dropped.
-func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
-	w := &chat.Wire{
+// Build writes the request for Anthropic into w. The error is a *chat.Error for
+// what Anthropic cannot express and must not be dropped.
+func Build(w *chat.Wire, r *chat.Request, o chat.Options) error {
+	model := o.ModelFor(r)
+	*w = chat.Wire{
 		Path:    Path,
 		Header:  Header(),
 		Dropped: r.Foreign(),
+		Model:   model,
 	}
-	out := &request{Model: o.ModelFor(r), Stream: r.Stream}
-	w.Model = out.Model
-	b := builder{in: r, out: out, wire: w, can: claude.AbilitiesOf(out.Model)}
+	b := builders.Get().(*builder) //nolint:forcetypeassert // the pool holds nothing else.
+	defer b.free()
+	b.in, b.wire, b.can = r, w, claude.AbilitiesOf(model)
+	b.out.Model, b.out.Stream = model, r.Stream
 	b.settings(o)
 	b.tools()
 	b.format()
 	b.service()
 	if err := b.messages(); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
-	w.Body, err = requestJSON.MarshalInto(o.Memory, out)
-	return w, err
+	w.Body, err = requestJSON.MarshalInto(o.Memory, &b.out)
+	return err
 }
 
 type builder struct {
 	in       *chat.Request
-	out      *request
+	out      request
 	wire     *chat.Wire
 	can      claude.Abilities
 	thinking bool
+	// What the messages and their blocks are put into.
+	messageMemory []message
+	blockMemory   []block
+}
+
+// builders are those that nobody uses.
+var builders = sync.Pool{New: func() any { return new(builder) }}
+
+// maxKept is how many blocks are kept to be used again.
+const maxKept = 64
+
+func (b *builder) free() {
+	messages, blocks := b.messageMemory, b.blockMemory
+	if cap(messages) > maxKept || cap(blocks) > maxKept {
+		messages, blocks = nil, nil
+	}
+	clear(messages[:cap(messages)])
+	clear(blocks[:cap(blocks)])
+	*b = builder{messageMemory: messages[:0], blockMemory: blocks[:0]}
+	builders.Put(b)
 }
 
 // settings fits limits, sampling and reasoning to the model.
@@ -185,7 +209,8 @@ func (b *builder) messages() error {
 	if len(turns) == 0 { // Anthropic needs a message
 		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
 	}
-	memory := make([]block, len(system)+len(b.out.System)+blocks(turns)) // one piece for all
+	b.grow(len(turns), len(system)+len(b.out.System)+blocks(turns))
+	memory := b.blockMemory[:cap(b.blockMemory)]
 	piece := func(n int) (empty []block) {
 		empty, memory = memory[0:0:n], memory[n:]
 		return empty
@@ -195,19 +220,22 @@ func (b *builder) messages() error {
 		front = append(front, block{Type: typeText, Text: &system[i].Text, CacheControl: system[i].Cache})
 	}
 	b.out.System = append(front, b.out.System...)
-	b.out.Messages = make([]message, 0, len(turns))
+	b.out.Messages = b.messageMemory
 	for i, t := range turns {
 		m := message{Role: "user", Content: piece(len(t.Blocks))}
 		if t.Role == chat.Assistant {
 			m.Role = "assistant"
 		}
 		for i := range t.Blocks {
-			out, ok, err := b.block(&t.Blocks[i])
+			n := len(m.Content)
+			m.Content = m.Content[:n+1]
+			ok, err := b.block(&t.Blocks[i], &m.Content[n])
 			if err != nil {
 				return err
 			}
-			if ok {
-				m.Content = append(m.Content, out)
+			if !ok {
+				m.Content[n] = block{}
+				m.Content = m.Content[:n]
 			}
 		}
 		if i == len(turns)-1 && t.Role == chat.Assistant {
@@ -219,6 +247,16 @@ func (b *builder) messages() error {
 		return chat.Invalid("messages", "hold nothing that this provider takes")
 	}
 	return nil
+}
+
+// grow makes room for messages and blocks.
+func (b *builder) grow(messages, blocks int) {
+	if cap(b.messageMemory) < messages {
+		b.messageMemory = make([]message, 0, messages)
+	}
+	if cap(b.blockMemory) < blocks {
+		b.blockMemory = make([]block, 0, blocks)
+	}
 }
 
 // blocks is how many blocks turns have.
@@ -251,15 +289,15 @@ func trimPrefill(content []block) {
 	}
 }
 
-// block converts one block; ok is false for one that Anthropic would not take
-// and that says nothing without its proof.
-func (b *builder) block(in *chat.Block) (out block, ok bool, err error) {
-	out = block{CacheControl: in.Cache}
+// block converts one block into out, which is empty; ok is false for one that
+// Anthropic would not take and that says nothing without its proof.
+func (b *builder) block(in *chat.Block, out *block) (ok bool, err error) {
+	out.CacheControl = in.Cache
 	switch in.Kind {
 	case chat.Text:
 		out.Type, out.Text = typeText, &in.Text
 	case chat.Image, chat.Document:
-		err = media(&out, in)
+		err = media(out, in)
 	case chat.ToolUse:
 		out.Type, out.ID, out.Name, out.Input = typeToolUse, chat.Identifier(in.ID), b.wire.Names.Wire(in.Name), in.Input
 	case chat.ToolResult:
@@ -267,26 +305,24 @@ func (b *builder) block(in *chat.Block) (out block, ok bool, err error) {
 		out.Content, err = b.resultContent(in.Content)
 	case chat.Thinking:
 		if in.Signature == "" {
-			return out, false, nil
+			return false, nil
 		}
 		out.Type, out.Thinking, out.Signature, out.CacheControl = typeThinking, &in.Text, &in.Signature, nil
 	case chat.RedactedThinking:
 		out.Type, out.Data, out.CacheControl = typeRedactedThinking, in.Text, nil
 	}
-	return out, true, err
+	return true, err
 }
 
 func (b *builder) resultContent(content []chat.Block) (jsontext.Value, error) {
 	if len(content) == 0 {
 		return nil, nil
 	}
-	blocks := make([]block, 0, len(content))
+	blocks := make([]block, len(content))
 	for i := range content {
-		out, _, err := b.block(&content[i])
-		if err != nil {
+		if _, err := b.block(&content[i], &blocks[i]); err != nil {
 			return nil, err
 		}
-		blocks = append(blocks, out)
 	}
 	return chat.Marshal(blocks)
 }

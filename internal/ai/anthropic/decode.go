@@ -9,21 +9,20 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/sse"
 )
 
-// Decode reads a whole answer, whose text shares memory with body. w is the
-// request that it answers.
-func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
-	var in response
-	if err := responseJSON.UnmarshalShared(body, &in); err != nil {
-		return nil, chat.BadUpstream("the provider's answer is not a message")
+// Decode reads a whole answer into out, which is empty and whose text shares
+// memory with body. w is the request that it answers.
+func Decode(w *chat.Wire, body []byte, out *chat.Response) error {
+	loan, err := responseJSON.Borrow(body)
+	if err != nil {
+		return chat.BadUpstream("the provider's answer is not a message")
 	}
-	out := &chat.Response{
-		ID: strings.Clone(in.ID), Model: strings.Clone(in.Model), // they may be kept
-		Blocks:   make([]chat.Block, 0, len(in.Content)),
-		HasUsage: in.Usage.InputTokens != nil || in.Usage.OutputTokens != nil,
-	}
+	defer loan.Return()
+	in := &loan.Value
+	out.ID, out.Model = strings.Clone(in.ID), strings.Clone(in.Model) // they may be kept
+	out.HasUsage = in.Usage.InputTokens != nil || in.Usage.OutputTokens != nil
 	for i := range in.Content {
 		if b, ok := readBlock(w, &in.Content[i]); ok {
-			out.Blocks = append(out.Blocks, b)
+			out.Add(b)
 		}
 	}
 	out.Finish = finish(w, in.StopReason)
@@ -33,7 +32,7 @@ func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
 	var total usage
 	total.take(&in.Usage)
 	out.Usage = total.sum()
-	return out, nil
+	return nil
 }
 
 // readBlock converts a block of an answer; ok is false for what only

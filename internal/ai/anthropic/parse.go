@@ -36,35 +36,33 @@ type clientMessage struct {
 	Content jsontext.Value `json:"content"`
 }
 
-// Parse reads a client's request for a provider that speaks another protocol.
-// The error is a *chat.Error that names the parameter.
-func Parse(body []byte) (*chat.Request, error) {
+// Parse reads a client's request into out, which is empty, for a provider that
+// speaks another protocol. The error is a *chat.Error that names the parameter.
+func Parse(body []byte, out *chat.Request) error {
 	var in clientRequest
 	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, chat.BadJSON(err)
+		return chat.BadJSON(err)
 	}
-	out := &chat.Request{
-		Model: in.Model, Temperature: in.Temperature, TopP: in.TopP, TopK: in.TopK, Stop: in.StopSequences,
-		Stream: in.Stream, IncludeUsage: true,
-	}
+	out.Model, out.Stop, out.Stream, out.IncludeUsage = in.Model, in.StopSequences, in.Stream, true
+	out.Temperature, out.TopP, out.TopK = in.Temperature, in.TopP, in.TopK
 	if in.MaxTokens == nil || *in.MaxTokens < 1 {
-		return nil, chat.Invalid("max_tokens", "is required and must be 1 or more")
+		return chat.Invalid("max_tokens", "is required and must be 1 or more")
 	}
 	out.MaxTokens = *in.MaxTokens
 	if t := in.Temperature; t != nil && (*t < 0 || *t > 1) {
-		return nil, chat.Invalid("temperature", "must be from 0 to 1, not %v", *t)
+		return chat.Invalid("temperature", "must be from 0 to 1, not %v", *t)
 	}
 	parseService(&in, out)
 	if err := chat.CheckEffort("output_config.effort", out.Effort); err != nil {
-		return nil, err
+		return err
 	}
 	if err := parseTools(&in, out); err != nil {
-		return nil, err
+		return err
 	}
 	if err := parseMessages(&in, out); err != nil {
-		return nil, err
+		return err
 	}
-	return out, parseRest(in.Rest, out)
+	return parseRest(in.Rest, out)
 }
 
 func parseService(in *clientRequest, out *chat.Request) {

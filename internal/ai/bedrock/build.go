@@ -12,14 +12,14 @@ import (
 // header has the fields of every request, the signature apart.
 var header = []chat.Field{{Name: "content-type", Value: "application/json"}}
 
-// Build writes the request for Bedrock. The error is a *chat.Error for what
-// Bedrock cannot express and must not be dropped.
-func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
+// Build writes the request for Bedrock into w. The error is a *chat.Error for
+// what Bedrock cannot express and must not be dropped.
+func Build(w *chat.Wire, r *chat.Request, o chat.Options) error {
 	model := o.ModelFor(r)
 	if err := checkModel(model); err != nil {
-		return nil, err
+		return err
 	}
-	w := &chat.Wire{
+	*w = chat.Wire{
 		Path:    "/model/" + escapeModel(model) + "/converse",
 		Model:   model,
 		Header:  header,
@@ -35,11 +35,11 @@ func Build(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	b.service()
 	b.own()
 	if err := b.messages(); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
 	w.Body, err = requestJSON.MarshalInto(o.Memory, b.out)
-	return w, err
+	return err
 }
 
 // maxModel is the longest identifier of a model that Bedrock takes.

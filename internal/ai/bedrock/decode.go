@@ -11,32 +11,37 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/eventstream"
 )
 
-// Decode reads a whole answer, whose text shares memory with body. w is the
-// request that it answers. An answer that the model spoilt is an error, with
-// what it cost.
-func Decode(w *chat.Wire, body []byte) (*chat.Response, error) {
-	var in response
-	if err := responseJSON.UnmarshalShared(body, &in); err != nil || in.Output.Message == nil {
-		return nil, chat.BadUpstream("the provider's answer is not a Converse answer")
+// Decode reads a whole answer into out, which is empty and whose text shares
+// memory with body. w is the request that it answers. An answer that the model
+// spoilt is an error, and out tells what it cost.
+func Decode(w *chat.Wire, body []byte, out *chat.Response) error {
+	loan, err := responseJSON.Borrow(body)
+	if err != nil {
+		return chat.BadUpstream("the provider's answer is not a Converse answer")
+	}
+	defer loan.Return()
+	in := &loan.Value
+	if in.Output.Message == nil {
+		return chat.BadUpstream("the provider's answer is not a Converse answer")
 	}
 	content := in.Output.Message.Content
-	out := &chat.Response{ID: answerID(w), Model: shownModel(w.Model), Blocks: make([]chat.Block, 0, len(content))}
+	out.ID, out.Model = answerID(w), shownModel(w.Model)
 	if in.Usage != nil {
 		out.Usage, out.HasUsage = readUsage(in.Usage), true
 	}
 	if err := malformed(in.StopReason); err != nil {
-		return out, err
+		return err
 	}
 	tools := false
 	for i := range content {
 		block, ok := readBlock(w, &content[i])
 		if ok {
-			out.Blocks = append(out.Blocks, block)
+			out.Add(block)
 			tools = tools || block.Kind == chat.ToolUse
 		}
 	}
 	out.Finish = finish(in.StopReason, tools)
-	return out, nil
+	return nil
 }
 
 func answerID(w *chat.Wire) string { return "chatcmpl-" + w.ResponseID }

@@ -51,6 +51,40 @@ type Request struct {
 	// Bedrock holds members of Bedrock's own request that the client set, by
 	// their names there; see [Request.TakeUnknown].
 	Bedrock map[string]jsontext.Value
+
+	// What Turns and plain texts are put into.
+	turns  []Turn
+	blocks []Block
+}
+
+// maxKept is how many turns and blocks are kept to be used again.
+const maxKept = 64
+
+// Reset empties r, and keeps the memory of its turns and texts for what it holds
+// next.
+func (r *Request) Reset() {
+	turns, blocks := r.turns[:cap(r.turns)], r.blocks[:cap(r.blocks)]
+	if len(turns) > maxKept || len(blocks) > maxKept {
+		turns, blocks = nil, nil
+	}
+	clear(turns)
+	clear(blocks)
+	*r = Request{turns: turns[:0], blocks: blocks[:0]}
+}
+
+// Grow makes room for n turns, of which each is one text.
+func (r *Request) Grow(n int) {
+	if cap(r.turns) < n {
+		r.turns, r.blocks = make([]Turn, 0, n), make([]Block, 0, n)
+	}
+	r.Turns = r.turns
+}
+
+// Text makes a list of one block, which is text. It is for Say and System.
+func (r *Request) Text(text string, cache jsontext.Value) []Block {
+	n := len(r.blocks)
+	r.blocks = append(r.blocks, Block{Kind: Text, Text: text, Cache: cache})
+	return r.blocks[n : n+1 : n+1]
 }
 
 // bedrockMembers are the members of Converse's request that a client may set in

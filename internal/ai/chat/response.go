@@ -69,6 +69,16 @@ type Response struct {
 	Functions bool
 	// HasUsage says that the provider sent the usage.
 	HasUsage bool
+
+	one [1]Block // what Blocks begins in: most answers have one
+}
+
+// Add appends a block.
+func (r *Response) Add(b Block) {
+	if r.Blocks == nil {
+		r.Blocks = r.one[:0]
+	}
+	r.Blocks = append(r.Blocks, b)
 }
 
 // EventKind is the kind of an Event.

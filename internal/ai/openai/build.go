@@ -18,10 +18,10 @@ func Header() []chat.Field { return header }
 
 var header = []chat.Field{{Name: "content-type", Value: "application/json"}}
 
-// BuildChat writes the request for OpenAI, for a client that speaks another
-// protocol. The error is a *chat.Error for what OpenAI cannot express.
-func BuildChat(r *chat.Request, o chat.Options) (*chat.Wire, error) {
-	w := &chat.Wire{
+// BuildChat writes the request for OpenAI into w, for a client that speaks
+// another protocol. The error is a *chat.Error for what OpenAI cannot express.
+func BuildChat(w *chat.Wire, r *chat.Request, o chat.Options) error {
+	*w = chat.Wire{
 		Path:    ChatPath,
 		Model:   o.ModelFor(r),
 		Header:  Header(),
@@ -40,11 +40,11 @@ func BuildChat(r *chat.Request, o chat.Options) (*chat.Wire, error) {
 	buildSampling(r, out, w)
 	buildTools(r, out, w)
 	if err := buildMessages(r, out, w); err != nil {
-		return nil, err
+		return err
 	}
 	var err error
 	w.Body, err = chat.Marshal(out)
-	return w, err
+	return err
 }
 
 func buildSampling(r *chat.Request, out *chatRequest, w *chat.Wire) {

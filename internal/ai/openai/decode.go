@@ -76,14 +76,15 @@ func readFinish(reason string, called bool) chat.Finish {
 	return chat.FinishStop
 }
 
-// DecodeChat reads a whole answer of OpenAI.
-func DecodeChat(w *chat.Wire, body []byte) (*chat.Response, error) {
+// DecodeChat reads a whole answer of OpenAI into out, which is empty.
+func DecodeChat(w *chat.Wire, body []byte, out *chat.Response) error {
 	var in chunk
 	if err := json.Unmarshal(body, &in); err != nil || len(in.Choices) == 0 {
-		return nil, chat.BadUpstream("the provider's answer is not a chat completion")
+		return chat.BadUpstream("the provider's answer is not a chat completion")
 	}
 	c := in.Choices[0]
-	out := &chat.Response{ID: in.ID, Model: in.Model, Finish: readFinish(value(c.FinishReason), len(c.Message.ToolCalls) > 0), Refusal: value(c.Message.Refusal)}
+	out.ID, out.Model, out.Refusal = in.ID, in.Model, value(c.Message.Refusal)
+	out.Finish = readFinish(value(c.FinishReason), len(c.Message.ToolCalls) > 0)
 	if out.Refusal != "" {
 		out.Finish = chat.FinishFiltered
 	}
@@ -105,11 +106,11 @@ func DecodeChat(w *chat.Wire, body []byte) (*chat.Response, error) {
 			continue // it was cut off, and the client is told so
 		}
 		if err != nil {
-			return out, chat.BadUpstream("the arguments of a tool call in the provider's answer are not a JSON object")
+			return chat.BadUpstream("the arguments of a tool call in the provider's answer are not a JSON object")
 		}
 		out.Blocks = append(out.Blocks, chat.Block{Kind: chat.ToolUse, ID: t.ID, Name: w.Names.Client(t.Function.Name), Input: input})
 	}
-	return out, nil
+	return nil
 }
 
 // thoughts are what the model thinks.

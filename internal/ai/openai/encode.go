@@ -5,6 +5,7 @@ import (
 	"encoding/json/jsontext"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/sse"
@@ -83,11 +84,8 @@ func (m *usageMemory) write(u chat.Usage) *usage {
 
 // EncodeChat writes a whole answer for a client, into mem where that is not nil; created is in Unix seconds.
 func EncodeChat(mem []byte, r *chat.Response, created int64) ([]byte, error) {
-	m := &struct { // one piece of memory for all parts
-		choice [1]choice
-		text   string
-		usage  usageMemory
-	}{}
+	m := completions.Get().(*completion) //nolint:forcetypeassert // the pool holds nothing else.
+	defer m.free()
 	m.choice[0].FinishReason = finishReason(r.Finish, r.Functions)
 	a := &m.choice[0].Message
 	a.Role = "assistant"
@@ -113,18 +111,37 @@ func EncodeChat(mem []byte, r *chat.Response, created int64) ([]byte, error) {
 	if r.Refusal != "" {
 		a.Refusal = &r.Refusal
 	}
-	out := chatResponse{
+	m.response = chatResponse{
 		ID: r.ID, Object: "chat.completion", Created: created, Model: r.Model,
 		Choices: m.choice[:],
 	}
 	if r.HasUsage {
-		out.Usage = m.usage.write(r.Usage)
+		m.response.Usage = m.usage.write(r.Usage)
 	}
-	return chatResponseJSON.MarshalInto(mem, &out)
+	return chatResponseJSON.MarshalInto(mem, &m.response)
+}
+
+// completion is one piece of memory for all parts of a whole answer.
+type completion struct {
+	response chatResponse
+	choice   [1]choice
+	text     string
+	usage    usageMemory
+}
+
+// completions are those that nobody uses.
+var completions = sync.Pool{New: func() any { return new(completion) }}
+
+func (m *completion) free() {
+	*m = completion{}
+	completions.Put(m)
 }
 
 // textOf returns the text of an answer; ok is false where it has none.
 func textOf(blocks []chat.Block) (text string, ok bool) {
+	if len(blocks) == 1 && blocks[0].Kind == chat.Text {
+		return blocks[0].Text, true
+	}
 	parts := make([]string, 0, 4)
 	for i := range blocks {
 		if blocks[i].Kind == chat.Text {

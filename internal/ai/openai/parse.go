@@ -10,18 +10,20 @@ import (
 )
 
 // ParseChat reads the body of a chat completions request, which [Scan] has
-// passed, for a provider that speaks another protocol. It keeps body. The error
-// is a *chat.Error that names the parameter.
-func ParseChat(body []byte) (*chat.Request, error) {
-	var in chatRequest
-	if err := chatRequestJSON.UnmarshalShared(body, &in); err != nil {
-		return nil, chat.BadJSON(err)
+// passed, into out, which is empty, for a provider that speaks another protocol.
+// It keeps body. The error is a *chat.Error that names the parameter.
+func ParseChat(body []byte, out *chat.Request) error {
+	in, err := chatRequestJSON.Borrow(body)
+	if err != nil {
+		return chat.BadJSON(err)
 	}
-	return in.request()
+	defer in.Return()
+	return in.Value.request(out)
 }
 
-func (in *chatRequest) request() (*chat.Request, error) {
-	out := &chat.Request{Model: strings.Clone(in.Model), TopK: in.TopK, Thinking: present(in.Thinking), User: in.User}
+// request makes out the request. Nothing of it is in the memory of in.
+func (in *chatRequest) request(out *chat.Request) error {
+	out.Model, out.TopK, out.Thinking, out.User = strings.Clone(in.Model), clone(in.TopK), present(in.Thinking), in.User
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
 	}
@@ -29,15 +31,23 @@ func (in *chatRequest) request() (*chat.Request, error) {
 		out.ServiceTier = *in.ServiceTier
 	}
 	if err := parseAnswer(in, out); err != nil {
-		return nil, err
+		return err
 	}
 	if err := parseTools(in, out); err != nil {
-		return nil, err
+		return err
 	}
 	if err := parseMessages(in, out); err != nil {
-		return nil, err
+		return err
 	}
-	return out, parseRest(in, out)
+	return parseRest(in, out)
+}
+
+// clone returns a copy of what p points to; nil for nil.
+func clone[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
 }
 
 // parseAnswer reads how the answer is to be.
@@ -84,7 +94,7 @@ func parseSampling(in *chatRequest, out *chat.Request) error {
 	if p := in.TopP; p != nil && (*p < 0 || *p > 1) {
 		return chat.Invalid("top_p", "must be from 0 to 1, not %v", *p)
 	}
-	out.Temperature, out.TopP = in.Temperature, in.TopP
+	out.Temperature, out.TopP = clone(in.Temperature), clone(in.TopP)
 	switch stop := present(in.Stop); {
 	case stop == nil:
 	case stop.Kind() == '"':
@@ -131,7 +141,7 @@ func parseFormat(in *chatRequest, out *chat.Request) error {
 			return chat.Invalid("response_format.json_schema.name", "is required")
 		}
 		s := f.JSONSchema
-		out.Format = chat.Format{Kind: chat.FormatSchema, Name: s.Name, Description: s.Description, Schema: s.Schema, Strict: s.Strict}
+		out.Format = chat.Format{Kind: chat.FormatSchema, Name: s.Name, Description: s.Description, Schema: s.Schema, Strict: clone(s.Strict)}
 	default:
 		return chat.Invalid("response_format.type", "%q is not one of text, json_object, json_schema", f.Type)
 	}

@@ -12,8 +12,7 @@ import (
 
 // transcript is the state of reading messages from front to back.
 type transcript struct {
-	out   *chat.Request
-	texts []chat.Block // one piece of memory for the plain texts
+	out *chat.Request
 	// called holds the identifiers of the tool calls so far; functions the
 	// identifiers given to deprecated function calls that wait for a result.
 	called    map[string]bool
@@ -24,8 +23,8 @@ func parseMessages(in *chatRequest, out *chat.Request) error {
 	if len(in.Messages) == 0 {
 		return chat.Invalid("messages", "must not be empty")
 	}
-	t := transcript{out: out, texts: make([]chat.Block, 0, len(in.Messages))}
-	out.Turns = make([]chat.Turn, 0, len(in.Messages))
+	t := transcript{out: out}
+	out.Grow(len(in.Messages))
 	for i := range in.Messages {
 		m := &in.Messages[i]
 		if t.plain(m) {
@@ -52,9 +51,7 @@ func (t *transcript) plain(m *message) bool {
 	if strings.TrimSpace(text) == "" {
 		return true
 	}
-	n := len(t.texts)
-	t.texts = append(t.texts, chat.Block{Kind: chat.Text, Text: text, Cache: present(m.CacheControl)})
-	if block := t.texts[n : n+1 : n+1]; !system {
+	if block := t.out.Text(text, present(m.CacheControl)); !system {
 		t.out.Say(chat.User, block...)
 	} else if t.out.System == nil {
 		t.out.System = block

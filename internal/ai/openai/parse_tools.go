@@ -32,7 +32,7 @@ func parseTools(in *chatRequest, out *chat.Request) error {
 		out.Tools = append(out.Tools, parsed)
 	}
 	if in.ParallelToolCalls != nil && len(out.Tools) > 0 {
-		out.ParallelTools = in.ParallelToolCalls
+		out.ParallelTools = clone(in.ParallelToolCalls)
 	}
 	if len(in.Functions) > 0 {
 		out.ParallelTools = new(bool) // an answer has room for one function call
@@ -48,7 +48,7 @@ func parseFunction(at string, f *function) (chat.Tool, error) {
 	if schema != nil && schema.Kind() != '{' {
 		return chat.Tool{}, chat.Invalid(at+".parameters", "must be a JSON schema object")
 	}
-	return chat.Tool{Name: f.Name, Description: f.Description, Schema: schema, Strict: f.Strict}, nil
+	return chat.Tool{Name: f.Name, Description: f.Description, Schema: schema, Strict: clone(f.Strict)}, nil
 }
 
 func parseToolChoice(in *chatRequest, out *chat.Request) error {

@@ -34,34 +34,35 @@ type Head struct {
 
 type span struct{ start, end int }
 
-// Scan reads the head of a request body and checks the whole of it: one JSON
+// Scan makes h the head of a request body and checks the whole of it: one JSON
 // object, valid UTF-8, no member twice, not too deep. "model" and "stream"
 // must be what the provider, too, will read: a member whose name differs from
 // them in case alone is refused.
-func Scan(body []byte) (*Head, error) {
-	h := newHead(body)
+func (h *Head) Scan(body []byte) error {
+	h.begin(body)
 	if ok := quickjson.Members(body, h.visit); ok || h.wrong != nil {
-		return h, h.wrong
+		return h.wrong
 	}
-	return scanSlowly(body)
+	return h.scanSlowly(body)
 }
 
-// ScanChat is [Scan] and [ParseChat] in one pass. The request is nil where that
-// can not be done, or where ParseChat has something to say.
-func ScanChat(body []byte) (*Head, *chat.Request, error) {
-	h, in := newHead(body), chatRequest{}
-	if !chatRequestJSON.UnmarshalVisit(body, &in, h.visit) {
-		h, err := Scan(body)
-		return h, nil, err
+// ScanChat is [Head.Scan] and [ParseChat] in one pass. parsed is false where that
+// can not be done, or where ParseChat has something to say; r is empty then.
+func (h *Head) ScanChat(body []byte, r *chat.Request) (parsed bool, err error) {
+	h.begin(body)
+	in, ok := chatRequestJSON.BorrowVisit(body, h.visit)
+	if !ok {
+		return false, h.Scan(body)
 	}
-	r, err := in.request()
-	if err != nil {
-		r = nil
+	defer in.Return()
+	if err := in.Value.request(r); err != nil {
+		r.Reset()
+		return false, nil
 	}
-	return h, r, nil
+	return true, nil
 }
 
-func newHead(body []byte) *Head { return &Head{object: bytes.IndexByte(body, '{') + 1, empty: true} }
+func (h *Head) begin(body []byte) { *h = Head{object: bytes.IndexByte(body, '{') + 1, empty: true} }
 
 // visit takes note of a member.
 func (h *Head) visit(name []byte, value jsontext.Value, at int) bool {
@@ -72,41 +73,41 @@ func (h *Head) visit(name []byte, value jsontext.Value, at int) bool {
 
 // scanSlowly is Scan for a body with something unusual in it, or something
 // wrong, which it names.
-func scanSlowly(body []byte) (*Head, error) {
+func (h *Head) scanSlowly(body []byte) error {
 	if err := checkDepth(body); err != nil {
-		return nil, err
+		return err
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(body))
 	if d.PeekKind() != '{' {
-		return nil, chat.Invalid("", "the body is not a JSON object")
+		return chat.Invalid("", "the body is not a JSON object")
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return nil, chat.BadJSON(err)
+		return chat.BadJSON(err)
 	}
-	h := &Head{object: int(d.InputOffset()), empty: true}
+	*h = Head{object: int(d.InputOffset()), empty: true}
 	for d.PeekKind() != '}' {
 		name, err := d.ReadToken()
 		if err != nil {
-			return nil, chat.BadJSON(err)
+			return chat.BadJSON(err)
 		}
 		key := name.String()
 		value, err := d.ReadValue()
 		if err != nil {
-			return nil, chat.BadJSON(err)
+			return chat.BadJSON(err)
 		}
 		h.empty = false
 		end := int(d.InputOffset())
 		if err := h.member([]byte(key), value, span{end - len(value), end}); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if _, err := d.ReadToken(); err != nil {
-		return nil, chat.BadJSON(err)
+		return chat.BadJSON(err)
 	}
 	if rest := bytes.TrimLeft(body[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, chat.Invalid("", "the body goes on after its JSON object")
+		return chat.Invalid("", "the body goes on after its JSON object")
 	}
-	return h, nil
+	return nil
 }
 
 func (h *Head) member(key []byte, value jsontext.Value, at span) error {

@@ -12,47 +12,31 @@ import (
 // Codec reads and writes one type of struct. Make one for each type with
 // [For], when the program starts: it is safe for concurrent use.
 type Codec[T any] struct {
-	plan *plan
-	list shape // of []T
+	plan  *plan
+	list  shape      // of []T
+	loans *sync.Pool // of *Loan[T]
 }
 
 // For returns the Codec of T.
 func For[T any]() Codec[T] {
 	c := compiler{}
-	return Codec[T]{c.plan(reflect.TypeFor[T]()), c.shape(reflect.TypeFor[[]T]())}
+	return Codec[T]{
+		plan: c.plan(reflect.TypeFor[T]()), list: c.shape(reflect.TypeFor[[]T]()),
+		loans: &sync.Pool{New: func() any { return new(Loan[T]) }},
+	}
 }
 
 // Unmarshal reads b, one JSON value with nothing behind it, into v, which must
 // hold its zero value. Raw members of v share memory with b. The error is that
 // of encoding/json/v2.
-func (c Codec[T]) Unmarshal(b []byte, v *T) error { return c.read(scan(b), v) }
-
-// UnmarshalShared is Unmarshal for a b that stays as it is as long as v is
-// used: the strings of v, too, share memory with it.
-func (c Codec[T]) UnmarshalShared(b []byte, v *T) error {
+func (c Codec[T]) Unmarshal(b []byte, v *T) error {
 	s := scan(b)
-	s.share = true
-	return c.read(s, v)
-}
-
-// UnmarshalVisit is UnmarshalShared that calls member for each member of the
-// object as well, with its value and where that begins, until it says false. ok
-// is false for what only encoding/json/v2 can judge, and where member did not go
-// on; v is of no use then.
-func (c Codec[T]) UnmarshalVisit(b []byte, v *T, member func(name []byte, value jsontext.Value, at int) bool) (ok bool) {
-	s := scan(b)
-	defer s.free()
-	s.share, s.visit = true, member
-	return s.object(unsafe.Pointer(v), c.plan) && s.end()
-}
-
-func (c Codec[T]) read(s *scanner, v *T) error {
 	defer s.free()
 	if s.object(unsafe.Pointer(v), c.plan) && s.end() {
 		return nil
 	}
 	other := new(T) // so that v itself can stay where it is
-	err := json.Unmarshal(s.b, other)
+	err := json.Unmarshal(b, other)
 	*v = *other
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json/jsontext"
 	"reflect"
 	"strings"
+	"unsafe"
 )
 
 // kind is how a field is read and written.
@@ -38,7 +39,45 @@ type field struct {
 	offset    uintptr
 	omitEmpty bool
 	omitZero  bool
+	absent    absence
+	word      uintptr // where the word of absentWord is
 	shape
+}
+
+// absence is how it can be seen, without a look at its JSON form, that a field is
+// left out.
+type absence uint8
+
+const (
+	absentWord absence = iota + 1 // a pointer or length of zero
+	absentByte
+	absentInt
+	absentMap
+)
+
+// findAbsence finds how the absence of f can be seen.
+func (f *field) findAbsence() {
+	switch f.kind {
+	case kindString:
+		f.absent, f.word = absentWord, unsafe.Sizeof(uintptr(0))
+	case kindPointer:
+		f.absent = absentWord
+	case kindStrings, kindStructs, kindRaw:
+		f.absent = absentWord
+		if f.omitEmpty {
+			f.word = unsafe.Sizeof(uintptr(0))
+		}
+	case kindBool:
+		if f.omitZero {
+			f.absent = absentByte
+		}
+	case kindInt:
+		if f.omitZero {
+			f.absent = absentInt
+		}
+	case kindMap:
+		f.absent = absentMap
+	}
 }
 
 // shape is the form of a value: of a pointer's or list's target in elem.
@@ -47,6 +86,7 @@ type shape struct {
 	elem kind         // of kindPointer
 	typ  reflect.Type // of the value itself
 	to   reflect.Type // of a pointer's target and a list's elements
+	size uintptr      // of a list's elements
 	plan *plan        // of the struct, where there is one
 }
 
@@ -81,10 +121,16 @@ func (c compiler) plan(t reflect.Type) *plan {
 	return p
 }
 
+// maxFields is how many fields a struct may have.
+const maxFields = 64
+
 // add adds a field. Of some it takes more than a look whether they are left out.
 func (p *plan) add(f field) {
 	other := f.kind == kindOther
-	p.odd = p.odd || f.omitEmpty && other || f.omitZero && (other || f.kind == kindStruct || f.kind == kindMap)
+	p.odd = p.odd || len(p.fields) == maxFields || f.omitEmpty && other || f.omitZero && (other || f.kind == kindStruct || f.kind == kindMap)
+	if f.omitEmpty || f.omitZero {
+		f.findAbsence()
+	}
 	p.fields = append(p.fields, f)
 }
 
@@ -122,6 +168,7 @@ func (c compiler) shape(t reflect.Type) shape {
 
 func (c compiler) list(s *shape) {
 	s.to = s.typ.Elem()
+	s.size = s.to.Size()
 	if s.typ == reflect.TypeFor[[]string]() {
 		s.kind = kindStrings
 	} else if s.plan = c.plan(s.to); s.plan != nil {

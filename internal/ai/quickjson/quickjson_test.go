@@ -83,6 +83,14 @@ func compare(t *testing.T, b []byte) (ours bool) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatalf("%q (-want +got):\n%s", b, diff)
 	}
+	loan, err := codec.Borrow(b)
+	if err != nil {
+		t.Fatalf("%q: borrowed: %v", b, err)
+	}
+	if diff := cmp.Diff(want, loan.Value); diff != "" {
+		t.Fatalf("%q: borrowed (-want +got):\n%s", b, diff)
+	}
+	loan.Return()
 	written, err := json.Marshal(&want, json.Deterministic(true), jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
 	if err != nil {
 		t.Fatalf("%q: %v", b, err)
@@ -114,6 +122,30 @@ func TestCodec_DoesTheCommonItself(t *testing.T) {
 	v := all{Text: "a", PText: new("b"), Many: []inner{{Name: "c"}}, Raw: jsontext.Value(`{"d": 1}`), Map: map[string]string{}}
 	if _, ok := appendStruct(nil, unsafe.Pointer(&v), codec.plan); !ok {
 		t.Error("writing was left to encoding/json/v2")
+	}
+}
+
+// What is borrowed has nothing of what was borrowed before in the same memory.
+func TestBorrow_Again(t *testing.T) {
+	full := `{"many":[{"name":"a"},{"name":"b","more":[{"name":"c"}]},{},{"name":"d"}],"maybe_many":[{"name":"e"}],` +
+		`"p_text":"f","p_yes":true,"p_count":1,"p_float":2}`
+	for _, in := range append([]string{full, full}, inputs...) {
+		var want all
+		if err := json.Unmarshal([]byte(in), &want); err != nil {
+			continue // what is wrong ends a loan at once
+		}
+		loan, err := codec.Borrow([]byte(in))
+		if err != nil {
+			t.Fatal(in, err)
+		}
+		if diff := cmp.Diff(want, loan.Value); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", in, diff)
+		}
+		used, _ := codec.Borrow([]byte(full))
+		loan.Return()
+		if used != nil {
+			used.Return()
+		}
 	}
 }
 

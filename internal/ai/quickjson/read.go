@@ -13,53 +13,97 @@ func at(p unsafe.Pointer, offset uintptr) unsafe.Pointer { return unsafe.Add(p, 
 
 // object reads an object into the struct at v, which is zero.
 func (s *scanner) object(v unsafe.Pointer, p *plan) bool {
-	if p == nil || p.odd {
+	if p == nil || p.odd || !s.take('{') || s.depth == maxDepth {
 		return false
 	}
-	next, rest := 0, []byte(nil)
-	ok := s.members(func(name []byte) (ok bool) {
-		s.peek()
-		start := s.at
-		next, rest, ok = s.member(v, p, name, next, rest)
-		return ok && s.seen(name, start)
-	})
-	if rest != nil {
-		rest = append(rest, '}')
-		*(*jsontext.Value)(at(v, p.rest)) = rest
+	if s.take('}') {
+		return true
 	}
-	return ok
+	s.depth++
+	o := object{v: v, plan: p, names: len(s.names)}
+	for {
+		if !s.member(&o) {
+			return false
+		}
+		if s.take(',') {
+			continue
+		}
+		break
+	}
+	s.depth--
+	s.names = s.names[:o.names]
+	if o.rest != nil {
+		*(*jsontext.Value)(at(v, p.rest)) = append(o.rest, '}')
+	}
+	return s.take('}')
 }
 
-// member reads the value of a member into its field; members mostly come in the
-// order of the fields, so that the search for the one after it begins at next.
-func (s *scanner) member(v unsafe.Pointer, p *plan, name []byte, from int, rest []byte) (next int, _ []byte, ok bool) {
-	if i := p.find(name, from); i >= 0 {
-		f := &p.fields[i]
-		return i + 1, rest, s.value(at(v, f.offset), &f.shape)
+// object is one that is being read.
+type object struct {
+	v     unsafe.Pointer
+	plan  *plan
+	next  int    // where the search for the next field begins: they mostly come in order
+	seen  uint64 // the fields that were there
+	names int    // where the names of the other members begin among those of the scanner
+	rest  []byte // the other members, where they are kept
+}
+
+// member reads a member into its field.
+func (s *scanner) member(o *object) bool {
+	name, i, ok := s.field(o)
+	if !ok {
+		return false
 	}
-	rest, ok = s.unknown(rest, name, p.keeps)
-	return from, rest, ok
+	s.peek()
+	start := s.at
+	if i >= 0 {
+		f := &o.plan.fields[i]
+		ok = s.value(at(o.v, f.offset), &f.shape)
+	} else {
+		o.rest, ok = s.unknown(o.rest, name, o.plan.keeps)
+	}
+	return ok && s.seen(name, start)
+}
+
+// field passes a name, which must not have been there before, and returns it with
+// the number of its field; -1 for that of no field.
+func (s *scanner) field(o *object) (name []byte, i int, ok bool) {
+	if s.peek() != '"' {
+		return nil, 0, false
+	}
+	fields, rest := o.plan.fields, s.b[s.at:]
+	for i := o.next; i < len(fields); i++ {
+		label := fields[i].label
+		if len(rest) >= len(label) && rest[1] == label[1] && string(rest[:len(label)]) == label {
+			s.at += len(label)
+			return rest[1 : len(label)-2], i, o.take(i)
+		}
+	}
+	where, ok := s.plainName()
+	if !ok {
+		return nil, 0, false
+	}
+	name = s.b[where.start:where.end]
+	for i := range fields {
+		if fields[i].name == string(name) {
+			return name, i, o.take(i)
+		}
+	}
+	return name, -1, s.note(o.names, where)
+}
+
+// take notes that a field is there. It says false where it was there before.
+func (o *object) take(i int) bool {
+	before := o.seen
+	o.seen |= 1 << i
+	o.next = i + 1
+	return o.seen != before
 }
 
 // seen tells the visitor of a member, whose value began at start. It says false
 // where the visitor does.
 func (s *scanner) seen(name []byte, start int) bool {
 	return s.visit == nil || s.depth > 1 || s.visit(name, s.b[start:s.at:s.at], start)
-}
-
-// find returns the field of a name, or -1. The search begins with next.
-func (p *plan) find(name []byte, next int) int {
-	for i := next; i < len(p.fields); i++ {
-		if p.fields[i].name == string(name) {
-			return i
-		}
-	}
-	for i := range p.fields[:next] {
-		if p.fields[i].name == string(name) {
-			return i
-		}
-	}
-	return -1
 }
 
 // unknown passes a member that the struct has no field for.
@@ -97,7 +141,7 @@ func (s *scanner) value(v unsafe.Pointer, as *shape) bool {
 	case kindStructs:
 		return s.list((*array)(v), as)
 	case kindPointer:
-		to := newOf(as)
+		to := s.newOf(as)
 		*(*unsafe.Pointer)(v) = to
 		if as.elem == kindStruct {
 			return s.object(to, as.plan)
@@ -109,14 +153,18 @@ func (s *scanner) value(v unsafe.Pointer, as *shape) bool {
 }
 
 // newOf makes what a pointer points to.
-func newOf(as *shape) unsafe.Pointer {
+func (s *scanner) newOf(as *shape) unsafe.Pointer {
 	switch as.elem {
 	case kindString:
+		if text := s.memory.text(); text != nil {
+			return unsafe.Pointer(text)
+		}
 		return unsafe.Pointer(new(string))
-	case kindInt:
-		return unsafe.Pointer(new(int64))
-	case kindFloat:
-		return unsafe.Pointer(new(float64))
+	case kindInt, kindFloat, kindBool:
+		if word := s.memory.word(); word != nil {
+			return word
+		}
+		return unsafe.Pointer(new(uint64))
 	default:
 		return reflect.New(as.to).UnsafePointer()
 	}
@@ -194,23 +242,51 @@ type array struct {
 // list reads an array of structs.
 func (s *scanner) list(v *array, as *shape) bool {
 	v.first = unsafe.Pointer(new(struct{})) // an empty list is not the same as none
-	return s.elements(func() bool {
+	if !s.take('[') || s.depth == maxDepth {
+		return false
+	}
+	if s.take(']') {
+		return true
+	}
+	s.depth++
+	from := -1
+	if s.memory != nil {
+		from = s.memory.take(as)
+		v.hold(s.memory.lists[from].mem)
+	}
+	for {
 		if v.len == v.cap {
-			v.grow(as)
+			more := v.grow(as)
+			if from >= 0 {
+				s.memory.lists[from].mem = more
+			}
 		}
 		v.len++
-		if s.peek() == 'n' {
-			return s.word("null")
+		if null := s.peek() == 'n'; null && !s.word("null") || !null && !s.object(at(v.first, uintptr(v.len-1)*as.size), as.plan) {
+			return false
 		}
-		return s.object(at(v.first, uintptr(v.len-1)*as.to.Size()), as.plan)
-	})
+		if s.take(',') {
+			continue
+		}
+		s.depth--
+		return s.take(']')
+	}
+}
+
+// hold makes a slice what v is in.
+func (v *array) hold(mem reflect.Value) {
+	if mem.IsValid() {
+		v.first, v.cap = mem.UnsafePointer(), mem.Len()
+	}
 }
 
 // grow makes room for two elements, then for four times as many as there are.
-func (v *array) grow(as *shape) {
-	more := reflect.MakeSlice(as.typ, v.len, max(2, 4*v.len))
+func (v *array) grow(as *shape) reflect.Value {
+	n := max(2, 4*v.len)
+	more := reflect.MakeSlice(as.typ, n, n)
 	if v.len > 0 {
 		reflect.Copy(more, reflect.SliceAt(as.to, v.first, v.len))
 	}
-	v.first, v.cap = more.UnsafePointer(), more.Cap()
+	v.hold(more)
+	return more
 }

@@ -24,7 +24,10 @@ type scanner struct {
 	share bool // strings share memory with b
 	// visit is called for each member of the outermost object.
 	visit func(name []byte, value jsontext.Value, at int) bool
-	// names are those of the objects that are open, innermost last.
+	// memory is what is taken for lists and behind pointers; nil: they get their own.
+	memory *memory
+	// names are those of the objects that are open, innermost last; of a struct's
+	// without those that it has a field for.
 	names []span
 	store [16]span // what names begins in
 }
@@ -44,7 +47,7 @@ func scan(b []byte) *scanner {
 
 // free gives the scanner back.
 func (s *scanner) free() {
-	s.b, s.at, s.depth, s.share, s.visit, s.names = nil, 0, 0, false, nil, s.store[:0]
+	s.b, s.at, s.depth, s.share, s.visit, s.memory, s.names = nil, 0, 0, false, nil, nil, s.store[:0]
 	scanners.Put(s)
 }
 
@@ -86,7 +89,7 @@ func (s *scanner) members(member func(name []byte) bool) bool {
 	open := len(s.names)
 	for {
 		name, ok := s.name(open)
-		if !ok || !s.take(':') || !member(name) {
+		if !ok || !member(name) {
 			return false
 		}
 		if s.take(',') {
@@ -98,24 +101,39 @@ func (s *scanner) members(member func(name []byte) bool) bool {
 	}
 }
 
-// name reads a member's name that the object, whose names begin at open, does
-// not have yet.
+// name reads a member's name and the colon behind it. The object, whose names
+// begin at open, must not have had it yet.
 func (s *scanner) name(open int) ([]byte, bool) {
+	at, ok := s.plainName()
+	return s.b[at.start:at.end], ok && s.note(open, at)
+}
+
+// plainName passes a name without escapes and the colon behind it.
+func (s *scanner) plainName() (at span, ok bool) {
 	raw, plain, ok := s.quoted()
-	if !ok || !plain || len(s.names)-open == maxMembers {
-		return nil, false
+	if !ok || !plain {
+		return span{}, false
 	}
-	name := raw[1 : len(raw)-1]
+	at = span{s.at + 1 - len(raw), s.at - 1}
+	return at, s.take(':')
+}
+
+// note notes the name of a member of an object, whose names begin at open. It
+// says false for one that was there before, and for too many.
+func (s *scanner) note(open int, name span) bool {
+	if len(s.names)-open == maxMembers {
+		return false
+	}
 	for _, other := range s.names[open:] {
-		if string(name) == string(s.b[other.start:other.end]) {
-			return nil, false
+		if string(s.b[name.start:name.end]) == string(s.b[other.start:other.end]) {
+			return false
 		}
 	}
 	if s.names == nil {
 		s.names = s.store[:0]
 	}
-	s.names = append(s.names, span{s.at - 1 - len(name), s.at - 1})
-	return name, true
+	s.names = append(s.names, name)
+	return true
 }
 
 // elements calls element for each element of an array, which must pass it.

@@ -41,22 +41,14 @@ func appendStruct(dst []byte, v unsafe.Pointer, p *plan) ([]byte, bool) {
 
 // omitted says that the field is left out whatever its JSON form would be.
 func (f *field) omitted(v unsafe.Pointer) bool {
-	if !f.omitEmpty && !f.omitZero {
-		return false
-	}
-	switch f.kind {
-	case kindString:
-		return *(*string)(v) == ""
-	case kindPointer:
-		return *(*unsafe.Pointer)(v) == nil
-	case kindStrings, kindStructs, kindRaw:
-		list := (*array)(v)
-		return list.first == nil || f.omitEmpty && list.len == 0
-	case kindBool:
-		return f.omitZero && !*(*bool)(v)
-	case kindInt:
-		return f.omitZero && *(*int64)(v) == 0
-	case kindMap:
+	switch f.absent {
+	case absentWord:
+		return *(*uintptr)(at(v, f.word)) == 0
+	case absentByte:
+		return *(*byte)(v) == 0
+	case absentInt:
+		return *(*int64)(v) == 0
+	case absentMap:
 		return len(*(*map[string]struct{})(v)) == 0 // of any type
 	default:
 		return false
@@ -97,14 +89,14 @@ func appendValue(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 }
 
 func appendList(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
-	list, size := (*array)(v), as.to.Size()
+	list := (*array)(v)
 	dst = append(dst, '[')
 	for i := range uintptr(list.len) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		var ok bool
-		if element := at(list.first, i*size); as.kind == kindStrings {
+		if element := at(list.first, i*as.size); as.kind == kindStrings {
 			dst, ok = appendString(dst, *(*string)(element))
 		} else {
 			dst, ok = appendStruct(dst, element, as.plan)

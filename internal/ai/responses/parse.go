@@ -82,40 +82,41 @@ type part struct {
 	Filename string `json:"filename"`
 }
 
-// Parse reads a client's request. The error is a *chat.Error that names the
-// parameter.
-func Parse(body []byte) (*chat.Request, error) {
+// Parse reads a client's request into out, which is empty. The error is a
+// *chat.Error that names the parameter.
+func Parse(body []byte, out *chat.Request) error {
 	var in request
 	if err := json.Unmarshal(body, &in); err != nil {
-		return nil, chat.BadJSON(err)
+		return chat.BadJSON(err)
 	}
 	switch {
 	case in.PreviousResponseID != "":
-		return nil, chat.Unsupported("previous_response_id", "is not possible with this provider: send the whole conversation as input")
+		return chat.Unsupported("previous_response_id", "is not possible with this provider: send the whole conversation as input")
 	case len(in.Conversation) > 0 && in.Conversation.Kind() != 'n':
-		return nil, chat.Unsupported("conversation", "is not possible with this provider: send the whole conversation as input")
+		return chat.Unsupported("conversation", "is not possible with this provider: send the whole conversation as input")
 	case in.Background:
-		return nil, chat.Unsupported("background", "is not possible with this provider")
+		return chat.Unsupported("background", "is not possible with this provider")
 	}
-	out := &chat.Request{Model: in.Model, Temperature: in.Temperature, TopP: in.TopP, Stream: in.Stream, IncludeUsage: true, User: in.User, ServiceTier: in.ServiceTier}
+	out.Model, out.Temperature, out.TopP, out.Stream, out.IncludeUsage = in.Model, in.Temperature, in.TopP, in.Stream, true
+	out.User, out.ServiceTier = in.User, in.ServiceTier
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
 	}
 	if n := in.MaxOutputTokens; n != nil {
 		if *n < 1 {
-			return nil, chat.Invalid("max_output_tokens", "must be 1 or more, not %d", *n)
+			return chat.Invalid("max_output_tokens", "must be 1 or more, not %d", *n)
 		}
 		out.MaxTokens = *n
 	}
 	if t := in.Temperature; t != nil && (*t < 0 || *t > 2) {
-		return nil, chat.Invalid("temperature", "must be from 0 to 2, not %v", *t)
+		return chat.Invalid("temperature", "must be from 0 to 2, not %v", *t)
 	}
 	for _, step := range []func(*request, *chat.Request) error{parseReasoning, parseFormat, parseTools, parseInput, parseRest} {
 		if err := step(&in, out); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func parseReasoning(in *request, out *chat.Request) error {

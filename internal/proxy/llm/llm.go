@@ -30,13 +30,12 @@ func Limit(wanted int64) int64 {
 
 // Call is a client's request, read once.
 type Call struct {
-	*ai.Call
+	ai.Call
 	protocol ai.Protocol
 	// betas are the features that are no part of Anthropic's API yet and that the
 	// client asks for.
 	betas string
-	// Memory is what the bodies are put into; nil: each gets its own.
-	Memory *Memory
+	memory *Memory // what it is in
 }
 
 // ProtocolOf says which API a request to path speaks; prefix is the part of the
@@ -117,20 +116,12 @@ func refuse(status int, message string) error {
 // Parse reads a request body, which it keeps; translate says that its provider is
 // likely to speak another protocol. The error is a *chat.Error.
 func Parse(p ai.Protocol, body []byte, translate bool) (*Call, error) {
-	parse := ai.Parse
-	if translate {
-		parse = ai.ParseToTranslate
-	}
-	call, err := parse(p, body)
-	if err != nil {
-		return nil, err
-	}
-	return &Call{Call: call, protocol: p}, nil
+	return new(Memory).Parse(p, body, translate)
 }
 
 // Attempt is a Call put to one provider.
 type Attempt struct {
-	*ai.Attempt
+	ai.Attempt
 	call    *Call
 	memory  *Memory
 	backend *upstream.Config
@@ -237,14 +228,13 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 			return nil, err
 		}
 	}
-	memory := c.Memory.forAttempt()
-	translated, err := c.Attempt(ai.Provider(p.Provider), chat.Options{Model: model, MaxTokens: p.MaxTokens, Memory: memory.wire})
-	if err != nil {
+	memory := c.memory.forAttempt()
+	a := &memory.attempt
+	*a = Attempt{call: c, backend: backend, memory: memory}
+	if err := c.Put(&a.Attempt, ai.Provider(p.Provider), chat.Options{Model: model, MaxTokens: p.MaxTokens, Memory: memory.wire}); err != nil {
 		return nil, err
 	}
-	memory.hold(&memory.wire, translated.Wire.Body)
-	a := &memory.attempt
-	*a = Attempt{Attempt: translated, call: c, backend: backend, memory: memory}
+	memory.hold(&memory.wire, a.Wire.Body)
 	req.Method, req.Authority = "POST", p.Host
 	req.Path, req.Query, req.HasQuery = p.BasePath+a.Wire.Path, "", false
 	req.Body, req.ContentLength = a.request.Hold(a.Wire.Body), int64(len(a.Wire.Body))

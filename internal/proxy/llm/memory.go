@@ -3,6 +3,7 @@ package llm
 import (
 	"unsafe"
 
+	"github.com/citoroute/citoroute/internal/ai"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -14,6 +15,7 @@ import (
 type Memory struct {
 	request, wire, answer, reply []byte
 
+	call    Call
 	attempt  Attempt // the first one
 	attempts int
 }
@@ -25,6 +27,10 @@ const maxKept = 64 << 10
 // not be used again: of several attempts one might still have its own in hand.
 func (m *Memory) Keep() bool {
 	again := m.attempts <= 1
+	if again {
+		m.call.Reset()
+		m.call = Call{Call: m.call.Call}
+	}
 	m.attempt, m.attempts = Attempt{}, 0
 	for _, b := range [...]*[]byte{&m.request, &m.wire, &m.answer, &m.reply} {
 		if cap(*b) > maxKept {
@@ -43,12 +49,19 @@ func (m *Memory) Fill(r *upstream.Replay, body exchange.Body, length int64, limi
 	return nil
 }
 
-// forAttempt returns what an attempt may use: the first one all of m, which may
-// be nil.
-func (m *Memory) forAttempt() *Memory {
-	if m == nil {
-		return &Memory{}
+// Parse reads a request body into m: see the function of that name. There is one
+// call at a time.
+func (m *Memory) Parse(p ai.Protocol, body []byte, translate bool) (*Call, error) {
+	c := &m.call
+	c.protocol, c.memory = p, m
+	if translate {
+		return c, c.ReadToTranslate(p, body)
 	}
+	return c, c.Read(p, body)
+}
+
+// forAttempt returns what an attempt may use: the first one all of m.
+func (m *Memory) forAttempt() *Memory {
 	if m.attempts++; m.attempts > 1 {
 		return &Memory{}
 	}

@@ -24,7 +24,6 @@ func (st *state) forwardLLM(ex *exchange.Exchange) error {
 		if err != nil {
 			return err
 		}
-		call.Memory = &st.talk.memory
 		st.call, st.LLM = call, &st.talk.record
 		*st.LLM = LLMRecord{Protocol: st.protocol, Asked: call.Model, Stream: call.Stream, Attempts: st.talk.first[:0]}
 	}
@@ -55,7 +54,7 @@ func (st *state) readCall(req *exchange.Request) (*llm.Call, error) {
 	case !body.Whole():
 		return nil, llm.TooLarge(limit)
 	}
-	return llm.Parse(st.protocol, body.Bytes(), st.translates())
+	return st.talk.memory.Parse(st.protocol, body.Bytes(), st.translates())
 }
 
 // translates says that most backends of the rule speak another protocol than
