@@ -56,7 +56,13 @@ func AbilitiesOf(model string) Abilities {
 // generation reads the family and a hundred times the version, 405 for 4.5.
 func generation(rest string) (family string, v int) {
 	version, found := [2]int{99, 0}, 0
-	for field := range strings.FieldsFuncSeq(rest, func(r rune) bool { return strings.ContainsRune("-.@:/", r) }) {
+	for rest != "" {
+		end := strings.IndexAny(rest, "-.@:/")
+		if end < 0 {
+			end = len(rest)
+		}
+		field := rest[:end]
+		rest = rest[min(end+1, len(rest)):]
 		n, ok := number(field)
 		switch {
 		case ok && n < 100 && found < len(version):
@@ -69,13 +75,15 @@ func generation(rest string) (family string, v int) {
 	return family, version[0]*100 + version[1]
 }
 
-// number is strconv.Atoi, but for the error that it makes of a word.
+// number reads a whole number; ok is false for a word.
 func number(field string) (n int, ok bool) {
-	if strings.Trim(field, "0123456789") != "" {
-		return 0, false
+	for i := range len(field) {
+		if field[i] < '0' || field[i] > '9' || n > 1<<32 {
+			return 0, false
+		}
+		n = n*10 + int(field[i]-'0')
 	}
-	n, err := strconv.Atoi(field)
-	return n, err == nil
+	return n, field != ""
 }
 
 // minBudget is the least number of tokens that a model can be told to think.

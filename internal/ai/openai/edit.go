@@ -12,12 +12,14 @@ import (
 // usage. All other bytes stay as they are. h must be the Head of that body. What
 // is changed is written into mem, where that has room.
 func (h *Head) Edit(mem, body []byte, model string, meter bool) ([]byte, error) {
-	var edits []edit
+	var room [2]edit
+	var text [64]byte
+	edits := room[:0]
 	if model != "" && model != h.Model {
-		if quoted := chat.Quote(model); h.model.end > 0 {
+		if quoted := chat.AppendQuote(text[:0], model); h.model.end > 0 {
 			edits = append(edits, edit{h.model, quoted})
 		} else {
-			edits = append(edits, h.insert(`"model":`+quoted))
+			edits = append(edits, h.insert(`"model":`+string(quoted)))
 		}
 	}
 	if meter && h.Stream && !h.IncludeUsage {
@@ -31,7 +33,7 @@ func (h *Head) Edit(mem, body []byte, model string, meter bool) ([]byte, error) 
 			if err != nil {
 				return nil, err
 			}
-			edits = append(edits, edit{h.streamOptions, string(b)})
+			edits = append(edits, edit{h.streamOptions, b})
 		} else {
 			edits = append(edits, h.insert(`"stream_options":{"include_usage":true}`))
 		}
@@ -41,7 +43,7 @@ func (h *Head) Edit(mem, body []byte, model string, meter bool) ([]byte, error) 
 
 type edit struct {
 	at   span
-	text string
+	text []byte
 }
 
 // insert puts a member first in the object.
@@ -49,7 +51,7 @@ func (h *Head) insert(member string) edit {
 	if !h.empty {
 		member += ","
 	}
-	return edit{span{h.object, h.object}, member}
+	return edit{span{h.object, h.object}, []byte(member)}
 }
 
 // splice carries out edits, which must not overlap.

@@ -198,11 +198,15 @@ type metered struct {
 
 // ReadUsage reads the usage out of a whole answer, and nothing else of it.
 func ReadUsage(body []byte) (chat.Usage, bool) {
-	var in metered
-	if meteredJSON.Unmarshal(body, &in) != nil || in.Usage == nil {
+	in, err := meteredJSON.Borrow(body)
+	if err != nil {
 		return chat.Usage{}, false
 	}
-	return readUsage(in.Usage), true
+	defer in.Return()
+	if in.Value.Usage == nil {
+		return chat.Usage{}, false
+	}
+	return readUsage(in.Value.Usage), true
 }
 
 // ReadOutcome reads what a whole answer tells of itself, and nothing else of it.

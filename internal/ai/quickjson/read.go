@@ -33,7 +33,8 @@ func (s *scanner) object(v unsafe.Pointer, p *plan) bool {
 	s.depth--
 	s.names = s.names[:o.names]
 	if o.rest != nil {
-		*(*jsontext.Value)(at(v, p.rest)) = append(o.rest, '}')
+		o.rest = append(o.rest, '}')
+		*(*jsontext.Value)(at(v, p.rest)) = o.rest
 	}
 	return s.take('}')
 }

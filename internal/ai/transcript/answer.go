@@ -98,8 +98,11 @@ var (
 
 // Whole takes in a whole answer.
 func (a *Answer) Whole(body []byte) {
+	if a == nil {
+		return
+	}
 	var in chunk
-	if a == nil || chunkJSON.Unmarshal(body, &in) != nil {
+	if chunkJSON.Unmarshal(body, &in) != nil {
 		return
 	}
 	for i := range in.Choices {

@@ -28,8 +28,8 @@ func (a *Attempt) Authenticate(req *exchange.Request, signer *bedrock.Signer, no
 	if ai.Provider(p.Provider) == ai.Bedrock {
 		return a.sign(req, signer, now())
 	}
-	key, ok := apiKey(a.backend)
-	if !ok {
+	key := a.backend.APIKey
+	if key == "" {
 		return errCredentials()
 	}
 	a.secrets = [2]string{key}
@@ -46,20 +46,6 @@ func (a *Attempt) Authenticate(req *exchange.Request, signer *bedrock.Signer, no
 func (a *Attempt) For(backend *upstream.Config) bool {
 	was, is := a.backend.Backend.LLM, backend.Backend.LLM
 	return is != nil && was.Provider == is.Provider && was.Host == is.Host
-}
-
-// apiKey is the value "apiKey" of the Secret, or its only one.
-func apiKey(backend *upstream.Config) (key string, ok bool) {
-	if backend.Credentials == nil {
-		return "", false
-	}
-	key, ok = upstream.SecretValue(backend.Credentials, "apiKey")
-	if !ok && len(backend.Credentials.Values) == 1 {
-		for name := range backend.Credentials.Values {
-			key, ok = upstream.SecretValue(backend.Credentials, name)
-		}
-	}
-	return key, ok
 }
 
 // sign proves a request to Bedrock by AWS Signature Version 4.

@@ -34,7 +34,7 @@ type Call struct {
 	protocol ai.Protocol
 	// betas are the features that are no part of Anthropic's API yet and that the
 	// client asks for.
-	betas string
+	betas  string
 	memory *Memory // what it is in
 }
 

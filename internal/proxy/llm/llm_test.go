@@ -60,7 +60,7 @@ func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exch
 		req.Header.Add(name, "mine")
 	}
 	req.Header.Add("Traceparent", "00-1")
-	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret}, p.Model)
+	a, err := call.Prepare(req, &upstream.Config{Backend: &ir.Backend{LLM: &p}, Credentials: secret, APIKey: upstream.APIKey(secret)}, p.Model)
 	if err == nil {
 		err = a.Authenticate(req, new(bedrock.Signer), func() time.Time { return time.Unix(1_800_000_000, 0) })
 	}

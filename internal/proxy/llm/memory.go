@@ -15,7 +15,7 @@ import (
 type Memory struct {
 	request, wire, answer, reply []byte
 
-	call    Call
+	call     Call
 	attempt  Attempt // the first one
 	attempts int
 }

@@ -29,6 +29,7 @@ func attempt(t *testing.T, provider, body string) (*Attempt, *exchange.Request, 
 		Backend:     &ir.Backend{LLM: &ir.LLMProvider{Provider: provider, Host: "provider.example", Region: "us-east-1", Model: "claude-sonnet-4-5"}},
 		Credentials: &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("sk-secret"), "accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("aws+secret/key"), "sessionToken": ir.Bytes("aws-token")}},
 	}
+	config.APIKey = upstream.APIKey(config.Credentials)
 	req := &exchange.Request{Method: "POST", Authority: "gateway.example", Path: "/v1/chat/completions", Query: "key=mine&api_base=http://evil.example", HasQuery: true}
 	for _, name := range []string{
 		"Authorization", "x-api-key", "api-key", "x-goog-api-key", "anthropic-version", "anthropic-beta", "OpenAI-Organization", "OpenAI-Project",

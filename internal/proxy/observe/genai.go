@@ -20,7 +20,7 @@ type genAI struct {
 	tokens, operation, firstChunk     *prometheus.HistogramVec
 	served, firstToken, timePerOutput *prometheus.HistogramVec
 	pieces                            *paceVec
-	attempts, requests                map[genAIKey]*genAISeries
+	attempts, requests                recent[genAIKey, *genAISeries]
 	// names are those of the conventions, by those of Prometheus.
 	names map[string]string
 }
@@ -56,11 +56,7 @@ func perTokenBuckets() []float64 {
 const inSeconds = "_seconds"
 
 func newGenAI(r prometheus.Registerer) genAI {
-	g := genAI{
-		attempts: make(map[genAIKey]*genAISeries),
-		requests: make(map[genAIKey]*genAISeries),
-		names:    make(map[string]string),
-	}
+	g := genAI{names: make(map[string]string)}
 	named := func(name, unit string) string {
 		out := strings.ReplaceAll(name, ".", "_") + unit
 		g.names[out] = name
@@ -93,7 +89,7 @@ func newGenAI(r prometheus.Registerer) genAI {
 // attempt observes one attempt at a provider.
 func (g *genAI) attempt(rec *runtime.LLMRecord, a *runtime.LLMAttempt, model, kind string) {
 	k := genAIKey{operationOf(rec.Protocol), providerName(a.Provider), model, a.Host, kind, a.TLS}
-	s := g.attempts[k]
+	s, ok := g.attempts.get(k)
 	bind := func(to *prometheus.Observer, v *prometheus.HistogramVec, more ...string) prometheus.Observer {
 		if *to == nil {
 			address, port := splitHost(k.host, k.tls)
@@ -101,9 +97,9 @@ func (g *genAI) attempt(rec *runtime.LLMRecord, a *runtime.LLMAttempt, model, ki
 		}
 		return *to
 	}
-	if s == nil {
+	if !ok {
 		s = new(genAISeries)
-		g.attempts[k] = s
+		g.attempts.put(k, s)
 	}
 	bind(&s.duration, g.operation, kind).Observe(a.Duration.Seconds())
 	if a.FirstContent > 0 {
@@ -128,10 +124,10 @@ func (g *genAI) attempt(rec *runtime.LLMRecord, a *runtime.LLMAttempt, model, ki
 // request observes a whole request; provider and model are of its last attempt.
 func (g *genAI) request(rec *runtime.Record, provider, model, kind string) {
 	k := genAIKey{operation: operationOf(rec.LLM.Protocol), provider: providerName(provider), model: model, kind: kind}
-	s := g.requests[k]
-	if s == nil {
+	s, ok := g.requests.get(k)
+	if !ok {
 		s = &genAISeries{duration: g.served.WithLabelValues(k.operation, k.provider, k.model, kind)}
-		g.requests[k] = s
+		g.requests.put(k, s)
 	}
 	s.duration.Observe(rec.Duration.Seconds())
 	first := firstContent(rec)

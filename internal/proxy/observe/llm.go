@@ -57,21 +57,17 @@ type llmKey struct{ consumer, backend, provider, model string }
 // when there is something to count.
 type llmSeries struct {
 	labels             []string
-	requests, attempts map[ending]prometheus.Counter
+	requests, attempts recent[ending, prometheus.Counter]
 	tokens, assumed    [tokenTypes]prometheus.Counter
 	cost               prometheus.Counter
 }
 
 // llmOf returns the series of a key. o.llmMu is held.
 func (o *Observer) llmOf(r *routeMetrics, key llmKey) *llmSeries {
-	s := r.llm[key]
-	if s == nil {
-		s = &llmSeries{
-			labels:   []string{r.listener, r.label, key.consumer, key.backend, key.provider, key.model},
-			requests: make(map[ending]prometheus.Counter),
-			attempts: make(map[ending]prometheus.Counter),
-		}
-		r.llm[key] = s
+	s, ok := r.llm.get(key)
+	if !ok {
+		s = &llmSeries{labels: []string{r.listener, r.label, key.consumer, key.backend, key.provider, key.model}}
+		r.llm.put(key, s)
 	}
 	return s
 }
@@ -82,11 +78,11 @@ func (s *llmSeries) with(vec *prometheus.CounterVec, more ...string) prometheus.
 }
 
 // count adds one to the counter of an ending.
-func (s *llmSeries) count(vec *prometheus.CounterVec, by map[ending]prometheus.Counter, e ending) {
-	c := by[e]
-	if c == nil {
+func (s *llmSeries) count(vec *prometheus.CounterVec, by *recent[ending, prometheus.Counter], e ending) {
+	c, ok := by.get(e)
+	if !ok {
 		c = s.with(vec, e.statusLabel(), e.outcome)
-		by[e] = c
+		by.put(e, c)
 	}
 	c.Inc()
 }
@@ -141,7 +137,7 @@ func (o *Observer) countLLM(rec *runtime.Record, s *series) {
 	}
 	requests := o.llmOf(s.of, last)
 	end := endingOfRequest(rec)
-	requests.count(m.requests, requests.requests, end)
+	requests.count(m.requests, &requests.requests, end)
 	if rec.LLM != nil {
 		m.limits.count(rec, s.of)
 		m.genAI.request(rec, last.provider, last.model, end.kind)
@@ -156,7 +152,7 @@ func (o *Observer) countAttempt(rec *runtime.Record, r *routeMetrics, i int) llm
 	answered := a.Status >= 200 && a.Status <= 299
 	key := llmKey{rec.Consumer, a.Backend, a.Provider, m.models.label(a.Model, a.Configured, answered)}
 	s := o.llmOf(r, key)
-	s.count(m.attempts, s.attempts, end)
+	s.count(m.attempts, &s.attempts, end)
 	if a.Counted {
 		s.add(m.tokens, &s.tokens, a.Usage)
 	}

@@ -210,8 +210,8 @@ func TestModels_LM028(t *testing.T) {
 	for i := range 2 * maxModels {
 		m.label(fmt.Sprint(i), false, true)
 	}
-	if m.chosen != maxModels || len(m.known) != maxModels+1 {
-		t.Errorf("%d models of clients, %d in all", m.chosen, len(m.known))
+	if m.chosen != maxModels || len(m.known.all) != maxModels+1 {
+		t.Errorf("%d models of clients, %d in all", m.chosen, len(m.known.all))
 	}
 	if got := m.label("new", true, false); got != "new" {
 		t.Errorf("clients have pushed out a model of the configuration: %q", got)

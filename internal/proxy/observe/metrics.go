@@ -76,7 +76,7 @@ type routeMetrics struct {
 	listener, label string
 	duration        prometheus.Observer
 	backends        map[string]*series
-	llm             map[llmKey]*llmSeries // guarded by Observer.llmMu, like gone
+	llm             recent[llmKey, *llmSeries] // guarded by Observer.llmMu, like gone
 	gone            bool
 }
 
@@ -84,7 +84,7 @@ type routeMetrics struct {
 func (o *Observer) newRoute(route *ir.Route) *routeMetrics {
 	src := route.Source
 	src.Section = ""
-	r := &routeMetrics{listener: route.Listener, label: src.String(), backends: make(map[string]*series), llm: make(map[llmKey]*llmSeries)}
+	r := &routeMetrics{listener: route.Listener, label: src.String(), backends: make(map[string]*series)}
 	histogram := r.label
 	if len(o.routes) >= maxRoutes {
 		histogram = ""
@@ -105,7 +105,7 @@ func (o *Observer) forget(name string) {
 	o.metrics.duration.Delete(gone)
 	o.llmMu.Lock()
 	defer o.llmMu.Unlock()
-	r.gone, r.llm = true, nil
+	r.gone, r.llm = true, recent[llmKey, *llmSeries]{}
 	o.metrics.llm.forget(gone)
 }
 

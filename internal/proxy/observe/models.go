@@ -18,7 +18,7 @@ const (
 // a name of its choice is taken in only where a provider has answered for it,
 // and only so many: some providers answer for every name.
 type models struct {
-	known map[string]string
+	known recent[string, string]
 	// chosen are those in known that clients have chosen. Those of the
 	// configuration are always taken in, however many there are of these.
 	chosen int
@@ -27,7 +27,7 @@ type models struct {
 // label returns what a model is called in labels. configured says that the
 // configuration has chosen it, answered that a provider has answered for it.
 func (m *models) label(name string, configured, answered bool) string {
-	if known, ok := m.known[name]; ok {
+	if known, ok := m.known.get(name); ok {
 		return known
 	}
 	switch {
@@ -41,10 +41,7 @@ func (m *models) label(name string, configured, answered bool) string {
 	default:
 		m.chosen++
 	}
-	if m.known == nil {
-		m.known = make(map[string]string)
-	}
 	name = strings.Clone(name)
-	m.known[name] = name
+	m.known.put(name, name)
 	return name
 }

@@ -25,15 +25,33 @@ func identityOf(p *ir.LLMProvider, secret *ir.Secret) (id awsauth.Identity, ok b
 // usable.
 func AccessKey(s *ir.Secret) (c awsauth.Credentials, ok bool) {
 	var hasID, hasKey bool
-	c.AccessKeyID, hasID = SecretValue(s, "accessKeyID")
-	c.SecretAccessKey, hasKey = SecretValue(s, "secretAccessKey")
-	c.SessionToken, _ = SecretValue(s, "sessionToken")
+	c.AccessKeyID, hasID = secretValue(s, "accessKeyID")
+	c.SecretAccessKey, hasKey = secretValue(s, "secretAccessKey")
+	c.SessionToken, _ = secretValue(s, "sessionToken")
 	return c, hasID && hasKey
 }
 
-// SecretValue returns a value of a Secret that can stand in a header. Files end
+// APIKey is the value "apiKey" of a Secret, or its only one; empty where that is
+// not usable, or s is nil.
+func APIKey(s *ir.Secret) string {
+	if s == nil {
+		return ""
+	}
+	key, ok := secretValue(s, "apiKey")
+	if !ok && len(s.Values) == 1 {
+		for name := range s.Values {
+			key, ok = secretValue(s, name)
+		}
+	}
+	if !ok {
+		return ""
+	}
+	return key
+}
+
+// secretValue returns a value of a Secret that can stand in a header. Files end
 // with a newline, so space around it is cut off.
-func SecretValue(s *ir.Secret, name string) (v string, ok bool) {
+func secretValue(s *ir.Secret, name string) (v string, ok bool) {
 	v = strings.TrimSpace(string(s.Values[name]))
 	return v, v != "" && !strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }

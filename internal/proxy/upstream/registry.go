@@ -169,6 +169,7 @@ func (r *Registry) credentials(c *Config, p *ir.LLMProvider, find SecretSource) 
 	if p.Credentials != "" && c.Credentials == nil && c.Err == nil {
 		c.Err = fmt.Errorf("%s is not known", p.Credentials)
 	}
+	c.APIKey = APIKey(c.Credentials)
 	if id, ok := identityOf(p, c.Credentials); ok && c.Err == nil {
 		c.Identity, c.drop = r.aws.Use(c.Backend.Name, id)
 	}
