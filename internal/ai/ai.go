@@ -64,7 +64,7 @@ func (c *Call) begin(p Protocol, body []byte) {
 // else: no attempt may still need it.
 func (c *Call) Reset() {
 	c.chat.Reset()
-	*c = Call{chat: c.chat}
+	c.Model, c.Stream, c.client, c.body, c.head, c.parsed, c.texts = "", false, client{}, nil, openai.Head{}, false, nil
 }
 
 // Body is what the client sent.
@@ -93,14 +93,13 @@ func (c *Call) Attempt(name Provider, o chat.Options) (*Attempt, error) {
 	return a, c.Put(a, name, o)
 }
 
-// Put is Attempt into a, of which it keeps nothing.
+// Put is Attempt into a, which is zero.
 func (c *Call) Put(a *Attempt, name Provider, o chat.Options) error {
 	p, ok := providerOf(name)
 	if !ok {
 		return &chat.Error{Status: 500, Type: chat.TypeServer, Message: "the backend's provider is not known"}
 	}
-	*a = Attempt{call: c, name: name, provider: p, relayed: name == c.client.native}
-	a.Wire = &a.wire
+	a.call, a.name, a.provider, a.relayed, a.Wire = c, name, p, name == c.client.native, &a.wire
 	var err error
 	switch {
 	case a.relayed:
@@ -168,7 +167,8 @@ func outcomeOf(id, model string, finish chat.Finish) chat.Outcome {
 
 // Response translates a whole answer with status 2xx; created is in Unix
 // seconds. The error is a *chat.Error; it comes with the usage of an answer that
-// the provider counts and that is no use to the client.
+// the provider counts and that is no use to the client. There is one answer to an
+// attempt.
 func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.relayed {
 		u, ok := a.call.client.usage(body)
@@ -177,7 +177,6 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.call.client.embeds {
 		return a.embedded(body)
 	}
-	a.response = chat.Response{}
 	r := &a.response
 	err := a.provider.decode(a.Wire, body, r)
 	out := Answer{Usage: r.Usage, Counted: r.HasUsage}

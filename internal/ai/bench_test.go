@@ -48,6 +48,7 @@ func BenchmarkCall(b *testing.B) {
 					b.Fatal(err)
 				}
 				call.Reset()
+				a = Attempt{}
 			}
 		})
 	}

@@ -230,7 +230,7 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	}
 	memory := c.memory.forAttempt()
 	a := &memory.attempt
-	*a = Attempt{call: c, backend: backend, memory: memory}
+	a.call, a.backend, a.memory = c, backend, memory
 	if err := c.Put(&a.Attempt, ai.Provider(p.Provider), chat.Options{Model: model, MaxTokens: p.MaxTokens, Memory: memory.wire}); err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (m *Memory) Keep() bool {
 	again := m.attempts <= 1
 	if again {
 		m.call.Reset()
-		m.call = Call{Call: m.call.Call}
+		m.call.protocol, m.call.betas, m.call.memory = "", "", nil
 	}
 	m.attempt, m.attempts = Attempt{}, 0
 	for _, b := range [...]*[]byte{&m.request, &m.wire, &m.answer, &m.reply} {

@@ -20,12 +20,7 @@ import (
 // conversation is one request put to the backends of its rule, one after the
 // other, until one answers.
 type conversation struct {
-	*state
-	ex   *exchange.Exchange
-	wild string // what the "*" in a model's name stands for
-	left set    // targets that were not asked
-	kept verdict
-	now  time.Time // when the attempt begins that comes next
+	round
 
 	// What goes with every conversation, in one piece of memory.
 	record LLMRecord
@@ -33,11 +28,21 @@ type conversation struct {
 	memory llm.Memory
 }
 
+// round is what is known of a conversation, and nothing of the next one.
+type round struct {
+	*state
+	ex   *exchange.Exchange
+	wild string // what the "*" in a model's name stands for
+	left set    // targets that were not asked
+	kept verdict
+	now  time.Time // when the attempt begins that comes next
+}
+
 // end gives the conversation back. Nothing of it may be used afterwards, nor any
 // body that was part of it.
 func (c *conversation) end(rt *Runtime) {
 	if c != nil && c.memory.Keep() {
-		*c = conversation{memory: c.memory}
+		c.round, c.record, c.first = round{}, LLMRecord{}, [1]LLMAttempt{}
 		rt.talks.Put(c)
 	}
 }
