@@ -36,6 +36,7 @@ const (
 // +kubebuilder:rbac:groups="",resources=namespaces;services;secrets;configmaps,verbs=get;list;watch
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses;gateways;listenersets;httproutes;grpcroutes;tlsroutes;tcproutes;udproutes;referencegrants;backendtlspolicies,verbs=get;list;watch
+// +kubebuilder:rbac:groups=gateway.networking.x-k8s.io,resources=xmeshes,verbs=get;list;watch
 // +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes;llmbackends;consumers;jwtvalidationpolicies;llmlimitpolicies;llmpricetables,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 
@@ -198,7 +199,7 @@ func (f *Feed) definitionChanged(ctx context.Context, definition metav1.Object, 
 		f.checkVersion(definition)
 	}
 	for _, s := range sources() {
-		if plural, _ := meta.UnsafeGuessKindToResource(s.kind); plural.GroupResource().String() != definition.GetName() {
+		if s.definition() != definition.GetName() {
 			continue
 		}
 		if gone {

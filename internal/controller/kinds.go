@@ -1,13 +1,17 @@
 package controller
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	xv1alpha1 "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 )
@@ -16,7 +20,7 @@ import (
 func NewScheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		clientgoscheme.AddToScheme, gatewayv1.Install, v1alpha1.AddToScheme,
+		clientgoscheme.AddToScheme, gatewayv1.Install, xv1alpha1.Install, v1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, err
@@ -30,6 +34,15 @@ type source struct {
 	kind schema.GroupVersionKind
 	// object is an empty one, by its Go type.
 	object client.Object
+}
+
+// definition returns the name of the kind's CustomResourceDefinition.
+func (s source) definition() string {
+	plural, _ := meta.UnsafeGuessKindToResource(s.kind)
+	if stem, ok := strings.CutSuffix(plural.Resource, "shs"); ok {
+		plural.Resource = stem + "shes" // the guess does not know
+	}
+	return plural.GroupResource().String()
 }
 
 // sources lists the kinds that translation reads. Those that a CRD defines may
@@ -54,6 +67,7 @@ func sources() []source {
 		{gateway.WithKind("UDPRoute"), &gatewayv1.UDPRoute{}},
 		{gateway.WithKind("ReferenceGrant"), &gatewayv1.ReferenceGrant{}},
 		{gateway.WithKind("BackendTLSPolicy"), &gatewayv1.BackendTLSPolicy{}},
+		{schema.GroupVersion(xv1alpha1.GroupVersion).WithKind("XMesh"), &xv1alpha1.XMesh{}},
 		{ours.WithKind("LLMRoute"), &v1alpha1.LLMRoute{}},
 		{ours.WithKind("LLMBackend"), &v1alpha1.LLMBackend{}},
 		{ours.WithKind("Consumer"), &v1alpha1.Consumer{}},

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,7 +49,7 @@ func (r *MeshReconciler) reconcileNamespace(ctx context.Context, key translate.K
 	if bundle == nil {
 		return nil // every namespace is looked at again once there is one
 	}
-	config, err := infra.Mesh(infra.MeshInput{Options: r.options, Namespace: key.Name, Node: meshNode(key.Name), CA: bundle})
+	config, err := infra.Mesh(infra.MeshInput{Options: r.options, Namespace: key.Name, Node: engine.NodeOf(key), CA: bundle})
 	if err != nil {
 		return err
 	}
@@ -70,18 +69,4 @@ func (r *MeshReconciler) remove(ctx context.Context, namespace string) error {
 		return client.IgnoreNotFound(err)
 	}
 	return client.IgnoreNotFound(r.client.Delete(ctx, config))
-}
-
-// meshPrefix begins the name of the node of a namespace's sidecars.
-const meshPrefix = "mesh/"
-
-func meshNode(namespace string) string { return meshPrefix + namespace }
-
-// namespaceOf is the inverse of meshNode.
-func namespaceOf(node string) (namespace string, ok bool) { return strings.CutPrefix(node, meshPrefix) }
-
-// gatewayOf returns the Gateway whose proxies have a node.
-func gatewayOf(node string) (gateway translate.Key, ok bool) {
-	gateway = engine.GatewayOf(node)
-	return gateway, gateway != translate.Key{}
 }

@@ -22,11 +22,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	xv1alpha1 "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/bootstrap"
 	"github.com/citoroute/citoroute/internal/infra"
+	"github.com/citoroute/citoroute/internal/ir"
 )
 
 // newMeshedNamespace makes a namespace of the mesh for one spec.
@@ -52,6 +55,10 @@ func label(ctx context.Context, namespace, value string) {
 
 func meshConfig(namespace string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: infra.MeshConfig}}
+}
+
+func newXMesh(name string, controller gatewayv1.GatewayController) *xv1alpha1.XMesh {
+	return &xv1alpha1.XMesh{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: xv1alpha1.MeshSpec{ControllerName: controller}}
 }
 
 func isGone(ctx context.Context, o client.Object) func() bool {
@@ -98,6 +105,38 @@ var _ = Describe("The mesh", Ordered, func() {
 		label(ctx, ns, "")
 		startController()
 		Eventually(isGone(ctx, meshConfig(ns))).Should(BeTrue())
+	})
+
+	It("gives a sidecar its namespace's configuration, and nobody else's", func(ctx SpecContext) {
+		shop, other := newMeshedNamespace(ctx), newMeshedNamespace(ctx)
+		for _, ns := range []string{shop, other} {
+			Expect(suite.client.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "app"}})).To(Succeed())
+			Expect(suite.client.Create(ctx, &corev1.Service{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "cart"},
+				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}},
+			})).To(Succeed())
+		}
+		route := newRoute(shop, "cart", "cart", "ignored.example.com")
+		route.Spec.ParentRefs[0].Group, route.Spec.ParentRefs[0].Kind = new(gatewayv1.Group("")), new(gatewayv1.Kind("Service"))
+		Expect(suite.client.Create(ctx, route)).To(Succeed())
+
+		account := func(ns string) types.NamespacedName { return types.NamespacedName{Namespace: ns, Name: "app"} }
+		config := types.NamespacedName{Namespace: shop, Name: infra.MeshConfig}
+		honest := connectProxy(ctx, "mesh/"+shop, account(shop), config)
+		curious := connectProxy(ctx, "mesh/"+shop, account(other), config)
+		Eventually(honest.count).WithArguments(ir.TypeListener).Should(Equal(1))
+		Eventually(parents(ctx, route)).Should(ConsistOf(DefaultControllerName))
+		Consistently(curious.count).WithArguments(ir.TypeListener).Should(BeZero())
+	})
+
+	It("says what its XMesh supports, and leaves others alone", func(ctx SpecContext) {
+		ours, theirs := newXMesh("citoroute", DefaultControllerName), newXMesh("other", "example.com/mesh")
+		Expect(suite.client.Create(ctx, ours)).To(Succeed())
+		Expect(suite.client.Create(ctx, theirs)).To(Succeed())
+		Eventually(get(ctx, ours)).Should(HaveField("Status.Conditions", ContainElement(And(
+			HaveField("Type", "Accepted"), HaveField("Status", metav1.ConditionTrue)))))
+		Expect(ours.Status.SupportedFeatures).To(ContainElement(HaveField("Name", gatewayv1.FeatureName("MeshConsumerRoute"))))
+		Expect(get(ctx, theirs)()).To(HaveField("Status.SupportedFeatures", BeEmpty()))
 	})
 
 	It("has API servers find its webhook and trust it", func(ctx SpecContext) {

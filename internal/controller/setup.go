@@ -148,8 +148,8 @@ func newServer(mgr ctrl.Manager, o Options, world *World, identity *Identity) *p
 		TLS:       &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: identity.Certificate},
 		Authorize: authorize(mgr.GetClient(), world),
 		Changed: func(node string) {
-			if gateway, ok := gatewayOf(node); ok {
-				world.restate(gateway)
+			if owner := engine.OwnerOf(node); owner.Kind == translate.KindGateway {
+				world.restate(owner)
 			}
 		},
 		Logger: o.Logger,

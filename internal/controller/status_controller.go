@@ -14,6 +14,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses/status;gateways/status;listenersets/status;httproutes/status;grpcroutes/status;tlsroutes/status;tcproutes/status;udproutes/status;backendtlspolicies/status,verbs=update;patch
+// +kubebuilder:rbac:groups=gateway.networking.x-k8s.io,resources=xmeshes/status,verbs=update;patch
 // +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes/status;llmbackends/status;consumers/status;jwtvalidationpolicies/status;llmlimitpolicies/status;llmpricetables/status,verbs=update;patch
 
 // StatusReconciler is the only writer of status.

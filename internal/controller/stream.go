@@ -16,6 +16,7 @@ import (
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/push"
+	"github.com/citoroute/citoroute/internal/translate"
 )
 
 // reviewTimeout limits how long a proxy waits for the API server's word on it.
@@ -59,8 +60,8 @@ func authorize(reviewer client.Client, world *World) func(ctx context.Context, t
 		if err != nil {
 			return err
 		}
-		if namespace, ok := namespaceOf(node); ok {
-			return admitSidecar(world, user, namespace)
+		if owner := engine.OwnerOf(node); owner.Kind == translate.KindNamespace {
+			return admitSidecar(world, user, owner.Name)
 		}
 		return admitProxy(world, user, node)
 	}

@@ -150,7 +150,7 @@ func gatewayAPIDefinitions(ctx context.Context) string {
 // definitionsExcept lists the Gateway API's definitions but one.
 func definitionsExcept(absent string) []string {
 	GinkgoHelper()
-	files, err := filepath.Glob(filepath.Join(suite.crds, "gateway.networking.k8s.io_*.yaml"))
+	files, err := filepath.Glob(filepath.Join(suite.crds, "gateway.networking.*.yaml"))
 	Expect(err).NotTo(HaveOccurred())
 	var out []string
 	for _, f := range files {

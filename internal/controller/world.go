@@ -132,8 +132,8 @@ func (w *World) push(result engine.Result) {
 		if err := w.server.Update(node, update); err != nil {
 			w.log.Error(err, "Configuration was not sent", "node", node)
 		}
-		if gateway, ok := gatewayOf(node); ok && touchesListeners(update) {
-			w.reconsider(gateway)
+		if owner := engine.OwnerOf(node); owner.Kind == translate.KindGateway && touchesListeners(update) {
+			w.reconsider(owner)
 		}
 	}
 	for _, node := range result.RemovedNodes {
@@ -233,8 +233,8 @@ func (w *World) restate(gateway translate.Key) {
 // its webhook.
 func (w *World) reconsiderAll() {
 	for _, node := range w.nodes() {
-		if gateway, ok := gatewayOf(node); ok {
-			w.reconsider(gateway)
+		if owner := engine.OwnerOf(node); owner.Kind == translate.KindGateway {
+			w.reconsider(owner)
 		}
 	}
 	w.mu.Lock()

@@ -77,7 +77,7 @@ func (r *recorder) LocalBackends() bool { return r.engine.options.LocalBackends 
 // there is none.
 func stageOf(kind translate.Kind) (stage, bool) {
 	switch kind {
-	case translate.KindGatewayClass, translate.KindGateway, translate.KindNamespace:
+	case translate.KindGatewayClass, translate.KindXMesh, translate.KindGateway, translate.KindNamespace:
 		return stageParent, true
 	case translate.KindHTTPRoute, translate.KindGRPCRoute, translate.KindTLSRoute, translate.KindTCPRoute, translate.KindUDPRoute, translate.KindLLMRoute:
 		return stageObject, true
@@ -105,6 +105,8 @@ func (e *Engine) run(u *unit) translate.Output {
 		return translate.Resource(r, u.id.ref, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGatewayClass:
 		return translate.GatewayClass(r, u.id.key, e.options)
+	case u.id.key.Kind == translate.KindXMesh:
+		return translate.XMesh(r, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindGateway:
 		return translate.Gateway(r, u.id.key, e.options)
 	case u.id.key.Kind == translate.KindNamespace:

@@ -10,7 +10,7 @@ import (
 // tests, sorted by name, as GatewayClass.status.supportedFeatures shows them. A
 // feature is here only if it works from manifest to response.
 func SupportedFeatures() []gatewayv1.SupportedFeature {
-	names := []string{
+	return supported(
 		"BackendTLSPolicy",
 		"BackendTLSPolicySANValidation",
 		"GRPCRoute",
@@ -61,7 +61,34 @@ func SupportedFeatures() []gatewayv1.SupportedFeature {
 		"TLSRouteModeMixed",
 		"TLSRouteModeTerminate",
 		"UDPRoute",
-	}
+	)
+}
+
+// MeshFeatures is SupportedFeatures for routes that are attached to Services, as
+// XMesh.status.supportedFeatures shows them.
+func MeshFeatures() []gatewayv1.SupportedFeature {
+	return supported(
+		"GRPCRoute",
+		"HTTPRoute",
+		"HTTPRoute303RedirectStatusCode",
+		"HTTPRoute307RedirectStatusCode",
+		"HTTPRoute308RedirectStatusCode",
+		"HTTPRouteParentRefPort",
+		"HTTPRouteResponseHeaderModification",
+		"Mesh",
+		"MeshClusterIPMatching",
+		"MeshConsumerRoute",
+		"MeshHTTPRouteBackendRequestHeaderModification",
+		"MeshHTTPRouteNamedRouteRule",
+		"MeshHTTPRouteQueryParamMatching",
+		"MeshHTTPRouteRedirectPath",
+		"MeshHTTPRouteRedirectPort",
+		"MeshHTTPRouteRewritePath",
+		"MeshHTTPRouteSchemeRedirect",
+	)
+}
+
+func supported(names ...string) []gatewayv1.SupportedFeature {
 	slices.Sort(names)
 	out := make([]gatewayv1.SupportedFeature, 0, len(names))
 	for _, name := range names {

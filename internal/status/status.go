@@ -4,6 +4,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	xv1alpha1 "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/translate"
@@ -47,6 +48,8 @@ func (c clock) parent(o translate.Object, report translate.Report, facts Facts) 
 	switch o := o.(type) {
 	case *gatewayv1.GatewayClass:
 		c.gatewayClass(o, report)
+	case *xv1alpha1.XMesh:
+		c.mesh(o, report)
 	case *gatewayv1.Gateway:
 		c.gateway(o, report, facts)
 	case *gatewayv1.ListenerSet:
@@ -124,4 +127,13 @@ func resolvedDefaults() []condition {
 		isTrue(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted),
 		isTrue(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs),
 	}
+}
+
+func (c clock) mesh(o *xv1alpha1.XMesh, report translate.Report) {
+	if !report.Managed {
+		return
+	}
+	accepted := isTrue(string(xv1alpha1.MeshConditionAccepted), string(xv1alpha1.MeshReasonAccepted))
+	o.Status.Conditions = c.conditions(o.Status.Conditions, []condition{accepted}, nil, report.Findings)
+	o.Status.SupportedFeatures = MeshFeatures()
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	xv1alpha1 "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/translate"
@@ -193,8 +194,25 @@ func TestCompute_OwnKinds(t *testing.T) {
 	}
 }
 
+func TestCompute_XMesh(t *testing.T) {
+	o, _ := Compute(&xv1alpha1.XMesh{}, managed(), Facts{}, at(1))
+	ours := o.(*xv1alpha1.XMesh).Status
+	if got := lookup(t, ours.Conditions, "Accepted"); got.Status != metav1.ConditionTrue || len(ours.SupportedFeatures) == 0 {
+		t.Errorf("ours: %v", ours)
+	}
+	if _, changed := Compute(&xv1alpha1.XMesh{}, translate.Report{}, Facts{}, at(1)); changed {
+		t.Error("another controller's is changed")
+	}
+}
+
 func TestSupportedFeatures_FitTheAPI(t *testing.T) {
-	features := SupportedFeatures()
+	for name, features := range map[string][]gatewayv1.SupportedFeature{"Gateways": SupportedFeatures(), "Mesh": MeshFeatures()} {
+		t.Run(name, func(t *testing.T) { fitTheAPI(t, features) })
+	}
+}
+
+func fitTheAPI(t *testing.T, features []gatewayv1.SupportedFeature) {
+	t.Helper()
 	if len(features) > 64 {
 		t.Errorf("%d features; the API allows 64", len(features))
 	}

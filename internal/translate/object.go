@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	xv1alpha1 "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 )
@@ -35,6 +36,7 @@ const (
 	KindUDPRoute         Kind = "UDPRoute"
 	KindReferenceGrant   Kind = "ReferenceGrant"
 	KindBackendTLSPolicy Kind = "BackendTLSPolicy"
+	KindXMesh            Kind = "XMesh"
 	KindService          Kind = "Service"
 	KindEndpointSlice    Kind = "EndpointSlice"
 	KindSecret           Kind = "Secret"
@@ -102,6 +104,8 @@ func gatewayKind(o Object) Kind {
 		return KindReferenceGrant
 	case *gatewayv1.BackendTLSPolicy:
 		return KindBackendTLSPolicy
+	case *xv1alpha1.XMesh:
+		return KindXMesh
 	}
 	return ""
 }
