@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/citoroute/citoroute/api/v1alpha1"
 )
 
 const (
@@ -41,11 +43,19 @@ func (in Input) deployment(bootstrapHash string) *appsv1.Deployment {
 			Selector: &metav1.LabelSelector{MatchLabels: in.selector()},
 			Strategy: rolling(),
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: in.labels(), Annotations: annotations},
+				ObjectMeta: metav1.ObjectMeta{Labels: in.podLabels(), Annotations: annotations},
 				Spec:       in.pod(),
 			},
 		},
 	}
+}
+
+// podLabels keep the proxy out of the mesh: it balances by itself, and would
+// wait for its own controller.
+func (in Input) podLabels() map[string]string {
+	labels := in.labels()
+	labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled
+	return labels
 }
 
 // rolling never has fewer pods than there should be.
@@ -72,7 +82,7 @@ func (in Input) pod() corev1.PodSpec {
 			in.spread(corev1.LabelHostname),
 		},
 		Containers: []corev1.Container{in.container()},
-		Volumes:    in.volumes(name),
+		Volumes:    Volumes("", name),
 	}
 }
 
@@ -99,22 +109,30 @@ func (in Input) spread(key string) corev1.TopologySpreadConstraint {
 }
 
 func (in Input) container() corev1.Container {
+	c := in.Options.Container("", keyBootstrap)
+	c.Name = "proxy"
+	c.Ports = []corev1.ContainerPort{{Name: "metrics", ContainerPort: MetricsPort, Protocol: corev1.ProtocolTCP}}
+	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
+		Sleep: &corev1.SleepAction{Seconds: preStopSeconds},
+	}}
+	return c
+}
+
+// Container returns what the container of a proxy has in common with all
+// others, in pods of Gateways and elsewhere. key is that of its bootstrap file
+// in the ConfigMap; prefix is that of the names of [Volumes].
+func (o Options) Container(prefix, key string) corev1.Container {
 	return corev1.Container{
-		Name:            "proxy",
-		Image:           in.Image,
-		ImagePullPolicy: in.ImagePullPolicy,
-		Args:            []string{"--bootstrap=" + configDir + "/" + keyBootstrap},
-		Ports:           []corev1.ContainerPort{{Name: "metrics", ContainerPort: metricsPort, Protocol: corev1.ProtocolTCP}},
+		Image:           o.Image,
+		ImagePullPolicy: o.ImagePullPolicy,
+		Args:            []string{"--bootstrap=" + configDir + "/" + key},
 		Resources:       resources(),
 		SecurityContext: containerSecurity(),
 		// Ready only after the first whole configuration serves. A first probe
 		// may come early, so it is asked often.
-		ReadinessProbe: probe("/readyz", 2, 2),
-		LivenessProbe:  probe("/livez", 10, 3),
-		Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
-			Sleep: &corev1.SleepAction{Seconds: preStopSeconds},
-		}},
-		VolumeMounts: mounts(),
+		ReadinessProbe: Probe("/readyz", 2, 2),
+		LivenessProbe:  Probe("/livez", 10, 3),
+		VolumeMounts:   mounts(prefix),
 	}
 }
 
@@ -133,32 +151,36 @@ func containerSecurity() *corev1.SecurityContext {
 	}
 }
 
-func mounts() []corev1.VolumeMount {
-	return []corev1.VolumeMount{
-		{Name: "config", MountPath: configDir, ReadOnly: true},
-		{Name: "token", MountPath: tokenDir, ReadOnly: true},
-		{Name: "state", MountPath: stateDir},
-	}
-}
-
-func probe(path string, period, failures int32) *corev1.Probe {
+// Probe asks for a path of the proxy's metrics server, every period seconds.
+func Probe(path string, period, failures int32) *corev1.Probe {
 	return &corev1.Probe{
-		ProbeHandler:     corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("metrics")}},
+		ProbeHandler:     corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(MetricsPort)}},
 		PeriodSeconds:    period,
 		FailureThreshold: failures,
 	}
 }
 
-func (in Input) volumes(name string) []corev1.Volume {
+func mounts(prefix string) []corev1.VolumeMount {
+	return []corev1.VolumeMount{
+		{Name: prefix + "config", MountPath: configDir, ReadOnly: true},
+		{Name: prefix + "token", MountPath: tokenDir, ReadOnly: true},
+		{Name: prefix + "state", MountPath: stateDir},
+	}
+}
+
+// Volumes returns those of a proxy's container: a ConfigMap with its bootstrap
+// and the authorities, the token that it shows to the controller, and room for
+// the last good configuration.
+func Volumes(prefix, configMap string) []corev1.Volume {
 	return []corev1.Volume{
-		{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: name},
+		{Name: prefix + "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: configMap},
 		}}},
-		{Name: "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+		{Name: prefix + "token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
 			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{
 				Audience: TokenAudience, ExpirationSeconds: new(int64(tokenSeconds)), Path: "token",
 			}}},
 		}}},
-		{Name: "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		{Name: prefix + "state", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 	}
 }

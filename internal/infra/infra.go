@@ -39,9 +39,9 @@ const (
 	KeyCA = "ca.crt"
 	// keyBootstrap is the key of the ConfigMap with the proxy's bootstrap.
 	keyBootstrap = "bootstrap.toml"
-	// metricsPort is where a proxy serves /metrics and its probes. A listener
+	// MetricsPort is where a proxy serves /metrics and its probes. A listener
 	// cannot have it.
-	metricsPort = 15020
+	MetricsPort = 15020
 )
 
 // Options are the same for every Gateway and for the mesh.
@@ -183,7 +183,7 @@ func (o Options) bootstrap(c bootstrap.Config, node string) bootstrap.Config {
 	c.Node = node
 	c.Source = bootstrap.SourceStream
 	c.Stream = o.stream()
-	c.Metrics = fmt.Sprintf(":%d", metricsPort)
+	c.Metrics = fmt.Sprintf(":%d", MetricsPort)
 	c.StateDir = stateDir
 	c.Issuers.Networks = o.IssuerNetworks
 	c.Log.Level = cmp.Or(o.LogLevel, c.Log.Level)
