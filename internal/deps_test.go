@@ -53,6 +53,7 @@ func rules() map[string]rule {
 		"Engine":       pure("internal/engine/..."),
 		"Status":       pure("internal/status/..."),
 		"Infra":        pure("internal/infra/..."),
+		"Inject":       pure("internal/inject/..."),
 		"Standalone": {
 			packages: "internal/standalone/...",
 			never:    []string{"k8s.io/client-go/kubernetes", "sigs.k8s.io/controller-runtime", module + "internal/controller"},

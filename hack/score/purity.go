@@ -35,7 +35,7 @@ func foreignImports(ctx context.Context, root string) (row, error) {
 // rooms that must be pure.
 func (t *tree) impurities() row {
 	var found []string
-	for _, f := range t.in("internal/translate", "internal/engine", "internal/status", "internal/infra") {
+	for _, f := range t.in("internal/translate", "internal/engine", "internal/status", "internal/infra", "internal/inject") {
 		for _, imported := range f.ast.Imports {
 			path, err := strconv.Unquote(imported.Path.Value)
 			if err == nil && impureImport(path) {
