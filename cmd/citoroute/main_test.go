@@ -31,6 +31,19 @@ spec:
   - matches: [{path: {value: /old}}]
     filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]
 `
+	meshManifest = `
+apiVersion: v1
+kind: Service
+metadata: {name: s}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec:
+  parentRefs: [{group: "", kind: Service, name: s, port: 80}]
+  rules: [{backendRefs: [{name: s, port: 80}]}]
+`
 )
 
 // folder writes a manifest into a folder of its own.
@@ -47,6 +60,7 @@ func TestExecute_ExitCodes(t *testing.T) {
 	good := folder(t, gatewayManifest+"---"+routeManifest)
 	refused := folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "/old", "old", 1))
 	broken := folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]", "backendRefs: [{name: nobody, port: 80}]", 1))
+	noPort := folder(t, strings.Replace(meshManifest, "name: s, port: 80}]\n  rules", "name: s, port: 81}]\n  rules", 1))
 	closed := "127.0.0.1:1"
 	for name, tc := range map[string]struct {
 		args []string
@@ -66,6 +80,8 @@ func TestExecute_ExitCodes(t *testing.T) {
 		"ValidateExample": {[]string{"validate", "../../examples/quickstart"}, 0, "All 7 objects are fine"},
 		"ValidateRefused": {[]string{"validate", refused}, exitBad, "a.yaml:9: HTTPRoute/default/r: spec.rules[0].matches[0].path"},
 		"ValidateBroken":  {[]string{"validate", "-q", broken}, exitBad, "BackendNotFound: spec.rules[0].backendRefs[0]"},
+		"ValidateMesh":    {[]string{"validate", folder(t, meshManifest)}, 0, "parent Service/s:80: Accepted"},
+		"ValidateNoPort":  {[]string{"validate", noPort}, exitBad, "NoMatchingParent: spec.parentRefs[0]: Service/default/s has no TCP port 81"},
 		"ValidateNoFile":  {[]string{"validate", "/no/such/folder"}, exitBad, "no such file"},
 		"Explain":         {[]string{"explain", good, "--path", "/old/x"}, 0, "HTTPRoute/default/r"},
 		"ExplainJSON":     {[]string{"explain", good, "--path", "/old/x", "-o", "json"}, 0, `"route": "HTTPRoute/default/r"`},

@@ -59,7 +59,8 @@ type Report struct {
 }
 
 // New returns a Standalone that has read nothing yet. serve says whether
-// sockets are to be bound; without, everything but that is done.
+// sockets are to be bound; without, everything but that is done, and routes for
+// Services are checked, which only a mesh can serve.
 func New(opts Options, serve bool) (*Standalone, error) {
 	w, err := newWorld()
 	if err != nil {
@@ -70,7 +71,7 @@ func New(opts Options, serve bool) (*Standalone, error) {
 		opts:   opts,
 		source: source{opts.Paths},
 		world:  w,
-		engine: engine.New(engine.Options{ControllerName: controllerName, LocalBackends: true}),
+		engine: engine.New(engine.Options{ControllerName: controllerName, LocalBackends: true, Mesh: !serve}),
 		fleet: &fleet{
 			serve: serve, bind: opts.Bind, port: opts.Port, observer: opts.Observe, log: opts.Log,
 			gateways: map[string]*gateway{},
