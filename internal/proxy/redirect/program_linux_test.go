@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -13,12 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
+	"github.com/citoroute/citoroute/internal/proxy/capture"
 )
 
 const (
@@ -94,35 +93,13 @@ func listen(t *testing.T, name, address string) {
 	}()
 }
 
-// originalDestination asks connection tracking, as the sidecar does; where it
-// has changed nothing, the connection's own address is returned.
-func originalDestination(c *net.TCPConn) netip.AddrPort {
-	local := c.LocalAddr().(*net.TCPAddr).AddrPort()
-	level, option := unix.SOL_IP, 80 // SO_ORIGINAL_DST
-	if local.Addr().Is6() {
-		level = unix.SOL_IPV6
+// originalDestination is what the sidecar learns, or for a connection that was
+// not redirected its own address.
+func originalDestination(c *net.TCPConn) string {
+	if to, err := capture.Destination(c); err == nil {
+		return to.String()
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	var buf [28]byte // sockaddr_in6, which is the longer one
-	size := uint32(len(buf))
-	_ = raw.Control(func(fd uintptr) {
-		_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, uintptr(level), uintptr(option),
-			uintptr(unsafe.Pointer(&buf)), uintptr(unsafe.Pointer(&size)), 0)
-		if errno != 0 {
-			err = errno
-		}
-	})
-	port := uint16(buf[2])<<8 | uint16(buf[3])
-	switch {
-	case err != nil:
-		return local
-	case level == unix.SOL_IP:
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(buf[4:8])), port)
-	}
-	return netip.AddrPortFrom(netip.AddrFrom16([16]byte(buf[8:24])), port)
+	return c.LocalAddr().String()
 }
 
 // dial returns the answer to a connection that a user opens, from this thread.
