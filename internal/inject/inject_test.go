@@ -97,6 +97,20 @@ func outcome(t *testing.T, pod *corev1.Pod) []txtar.File {
 	return out
 }
 
+func TestAnnotations_AreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../../docs/mesh.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		annotationPorts, annotationCIDRs, annotationCPU, annotationMemory, annotationCPULimit, annotationMemoryLimit,
+	} {
+		if !bytes.Contains(b, []byte("`"+name+"`")) {
+			t.Errorf("docs/mesh.md says nothing of %s", name)
+		}
+	}
+}
+
 // FuzzFor holds, of any pod, what the API server relies on: a pod that has a
 // sidecar gets no second one, and what its author wrote stays, in its order.
 func FuzzFor(f *testing.F) {
