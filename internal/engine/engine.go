@@ -214,20 +214,33 @@ func (e *Engine) drop(u *unit) {
 	delete(e.units, u.id)
 }
 
+// place is where a resource is.
+type place struct {
+	node translate.Key
+	ref  ir.Ref
+}
+
+// settleResources puts what differs where it belongs, and removes what is no
+// longer there. What a unit makes for many nodes is one resource, compared once.
 func (e *Engine) settleResources(old, now []translate.NodeResource) {
-	kept := make(map[translate.Key]map[ir.Ref]bool, 1)
-	for _, r := range now {
-		if kept[r.Node] == nil {
-			kept[r.Node] = map[ir.Ref]bool{}
-		}
-		ref := ir.RefOf(r.Resource)
-		kept[r.Node][ref] = true
-		e.put(e.node(r.Node), ref, r.Resource)
-	}
+	before := make(map[place]ir.Resource, len(old))
 	for _, r := range old {
-		if ref := ir.RefOf(r.Resource); !kept[r.Node][ref] {
-			e.put(e.node(r.Node), ref, nil)
+		before[place{r.Node, ir.RefOf(r.Resource)}] = r.Resource
+	}
+	var last, next ir.Resource
+	same := false
+	for _, r := range now {
+		at := place{r.Node, ir.RefOf(r.Resource)}
+		if was := before[at]; was != last || r.Resource != next {
+			last, next, same = was, r.Resource, reflect.DeepEqual(was, r.Resource)
 		}
+		delete(before, at)
+		if !same {
+			e.put(e.node(at.node), at.ref, r.Resource)
+		}
+	}
+	for at := range before {
+		e.put(e.node(at.node), at.ref, nil)
 	}
 }
 

@@ -193,26 +193,48 @@ func TestNodeOf_OwnerOf(t *testing.T) {
 	}
 }
 
-// BenchmarkApply_MeshOneRouteOf1k changes one route among 1,000, each for a
-// Service of its own, in a mesh of 50 namespaces.
-func BenchmarkApply_MeshOneRouteOf1k(b *testing.B) {
+// largeRoute returns the route of a large mesh for its Service of that number.
+func largeRoute(i int, backend string) *gatewayv1.HTTPRoute {
+	r := meshRoute("ns", fmt.Sprintf("r%d", i))
+	r.Spec.ParentRefs[0].Name = gatewayv1.ObjectName(fmt.Sprintf("s%d", i))
+	r.Spec.Rules[0].BackendRefs[0].Name = gatewayv1.ObjectName(backend)
+	return r
+}
+
+// large returns a mesh of 50 namespaces with 1,000 routes, each for a Service of
+// its own.
+func large(b *testing.B) *engine.Engine {
+	b.Helper()
 	e := engine.New(engine.Options{ControllerName: controllerName, Mesh: true})
 	var changes []engine.Change
 	for i := range 50 {
 		changes = append(changes, set(b, namespace(fmt.Sprintf("n%d", i), "enabled"))...)
 	}
-	one := func(i int, backend string) *gatewayv1.HTTPRoute {
-		r := meshRoute("ns", fmt.Sprintf("r%d", i))
-		r.Spec.ParentRefs[0].Name = gatewayv1.ObjectName(fmt.Sprintf("s%d", i))
-		r.Spec.Rules[0].BackendRefs[0].Name = gatewayv1.ObjectName(backend)
-		return r
-	}
 	for i := range 1000 {
 		name := fmt.Sprintf("s%d", i)
-		changes = append(changes, set(b, frontend(name, fmt.Sprintf("10.96.%d.%d", i/250, i%250), 80), slice(name, "10.0.0.1"), one(i, name))...)
+		changes = append(changes, set(b, frontend(name, fmt.Sprintf("10.96.%d.%d", i/250, i%250), 80), slice(name, "10.0.0.1"), largeRoute(i, name))...)
 	}
 	e.Apply(changes...)
-	versions := [2][]engine.Change{set(b, one(77, "s1")), set(b, one(77, "s2"))}
+	return e
+}
+
+// BenchmarkApply_MeshNamespace puts a namespace into a large mesh, or out of it.
+func BenchmarkApply_MeshNamespace(b *testing.B) {
+	e := large(b)
+	versions := [2][]engine.Change{set(b, namespace("new", "enabled")), set(b, namespace("new", ""))}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		if r := e.Apply(versions[i%2]...); len(r.Nodes)+len(r.RemovedNodes) != 1 {
+			b.Fatalf("got %v and %v", r.Nodes, r.RemovedNodes)
+		}
+	}
+}
+
+// BenchmarkApply_MeshOneRouteOf1k changes one route in a large mesh.
+func BenchmarkApply_MeshOneRouteOf1k(b *testing.B) {
+	e := large(b)
+	versions := [2][]engine.Change{set(b, largeRoute(77, "s1")), set(b, largeRoute(77, "s2"))}
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
