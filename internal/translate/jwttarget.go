@@ -138,7 +138,7 @@ func (j *jwtReport) route(target Key, field string) {
 	seen := map[Key]bool{}
 	for _, ref := range parentRefsOf(j.reader.Get(target)) {
 		key, ok := parentKey(ref, target.Namespace)
-		if !ok {
+		if !ok || key.Kind == KindService && !routesServices(target.Kind) {
 			continue
 		}
 		parent := j.reader.Parent(key)
