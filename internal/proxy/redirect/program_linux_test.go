@@ -25,6 +25,8 @@ const (
 	service4, service6 = "10.96.0.10", "fd00:96::10"
 	// Addresses of this "pod".
 	pod4, pod6 = "10.0.0.1", "fd00::1"
+	link4      = "169.254.0.1"
+	link6      = "fe80::1%lo"
 	// timeout is for what must happen.
 	timeout = 5 * time.Second
 )
@@ -56,6 +58,7 @@ func newPod(t *testing.T) {
 	newNamespace(t,
 		"ip link set lo up",
 		"ip address add "+pod4+"/32 dev lo", "ip address add "+pod6+"/128 dev lo nodad",
+		"ip address add "+link4+"/32 dev lo", "ip address add fe80::1/128 dev lo nodad",
 		"ip route add 10.96.0.0/16 dev lo", "ip route add fd00:96::/64 dev lo",
 	)
 }
@@ -127,7 +130,7 @@ func TestProgram_RedirectsAndLeavesAlone(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		listen(t, "sidecar", net.JoinHostPort(host, fmt.Sprint(bootstrap.CapturePort)))
 	}
-	for _, host := range []string{"127.0.0.1", "::1", pod4, pod6} {
+	for _, host := range []string{"127.0.0.1", "::1", pod4, pod6, link4, link6} {
 		for _, port := range []string{"80", "5432"} {
 			listen(t, "program", net.JoinHostPort(host, port))
 		}
@@ -150,11 +153,14 @@ func TestProgram_RedirectsAndLeavesAlone(t *testing.T) {
 		{bootstrap.SidecarUserID, pod6, "80", "program"},
 		{user, "127.0.0.1", "80", "program"},
 		{user, "::1", "80", "program"},
+		{user, link4, "80", "program"},
+		{user, link6, "80", "program"},
 		{user, pod4, "5432", "program"},
 		{user, pod6, "5432", "program"},
 	} {
 		address := net.JoinHostPort(c.host, c.port)
-		if got, want := dial(t, c.user, address), c.by+" "+address; got != want {
+		want := c.by + " " + strings.ReplaceAll(address, "%lo", "") // the kernel keeps no zone
+		if got := dial(t, c.user, address); got != want {
 			t.Errorf("user %d to %s: %q, want %q", c.user, address, got, want)
 		}
 	}

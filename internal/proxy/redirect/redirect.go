@@ -15,7 +15,7 @@ const (
 	chainName = "output"
 )
 
-// Config says what is left alone, besides loopback and what the sidecar sends.
+// Config says what is left alone, besides what is near and what the sidecar sends.
 type Config struct {
 	// Include are the destinations that are redirected; none: all.
 	Include []netip.Prefix
@@ -44,16 +44,21 @@ type Rule struct {
 // Tables returns what to program, IPv4 first. Equal configurations, in whatever
 // order they are written, give equal tables.
 func Tables(c Config) []Table {
-	return []Table{
-		{Rules: c.rules(netip.MustParsePrefix("127.0.0.0/8"))},
-		{IPv6: true, Rules: c.rules(netip.MustParsePrefix("::1/128"))},
-	}
+	return []Table{{Rules: c.rules(false)}, {IPv6: true, Rules: c.rules(true)}}
 }
 
-func (c Config) rules(loopback netip.Prefix) []Rule {
-	is4 := loopback.Addr().Is4()
-	rules := []Rule{{UserID: bootstrap.SidecarUserID}, {Destination: loopback}}
-	for _, p := range family(c.Exclude, is4) {
+// near returns loopback and the link-local networks. No Service has an address
+// there, and one of IPv6 means nothing to who does not know the interface.
+func near(ipv6 bool) []netip.Prefix {
+	if ipv6 {
+		return []netip.Prefix{netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("fe80::/10")}
+	}
+	return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16")}
+}
+
+func (c Config) rules(ipv6 bool) []Rule {
+	rules := []Rule{{UserID: bootstrap.SidecarUserID}}
+	for _, p := range slices.Concat(near(ipv6), family(c.Exclude, ipv6)) {
 		rules = append(rules, Rule{Destination: p})
 	}
 	for _, port := range slices.Compact(slices.Sorted(slices.Values(c.ExcludePorts))) {
@@ -62,17 +67,17 @@ func (c Config) rules(loopback netip.Prefix) []Rule {
 	if len(c.Include) == 0 {
 		return append(rules, Rule{Redirect: true})
 	}
-	for _, p := range family(c.Include, is4) {
+	for _, p := range family(c.Include, ipv6) {
 		rules = append(rules, Rule{Destination: p, Redirect: true})
 	}
 	return rules
 }
 
 // family returns the networks of one IP version, in order, without doubles.
-func family(prefixes []netip.Prefix, is4 bool) []netip.Prefix {
+func family(prefixes []netip.Prefix, ipv6 bool) []netip.Prefix {
 	var out []netip.Prefix
 	for _, p := range prefixes {
-		if p.Addr().Is4() == is4 {
+		if p.Addr().Is6() == ipv6 {
 			out = append(out, p.Masked())
 		}
 	}

@@ -58,7 +58,7 @@ func TestTables_Golden(t *testing.T) {
 }
 
 // The sidecar's own connections and those to loopback go straight on, whatever
-// is included: the first two rules of each table.
+// is included: rules before all others.
 func TestTables_NeverRedirectTheSidecarOrLoopback(t *testing.T) {
 	all := Tables(Config{Include: prefixes("127.0.0.0/8", "::/0")})
 	for i, loopback := range prefixes("127.0.0.0/8", "::1/128") {
