@@ -151,8 +151,8 @@ func TestBorrow_Again(t *testing.T) {
 
 func TestPlainLen(t *testing.T) {
 	for c := range 256 {
-		for at := range 20 {
-			b := []byte(strings.Repeat("a", at) + string([]byte{byte(c)}) + "bcdefghijk")
+		for at := range 40 {
+			b := []byte(strings.Repeat("a", at) + string([]byte{byte(c)}) + "bcdefghijklmnopqrstuvwxyzabcdefghij")
 			want := at
 			if c >= ' ' && c < 0x80 && c != '"' && c != '\\' {
 				want = len(b)

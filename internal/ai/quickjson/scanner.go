@@ -274,14 +274,16 @@ func (s *scanner) quoted() (raw []byte, plain, ok bool) {
 // plainLen is how many bytes b begins with that stand for themselves in a
 // string: ASCII without control characters, quotes and backslashes.
 func plainLen(b []byte) int {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	n := 0
-	for ; len(b)-n >= 16; n += 16 {
-		x, y := binary.LittleEndian.Uint64(b[n:]), binary.LittleEndian.Uint64(b[n+8:])
-		// A byte below 0x20 borrows; so does one that is zero.
-		special := x | (x - ones*' ') | ((x ^ ones*'"') - ones) | ((x ^ ones*'\\') - ones)
-		special |= y | (y - ones*' ') | ((y ^ ones*'"') - ones) | ((y ^ ones*'\\') - ones)
-		if special&highs != 0 {
+	for ; len(b)-n >= 32; n += 32 {
+		special := special(binary.LittleEndian.Uint64(b[n:])) | special(binary.LittleEndian.Uint64(b[n+8:])) |
+			special(binary.LittleEndian.Uint64(b[n+16:])) | special(binary.LittleEndian.Uint64(b[n+24:]))
+		if special != 0 {
+			break
+		}
+	}
+	for ; len(b)-n >= 8; n += 8 {
+		if special(binary.LittleEndian.Uint64(b[n:])) != 0 {
 			break
 		}
 	}
@@ -289,6 +291,16 @@ func plainLen(b []byte) int {
 		n++
 	}
 	return n
+}
+
+// special is not zero where one of eight bytes does not stand for itself in a
+// string, or is not ASCII.
+func special(x uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	// A byte that is too small borrows. The quotes and what is below the space are
+	// the bytes that are below 0x21 once the bit is turned by which '"' differs
+	// from the space.
+	return (x | ((x ^ ones*('"'^' ')) - ones*('!')) | ((x ^ ones*'\\') - ones)) & highs
 }
 
 // escapeLen is the length of the escape that b begins with; 0 if it is not

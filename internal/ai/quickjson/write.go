@@ -4,6 +4,7 @@ import (
 	"encoding/json/jsontext"
 	"math"
 	"strconv"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -132,11 +133,28 @@ func appendString(dst []byte, s string) ([]byte, bool) {
 	dst = append(dst, '"')
 	start := len(dst)
 	dst = append(dst, s...)
-	if plainLen(dst[start:]) == len(s) {
+	if isVerbatim(dst[start:]) {
 		return append(dst, '"'), true
 	}
 	dst, err := jsontext.AppendQuote(dst[:start-1], s)
 	return dst, err == nil
+}
+
+// isVerbatim says that a text stands for itself in a string.
+func isVerbatim(b []byte) bool {
+	for {
+		if b = b[plainLen(b):]; len(b) == 0 {
+			return true
+		}
+		if b[0] < utf8.RuneSelf {
+			return false
+		}
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 {
+			return false
+		}
+		b = b[n:]
+	}
 }
 
 func appendRaw(dst, raw []byte) ([]byte, bool) {
