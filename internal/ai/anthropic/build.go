@@ -49,7 +49,7 @@ func Build(w *chat.Wire, r *chat.Request, o chat.Options) error {
 		return err
 	}
 	var err error
-	w.Body, err = requestJSON.MarshalInto(o.Memory, &b.out)
+	w.Body, err = requestJSON.MarshalInto(o.Memory, &b.out, r.Source)
 	return err
 }
 

@@ -18,6 +18,7 @@ func Decode(w *chat.Wire, body []byte, out *chat.Response) error {
 	}
 	defer loan.Return()
 	in := &loan.Value
+	out.Source = body
 	out.ID, out.Model = strings.Clone(in.ID), strings.Clone(in.Model) // they may be kept
 	out.HasUsage = in.Usage.InputTokens != nil || in.Usage.OutputTokens != nil
 	for i := range in.Content {

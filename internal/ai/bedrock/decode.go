@@ -24,6 +24,7 @@ func Decode(w *chat.Wire, body []byte, out *chat.Response) error {
 	if in.Output.Message == nil {
 		return chat.BadUpstream("the provider's answer is not a Converse answer")
 	}
+	out.Source = body
 	content := in.Output.Message.Content
 	out.ID, out.Model = answerID(w), shownModel(w.Model)
 	if in.Usage != nil {

@@ -52,6 +52,9 @@ type Request struct {
 	// their names there; see [Request.TakeUnknown].
 	Bedrock map[string]jsontext.Value
 
+	// Source is the JSON that texts and raw members may share memory with.
+	Source []byte
+
 	// What Turns and plain texts are put into.
 	turns  []Turn
 	blocks []Block

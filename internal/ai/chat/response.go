@@ -70,6 +70,9 @@ type Response struct {
 	// HasUsage says that the provider sent the usage.
 	HasUsage bool
 
+	// Source is the JSON that texts and raw members may share memory with.
+	Source []byte
+
 	one [1]Block // what Blocks begins in: most answers have one
 }
 

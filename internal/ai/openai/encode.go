@@ -118,7 +118,7 @@ func EncodeChat(mem []byte, r *chat.Response, created int64) ([]byte, error) {
 	if r.HasUsage {
 		m.response.Usage = m.usage.write(r.Usage)
 	}
-	return chatResponseJSON.MarshalInto(mem, &m.response)
+	return chatResponseJSON.MarshalInto(mem, &m.response, r.Source)
 }
 
 // completion is one piece of memory for all parts of a whole answer.

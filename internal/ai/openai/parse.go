@@ -18,6 +18,7 @@ func ParseChat(body []byte, out *chat.Request) error {
 		return chat.BadJSON(err)
 	}
 	defer in.Return()
+	out.Source = body
 	return in.Value.request(out)
 }
 

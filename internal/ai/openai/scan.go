@@ -55,6 +55,7 @@ func (h *Head) ScanChat(body []byte, r *chat.Request) (parsed bool, err error) {
 		return false, h.Scan(body)
 	}
 	defer in.Return()
+	r.Source = body
 	if err := in.Value.request(r); err != nil {
 		r.Reset()
 		return false, nil

@@ -55,22 +55,27 @@ func (c Codec[T]) UnmarshalList(b []byte, v *[]T) error {
 // Marshal returns the JSON form of v. Raw members keep the order of their
 // keys, their numbers and their strings' escapes, and lose white space between.
 // The error is that of encoding/json/v2.
-func (c Codec[T]) Marshal(v *T) ([]byte, error) {
+func (c Codec[T]) Marshal(v *T) ([]byte, error) { return c.marshal(v, source{}) }
+
+func (c Codec[T]) marshal(v *T, s source) ([]byte, error) {
 	mem := drafts.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else.
 	defer drafts.Put(mem)
-	b, err := c.Append((*mem)[:0], v)
+	b, err := c.append((*mem)[:0], v, s)
 	if cap(b) <= maxDraft {
 		*mem = b
 	}
 	return append([]byte(nil), b...), err
 }
 
-// MarshalInto is Marshal into mem, as far as it has room, unless that is nil.
-func (c Codec[T]) MarshalInto(mem []byte, v *T) ([]byte, error) {
+// MarshalInto is Marshal into mem, as far as it has room, unless that is nil. read
+// is JSON that this package has read and that has not changed since, or nil: what
+// shares memory with it, raw members and strings, is written without being looked
+// at again. Such a string must not have been cut within a character.
+func (c Codec[T]) MarshalInto(mem []byte, v *T, read []byte) ([]byte, error) {
 	if mem == nil {
-		return c.Marshal(v)
+		return c.marshal(v, sourceOf(read))
 	}
-	return c.Append(mem[:0], v)
+	return c.append(mem[:0], v, sourceOf(read))
 }
 
 // drafts hold what is being written, until its length is known. Longer ones
@@ -80,8 +85,10 @@ var drafts = sync.Pool{New: func() any { return new([]byte) }}
 const maxDraft = 64 << 10
 
 // Append appends what Marshal returns to dst.
-func (c Codec[T]) Append(dst []byte, v *T) ([]byte, error) {
-	if out, ok := appendStruct(dst, unsafe.Pointer(v), c.plan); ok {
+func (c Codec[T]) Append(dst []byte, v *T) ([]byte, error) { return c.append(dst, v, source{}) }
+
+func (c Codec[T]) append(dst []byte, v *T, s source) ([]byte, error) {
+	if out, ok := s.appendStruct(dst, unsafe.Pointer(v), c.plan); ok {
 		return out, nil
 	}
 	other := new(T) // so that v itself can stay where it is

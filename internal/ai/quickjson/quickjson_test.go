@@ -51,6 +51,7 @@ var inputs = []string{
 	`{"unknown":1,"text":"a","other":{"x":[1]}}`,
 	`{"p_float":1e-7}`, `{"p_float":1e21}`, `{"p_float":-0}`, `{"p_float":1e400}`, `{"p_float":123456789.125}`,
 	`{"map":{}}`, `{"map":{"a":"b"}}`, `{"list":[]}`, `{"many":[]}`, `{"p_one":{}}`,
+	`{"raw": { "a\\" : [ 1 , "b \\\\" , "\\\"c " ] , "d" : "\\\\\"e f" } }`, `{"raw":"a \\\" b","text":"é \"\\u0020 x"}`,
 }
 
 var invalid = []string{
@@ -90,11 +91,14 @@ func compare(t *testing.T, b []byte) (ours bool) {
 	if diff := cmp.Diff(want, loan.Value); diff != "" {
 		t.Fatalf("%q: borrowed (-want +got):\n%s", b, diff)
 	}
-	loan.Return()
 	written, err := json.Marshal(&want, json.Deterministic(true), jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
 	if err != nil {
 		t.Fatalf("%q: %v", b, err)
 	}
+	if unread, err := codec.MarshalInto(nil, &loan.Value, b); err != nil || string(unread) != string(written) {
+		t.Fatalf("%q: written unread as %s (%v), want %s", b, unread, err, written)
+	}
+	loan.Return()
 	again, err := codec.Marshal(&got)
 	if err != nil || string(again) != string(written) {
 		t.Fatalf("%q: written as %s (%v), want %s", b, again, err, written)
@@ -120,7 +124,7 @@ func TestCodec_DoesTheCommonItself(t *testing.T) {
 		}
 	}
 	v := all{Text: "a", PText: new("b"), Many: []inner{{Name: "c"}}, Raw: jsontext.Value(`{"d": 1}`), Map: map[string]string{}}
-	if _, ok := appendStruct(nil, unsafe.Pointer(&v), codec.plan); !ok {
+	if _, ok := (source{}).appendStruct(nil, unsafe.Pointer(&v), codec.plan); !ok {
 		t.Error("writing was left to encoding/json/v2")
 	}
 }

@@ -1,6 +1,7 @@
 package quickjson
 
 import (
+	"bytes"
 	"encoding/json/jsontext"
 	"math"
 	"strconv"
@@ -8,8 +9,18 @@ import (
 	"unsafe"
 )
 
+// source is where JSON is that was read here. What shares memory with it, a string
+// without escapes or a part of it, a raw member, is right as it stands there.
+type source struct{ first, size uintptr }
+
+func sourceOf(b []byte) source {
+	return source{uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))}
+}
+
+func (s source) has(p *byte) bool { return uintptr(unsafe.Pointer(p))-s.first < s.size }
+
 // appendStruct appends the struct at v. It says false for what it does not know.
-func appendStruct(dst []byte, v unsafe.Pointer, p *plan) ([]byte, bool) {
+func (s source) appendStruct(dst []byte, v unsafe.Pointer, p *plan) ([]byte, bool) {
 	if p == nil || p.odd || p.keeps && len(*(*jsontext.Value)(at(v, p.rest))) > 0 {
 		return dst, false
 	}
@@ -28,7 +39,7 @@ func appendStruct(dst []byte, v unsafe.Pointer, p *plan) ([]byte, bool) {
 		dst = append(dst, f.label...)
 		start := len(dst)
 		var ok bool
-		if dst, ok = appendValue(dst, value, &f.shape); !ok {
+		if dst, ok = s.appendValue(dst, value, &f.shape); !ok {
 			return dst, false
 		}
 		if f.omitEmpty && isEmpty(dst[start:]) {
@@ -65,31 +76,31 @@ func isEmpty(b []byte) bool {
 	return false
 }
 
-func appendValue(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
+func (s source) appendValue(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 	switch as.kind {
 	case kindString, kindBool, kindInt:
-		return appendScalar(dst, v, as.kind)
+		return s.appendScalar(dst, v, as.kind)
 	case kindRaw:
-		return appendRaw(dst, *(*jsontext.Value)(v))
+		return s.appendRaw(dst, *(*jsontext.Value)(v))
 	case kindStruct:
-		return appendStruct(dst, v, as.plan)
+		return s.appendStruct(dst, v, as.plan)
 	case kindPointer:
 		to := *(*unsafe.Pointer)(v)
 		if to == nil {
 			return append(dst, "null"...), true
 		}
 		if as.elem == kindStruct {
-			return appendStruct(dst, to, as.plan)
+			return s.appendStruct(dst, to, as.plan)
 		}
-		return appendScalar(dst, to, as.elem)
+		return s.appendScalar(dst, to, as.elem)
 	case kindStrings, kindStructs:
-		return appendList(dst, v, as)
+		return s.appendList(dst, v, as)
 	default:
 		return dst, false
 	}
 }
 
-func appendList(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
+func (s source) appendList(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 	list := (*array)(v)
 	dst = append(dst, '[')
 	for i := range uintptr(list.len) {
@@ -98,9 +109,9 @@ func appendList(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 		}
 		var ok bool
 		if element := at(list.first, i*as.size); as.kind == kindStrings {
-			dst, ok = appendString(dst, *(*string)(element))
+			dst, ok = s.appendString(dst, *(*string)(element))
 		} else {
-			dst, ok = appendStruct(dst, element, as.plan)
+			dst, ok = s.appendStruct(dst, element, as.plan)
 		}
 		if !ok {
 			return dst, false
@@ -109,10 +120,10 @@ func appendList(dst []byte, v unsafe.Pointer, as *shape) ([]byte, bool) {
 	return append(dst, ']'), true
 }
 
-func appendScalar(dst []byte, v unsafe.Pointer, k kind) ([]byte, bool) {
+func (s source) appendScalar(dst []byte, v unsafe.Pointer, k kind) ([]byte, bool) {
 	switch k {
 	case kindString:
-		return appendString(dst, *(*string)(v))
+		return s.appendString(dst, *(*string)(v))
 	case kindBool:
 		return strconv.AppendBool(dst, *(*bool)(v)), true
 	case kindInt:
@@ -129,14 +140,14 @@ func appendScalar(dst []byte, v unsafe.Pointer, k kind) ([]byte, bool) {
 	}
 }
 
-func appendString(dst []byte, s string) ([]byte, bool) {
+func (s source) appendString(dst []byte, text string) ([]byte, bool) {
 	dst = append(dst, '"')
 	start := len(dst)
-	dst = append(dst, s...)
-	if isVerbatim(dst[start:]) {
+	dst = append(dst, text...)
+	if s.has(unsafe.StringData(text)) || isVerbatim(dst[start:]) {
 		return append(dst, '"'), true
 	}
-	dst, err := jsontext.AppendQuote(dst[:start-1], s)
+	dst, err := jsontext.AppendQuote(dst[:start-1], text)
 	return dst, err == nil
 }
 
@@ -157,10 +168,45 @@ func isVerbatim(b []byte) bool {
 	}
 }
 
-func appendRaw(dst, raw []byte) ([]byte, bool) {
+func (s source) appendRaw(dst, raw []byte) ([]byte, bool) {
 	if raw == nil {
 		return append(dst, "null"...), true
 	}
+	if s.has(unsafe.SliceData(raw)) {
+		return appendCompact(dst, raw), true
+	}
 	dst, err := jsontext.AppendFormat(dst, raw, jsontext.PreserveRawStrings(true), jsontext.AllowDuplicateNames(true))
 	return dst, err == nil
+}
+
+// appendCompact appends a valid value without the white space in it.
+func appendCompact(dst, raw []byte) []byte {
+	from := 0
+	for i := 0; i < len(raw); {
+		switch raw[i] {
+		case ' ', '\t', '\r', '\n':
+			dst = append(dst, raw[from:i]...)
+			i++
+			from = i
+		case '"':
+			i += stringLen(raw[i:])
+		default:
+			i++
+		}
+	}
+	return append(dst, raw[from:]...)
+}
+
+// stringLen is the length of the string that a valid value begins with.
+func stringLen(b []byte) int {
+	for end := 1; ; end++ {
+		end += bytes.IndexByte(b[end:], '"')
+		escapes := 0
+		for b[end-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return end + 1
+		}
+	}
 }
