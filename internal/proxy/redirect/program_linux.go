@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/nftables"
@@ -72,15 +73,20 @@ func program(t Table) error {
 	return nil
 }
 
-// explain says in words what a refusal of the kernel means.
+// explain says in words what a refusal of the kernel means. Its first answer
+// counts: there may be one for each message, and none for some.
 func explain(t Table, err error) error {
-	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fmt.Errorf("program nftables: the capability NET_ADMIN is missing, give it to this container: %w", unix.EPERM)
-	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.ENOENT):
-		return fmt.Errorf("program nftables: the node's kernel has no NAT for family %s (modules nf_tables, nft_chain_nat and nft_redir): %w", t.family(), err)
+	refusal, ok := errors.AsType[syscall.Errno](err)
+	if !ok {
+		return fmt.Errorf("program nftables for family %s: %w", t.family(), err)
 	}
-	return fmt.Errorf("program nftables for family %s: %w", t.family(), err)
+	switch refusal {
+	case unix.EPERM, unix.EACCES:
+		return fmt.Errorf("program nftables: the capability NET_ADMIN is missing, give it to this container: %w", refusal)
+	case unix.EOPNOTSUPP, unix.EAFNOSUPPORT, unix.EPROTONOSUPPORT, unix.ENOENT:
+		return fmt.Errorf("program nftables: the node's kernel has no NAT for family %s (modules nf_tables, nft_chain_nat and nft_redir): %w", t.family(), refusal)
+	}
+	return fmt.Errorf("program nftables for family %s: %w", t.family(), refusal)
 }
 
 // hasIPv6 says that there is an IPv6 address to connect from: not ::1, and not

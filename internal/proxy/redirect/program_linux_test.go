@@ -224,6 +224,20 @@ func TestProgram_NamesTheMissingCapability(t *testing.T) {
 	}
 }
 
+// A kernel that does not know a batch answers it once, and is silent for the
+// rest of it: the answer is what counts.
+func TestExplain_NamesWhatTheKernelLacks(t *testing.T) {
+	err := explain(Table{IPv6: true}, fmt.Errorf("receive: %w", errors.Join(unix.EOPNOTSUPP, os.ErrDeadlineExceeded)))
+	for _, want := range []string{"kernel", "family ip6", "nft_redir"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not name %s", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "timeout") || !errors.Is(err, unix.EOPNOTSUPP) {
+		t.Errorf("%q: want the kernel's answer alone", err)
+	}
+}
+
 // A kernel that refuses the rules of IPv6, for whatever reason, matters in a
 // pod that has IPv6 alone.
 func TestProgram_IPv6IsWantedWhereItIs(t *testing.T) {
