@@ -150,6 +150,7 @@ var _ = Describe("The mesh", Ordered, func() {
 		review := callWebhook(ctx, bundle, *config.Webhooks[0].ClientConfig.Service.Path)
 		Expect(review.Response).NotTo(BeNil())
 		Expect(review.Response.Allowed).To(BeTrue())
+		Expect(string(review.Response.Patch)).To(ContainSubstring("citoroute/proxy:test"))
 
 		config.Webhooks[0].ClientConfig.CABundle = nil
 		config.Webhooks[0].ClientConfig.Service.Namespace = "elsewhere"
@@ -198,7 +199,9 @@ func callWebhook(ctx context.Context, bundle []byte, path string) *admissionv1.A
 		TypeMeta: metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
 			UID: "1", Operation: admissionv1.Create, Namespace: "shop", Name: "cart",
-			Kind: metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}, Object: runtime.RawExtension{Raw: pod},
+			Kind:     metav1.GroupVersionKind{Version: "v1", Kind: "Pod"},
+			Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
+			Object:   runtime.RawExtension{Raw: pod},
 		},
 	})
 	Expect(err).NotTo(HaveOccurred())

@@ -30,6 +30,7 @@ import (
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/push"
 	"github.com/citoroute/citoroute/internal/translate"
+	"github.com/citoroute/citoroute/internal/webhook"
 )
 
 const (
@@ -57,8 +58,6 @@ type Options struct {
 	// WebhookName is the Service in Namespace by which API servers reach the
 	// webhook of the mesh, and WebhookAddress is where it listens, host:port.
 	WebhookName, WebhookAddress string
-	// Injector answers that webhook: it is asked about every new pod of the mesh.
-	Injector http.Handler
 	// Infra is what all Gateways' infrastructure has in common. Servers and
 	// ServerName are filled in from ServiceName where empty.
 	Infra infra.Options
@@ -180,14 +179,12 @@ func addReconcilers(mgr ctrl.Manager, o Options, world *World, identity *Identit
 
 // addMesh adds the mesh: the webhook of every replica, and the leader's writer.
 func addMesh(mgr ctrl.Manager, o Options, world *World, identity *Identity) error {
-	if o.Injector != nil {
-		server, err := newWebhook(o.WebhookAddress, identity, o.Injector)
-		if err != nil {
-			return err
-		}
-		if err := mgr.Add(server); err != nil {
-			return err
-		}
+	server, err := newWebhook(o.WebhookAddress, identity, webhook.Pods(o.Infra))
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(server); err != nil {
+		return err
 	}
 	return drain(mgr, "mesh", world.mesh, &MeshReconciler{
 		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,

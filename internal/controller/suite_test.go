@@ -23,7 +23,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/citoroute/citoroute/internal/infra"
 )
@@ -103,7 +102,7 @@ func startReplica(address, webhook string) (stop func()) {
 	Expect(err).NotTo(HaveOccurred())
 	Expect(Setup(mgr, Options{
 		Namespace: ownNamespace, ServiceName: "citoroute-controller", SecretName: "citoroute-controller-tls",
-		StreamAddress: address, Mesh: true, WebhookName: "citoroute-webhook", WebhookAddress: webhook, Injector: &admission.Webhook{Handler: admission.HandlerFunc(allowPod)},
+		StreamAddress: address, Mesh: true, WebhookName: "citoroute-webhook", WebhookAddress: webhook,
 		Infra:  infra.Options{Image: "citoroute/proxy:test"},
 		Logger: slog.New(logHandler()), Registry: registry,
 	})).To(Succeed())
@@ -116,9 +115,6 @@ func startReplica(address, webhook string) (stop func()) {
 		Eventually(done).Should(Receive(Not(HaveOccurred())))
 	}
 }
-
-// allowPod stands for the injector, and changes nothing.
-func allowPod(context.Context, admission.Request) admission.Response { return admission.Allowed("") }
 
 func logHandler() slog.Handler { return slog.NewTextHandler(GinkgoWriter, nil) }
 

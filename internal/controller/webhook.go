@@ -21,12 +21,11 @@ import (
 )
 
 // Pods of the mesh are not admitted without a word of ours: one without a
-// sidecar would leave its routes out, unseen. Nothing else is asked about, and
-// neither are the controller and the proxies of Gateways, which must come up
-// without one.
+// sidecar would leave its routes out, unseen. Nothing else is asked about:
+// the controller and the proxies of Gateways are labelled, to come up without.
 //
 // +kubebuilder:webhookconfiguration:mutating=true,name=citoroute-webhook
-// +kubebuilder:webhook:path=/mutate--v1-pod,mutating=true,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,reinvocationPolicy=IfNeeded,groups="",resources=pods,verbs=create,versions=v1,name=pods.citoroute.io,admissionReviewVersions=v1,serviceName=citoroute-webhook,serviceNamespace=citoroute-system,patch=`{"namespaceSelector":{"matchLabels":{"citoroute.io/injection":"enabled"}},"objectSelector":{"matchExpressions":[{"key":"citoroute.io/injection","operator":"NotIn","values":["disabled"]},{"key":"app.kubernetes.io/name","operator":"NotIn","values":["citoroute-controller","citoroute-proxy"]}]}}`
+// +kubebuilder:webhook:path=/mutate--v1-pod,mutating=true,failurePolicy=fail,sideEffects=None,timeoutSeconds=5,reinvocationPolicy=IfNeeded,groups="",resources=pods,verbs=create,versions=v1,name=pods.citoroute.io,admissionReviewVersions=v1,serviceName=citoroute-webhook,serviceNamespace=citoroute-system,patch=`{"namespaceSelector":{"matchLabels":{"citoroute.io/injection":"enabled"}},"objectSelector":{"matchExpressions":[{"key":"citoroute.io/injection","operator":"NotIn","values":["disabled"]}]}}`
 
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=mutatingwebhookconfigurations,resourceNames=citoroute-webhook,verbs=get;list;watch;patch
 
