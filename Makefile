@@ -11,7 +11,7 @@ REGISTRY ?= citoroute#          registry and folder of the images
 VERSION ?= dev#                 tag of the images, and version of the bundle where it is one
 CONTAINER_TOOL ?= docker#       builds and pushes the images
 FUZZTIME ?= 30s#                how long `make fuzz` runs each target
-PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP# conformance profiles, separated by commas
+PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP,MESH-HTTP,MESH-GRPC# conformance profiles, separated by commas
 TEST ?=#                        one conformance test instead of a profile
 ARGS ?=#                        more arguments for `make run`, `make bench` and `make test`
 

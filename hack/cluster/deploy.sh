@@ -21,4 +21,7 @@ apply -k "$ROOT/config/default"
 kubectl -n "$NAMESPACE" rollout restart deployment >/dev/null # the images of the last load.sh, under the same name
 kubectl -n "$NAMESPACE" rollout status deployment --timeout=120s >/dev/null
 kubectl wait --for=condition=Accepted --timeout=60s gatewayclass/citoroute >/dev/null
+apply -k "$ROOT/config/mesh"
+kubectl wait --for=condition=Accepted --timeout=60s xmesh/citoroute >/dev/null
+kubectl wait --for=jsonpath='{.webhooks[0].clientConfig.caBundle}' --timeout=60s mutatingwebhookconfiguration/citoroute-webhook >/dev/null
 say "deployed"

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
+	xv1alpha1 "sigs.k8s.io/gateway-api/apisx/v1alpha1"
 	"sigs.k8s.io/gateway-api/conformance"
 	confv1 "sigs.k8s.io/gateway-api/conformance/apis/v1"
 	"sigs.k8s.io/gateway-api/conformance/utils/flags"
@@ -40,7 +41,7 @@ func TestConformance(t *testing.T) {
 	opts.TimeoutConfig.DeleteTimeout = 3 * time.Minute
 	supported := supportedFeatures(t, &opts)
 	if opts.RunTest != "" && len(opts.SupportedFeatures) == 0 {
-		// The suite looks at the GatewayClass by itself only when it runs all tests.
+		// The suite looks at declarations by itself only when it runs all tests.
 		opts.SupportedFeatures = supported
 	}
 	if opts.ReportOutputPath != "" {
@@ -49,22 +50,31 @@ func TestConformance(t *testing.T) {
 	conformance.RunConformanceWithOptions(t, opts)
 }
 
-// supportedFeatures waits until the GatewayClass declares what it supports,
-// which the suite reads once without waiting.
+// supportedFeatures waits until the GatewayClass, or else the XMesh, declares what
+// it supports, which the suite reads once without waiting.
 func supportedFeatures(t *testing.T, opts *suite.ConformanceOptions) []features.FeatureName {
 	t.Helper()
-	var class gatewayv1.GatewayClass
-	key := types.NamespacedName{Name: opts.GatewayClassName}
+	var names []features.FeatureName
 	declared := func(ctx context.Context) (bool, error) {
-		err := opts.Client.Get(ctx, key, &class)
-		return len(class.Status.SupportedFeatures) > 0, client.IgnoreNotFound(err)
+		list, err := declaration(ctx, opts)
+		for _, f := range list {
+			names = append(names, features.FeatureName(f.Name))
+		}
+		return len(names) > 0, client.IgnoreNotFound(err)
 	}
 	if err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, declared); err != nil {
-		t.Fatalf("GatewayClass %s declares no supported features: %v", key.Name, err)
-	}
-	var names []features.FeatureName
-	for _, f := range class.Status.SupportedFeatures {
-		names = append(names, features.FeatureName(f.Name))
+		t.Fatalf("GatewayClass %q or XMesh %q declares no supported features: %v", opts.GatewayClassName, opts.MeshName, err)
 	}
 	return names
+}
+
+func declaration(ctx context.Context, opts *suite.ConformanceOptions) ([]gatewayv1.SupportedFeature, error) {
+	if opts.GatewayClassName == "" {
+		var mesh xv1alpha1.XMesh
+		err := opts.Client.Get(ctx, types.NamespacedName{Name: opts.MeshName}, &mesh)
+		return mesh.Status.SupportedFeatures, err
+	}
+	var class gatewayv1.GatewayClass
+	err := opts.Client.Get(ctx, types.NamespacedName{Name: opts.GatewayClassName}, &class)
+	return class.Status.SupportedFeatures, err
 }
