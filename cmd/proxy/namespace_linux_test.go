@@ -21,7 +21,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/status"
+	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
 	"github.com/citoroute/citoroute/internal/ir"
@@ -186,10 +186,10 @@ func answerWith(body string) http.Handler {
 func TestSidecar_InANetworkNamespace(t *testing.T) {
 	n := newNamespace(t)
 	behind := n.listen(endpoint + ":0")
-	go func() { _ = (&http.Server{Handler: answerWith("routed")}).Serve(behind) }() //nolint:gosec // a test's.
+	go func() { _ = (&http.Server{Handler: answerWith("routed")}).Serve(behind) }()
 	for _, host := range []string{plain4, plain6} {
 		ln := n.listen(net.JoinHostPort(host, "80"))
-		go func() { _ = (&http.Server{Handler: answerWith("plain")}).Serve(ln) }() //nolint:gosec // a test's.
+		go func() { _ = (&http.Server{Handler: answerWith("plain")}).Serve(ln) }()
 	}
 	services := grpc.NewServer()
 	healthpb.RegisterHealthServer(services, health.NewServer())
@@ -222,7 +222,7 @@ func TestSidecar_InANetworkNamespace(t *testing.T) {
 			t.Errorf("gRPC to %s: %v", host, err)
 		}
 	}
-	if err := n.check(service4 + ":80"); status.Code(err) != codes.Unimplemented {
+	if err := n.check(service4 + ":80"); grpcstatus.Code(err) != codes.Unimplemented {
 		t.Errorf("gRPC to a port with no route for it: %v", err)
 	}
 }
@@ -240,11 +240,11 @@ func (n namespace) startSidecar(resources []ir.Resource) {
 		n.t.Fatal(err)
 	}
 	file := filepath.Join(dir, "bootstrap.toml")
-	if err := os.WriteFile(file, b, 0o644); err != nil { //nolint:gosec // another user reads it.
+	if err := os.WriteFile(file, b, 0o644); err != nil {
 		n.t.Fatal(err)
 	}
 	for _, path := range []string{filepath.Dir(dir), dir, config.File.Path} {
-		if err := os.Chmod(path, 0o755); err != nil { //nolint:gosec // the same.
+		if err := os.Chmod(path, 0o755); err != nil {
 			n.t.Fatal(err)
 		}
 	}
