@@ -10,8 +10,8 @@ import (
 // section 3.4).
 const Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
-// Patience is how long a client may be silent until what it has said must do:
-// one that has said nothing waits for its server to begin.
+// Patience is how long a client may be silent until what it has said must do.
+// One that has said nothing may wait for its server to begin: see ClientBegins.
 const Patience = 100 * time.Millisecond
 
 // maxMethod is the length of the longest method that is taken for one.

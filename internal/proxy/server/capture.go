@@ -85,7 +85,9 @@ func (g *generation) serveCaptured(conn *net.TCPConn) {
 	l := o.Runtime.Captured(to)
 	switch {
 	case l == nil:
-		g.passThrough(conn, nil, to, observe.CaptureUnrouted)
+		if origin := g.reach(conn, to); origin != nil {
+			g.join(conn, origin, nil, observe.CaptureUnrouted)
+		}
 	case l.Sniff:
 		g.serveSniffed(conn, to)
 	default:
@@ -97,14 +99,46 @@ func (g *generation) serveCaptured(conn *net.TCPConn) {
 // serveSniffed serves a connection by what its client begins with.
 func (g *generation) serveSniffed(conn *net.TCPConn, to netip.AddrPort) {
 	kind, head, err := look(conn)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		g.serveSilent(conn, to)
+	case err != nil:
+		_ = conn.Close()
+	case kind == capture.Opaque:
+		if origin := g.reach(conn, to); origin != nil {
+			g.join(conn, origin, head, observe.CaptureOpaque)
+		}
+	default:
+		g.serveRouted(conn, head, kind, to)
+	}
+}
+
+// serveSilent serves a connection whose client has said nothing yet. Its server
+// may have to begin, so that is connected to. A client that only keeps the
+// connection in store is still served by routes when it comes to use it.
+func (g *generation) serveSilent(conn *net.TCPConn, to netip.AddrPort) {
+	origin := g.reach(conn, to)
+	if origin == nil {
+		return
+	}
+	if !capture.ClientBegins(conn, origin) {
+		g.join(conn, origin, nil, observe.CaptureOpaque)
+		return
+	}
+	kind, head, err := look(conn)
+	if err == nil && kind == capture.Opaque {
+		g.join(conn, origin, head, observe.CaptureOpaque)
+		return
+	}
+	_ = origin.Close()
 	if err != nil {
 		_ = conn.Close()
 		return
 	}
-	if kind == capture.Opaque {
-		g.passThrough(conn, head, to, observe.CaptureOpaque)
-		return
-	}
+	g.serveRouted(conn, head, kind, to)
+}
+
+func (g *generation) serveRouted(conn *net.TCPConn, head []byte, kind capture.Kind, to netip.AddrPort) {
 	o := &g.server.opts
 	o.Observe.Captured(observe.CaptureRouted)
 	g.handOver(conn)
@@ -112,8 +146,10 @@ func (g *generation) serveSniffed(conn *net.TCPConn, to netip.AddrPort) {
 }
 
 // look reads until it is clear what a client speaks, or the client makes a
-// pause. head is all that was read.
+// pause. head is all that was read. A client that has said nothing when its time
+// is up is an error, os.ErrDeadlineExceeded.
 func look(conn net.Conn) (kind capture.Kind, head []byte, err error) {
+	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()
 	head = make([]byte, 0, sniffSize)
 	for sure := false; !sure && len(head) < cap(head); {
 		if err := conn.SetReadDeadline(time.Now().Add(capture.Patience)); err != nil {
@@ -124,47 +160,42 @@ func look(conn net.Conn) (kind capture.Kind, head []byte, err error) {
 		kind, sure = capture.Look(head)
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, io.EOF): // its server has the word
+		case errors.Is(err, io.EOF), errors.Is(err, os.ErrDeadlineExceeded) && len(head) > 0: // its server has the word
 			sure = true
 		default:
 			return 0, nil, err
 		}
 	}
-	return kind, head, conn.SetReadDeadline(time.Time{})
+	return kind, head, nil
 }
 
-// passThrough joins a connection, of which head was read, with where it was
-// going.
-func (g *generation) passThrough(conn *net.TCPConn, head []byte, to netip.AddrPort, why observe.Capture) {
-	o := &g.server.opts
-	g.handOver(conn)
-	origin, err := dialOrigin(to, head)
+// reach connects to where a connection was going. Where that fails the
+// connection is reset, and nil returned.
+func (g *generation) reach(conn *net.TCPConn, to netip.AddrPort) *net.TCPConn {
+	origin, err := dialOrigin(to)
 	if err != nil {
-		o.Log.Debug("Cannot reach a destination", "remote", conn.RemoteAddr(), "destination", to, "error", err)
-		o.Observe.Captured(observe.CaptureUnreachable)
+		g.server.opts.Log.Debug("Cannot reach a destination", "remote", conn.RemoteAddr(), "destination", to, "error", err)
+		g.server.opts.Observe.Captured(observe.CaptureUnreachable)
 		reset(conn)
-		return
+		return nil
 	}
-	o.Observe.Captured(why)
-	l4.Join(conn, origin)
-	_ = conn.Close()
+	return origin
 }
 
-// dialOrigin connects to where a connection was going and sends head.
-func dialOrigin(to netip.AddrPort, head []byte) (net.Conn, error) {
+func dialOrigin(to netip.AddrPort) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), destinationTimeout)
 	defer cancel()
-	origin, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
-	if err != nil {
-		return nil, err
-	}
-	if len(head) > 0 {
-		if _, err := origin.Write(head); err != nil {
-			_ = origin.Close()
-			return nil, err
-		}
-	}
-	return origin, nil
+	return (&net.Dialer{}).DialTCP(ctx, "tcp", netip.AddrPort{}, to)
+}
+
+// join copies between a connection, of which head was read, and where it was
+// going until both have ended, and closes them.
+func (g *generation) join(conn, origin *net.TCPConn, head []byte, why observe.Capture) {
+	g.handOver(conn)
+	g.server.opts.Observe.Captured(why)
+	_, _ = origin.Write(head) // what fails here fails again when the two are joined
+	l4.Join(conn, origin)
+	_ = conn.Close()
 }
 
 // reset closes a connection as a host does that does not want it.

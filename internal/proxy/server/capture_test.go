@@ -139,6 +139,55 @@ func TestCapture_AServerMaySpeakFirst(t *testing.T) {
 	}
 }
 
+// TestCapture_AClientMayBeSilentForLong is of clients that connect before they
+// have something to ask.
+func TestCapture_AClientMayBeSilentForLong(t *testing.T) {
+	at := make(chan net.Conn, 1) // connections to the origin
+	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			at <- conn
+		}
+	}()
+	srv, _ := sidecar(t, ln.Addr().String())
+	l := captures(ln.Addr().String())
+	apply(t, srv, l, answer(l, 200, "routed"))
+	for name, c := range map[string]struct{ client, origin, want string }{
+		"HTTP":            {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "", "routed"},
+		"Other":           {"*1\r\n", "+OK\r\n", "+OK\r\n"},
+		"ServerSpeaks":    {"", "220 hello\r\n", "220 hello\r\n"},
+		"ServerHasEnough": {"", "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn := dial(t, addr(t, srv, 15001))
+			origin := <-at // which says that patience is at its end
+			defer func() { _ = origin.Close() }()
+			_, _ = io.WriteString(conn, c.client)
+			if c.client != "" && c.origin != "" {
+				b := make([]byte, len(c.client))
+				if _, err := io.ReadFull(origin, b); err != nil || string(b) != c.client {
+					t.Fatalf("the origin got %q, %v", b, err)
+				}
+			}
+			if c.want != "routed" {
+				_, _ = io.WriteString(origin, c.origin)
+				_ = origin.Close()
+			}
+			if b, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(b), c.want) || c.want == "" && len(b) > 0 {
+				t.Errorf("got %q, %v; want %q", b, err, c.want)
+			}
+		})
+	}
+}
+
 func TestCapture_RefusesAsTheDestinationWould(t *testing.T) {
 	for name, destination := range map[string]func(*net.TCPConn) (netip.AddrPort, error){
 		"NotRedirected": func(*net.TCPConn) (netip.AddrPort, error) { return netip.AddrPort{}, errors.ErrUnsupported },
