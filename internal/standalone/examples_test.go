@@ -3,6 +3,7 @@ package standalone
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +95,25 @@ func TestExample_Canary(t *testing.T) {
 	}
 	if got := r.get(8080, "http://other.example/", nil); got.status != http.StatusNotFound {
 		t.Errorf("another host gets %+v", got)
+	}
+}
+
+func TestExample_Mesh(t *testing.T) {
+	s, err := New(Options{Paths: []string{"../../examples/mesh"}}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.Load(t.Context())
+	if err != nil || len(report.Problems) > 0 {
+		t.Fatalf("problems %v, error %v", report.Problems, err)
+	}
+	for _, st := range report.Statuses {
+		if st.Rejected() || len(st.Sections) != 1 {
+			t.Errorf("%+v", st)
+		}
+	}
+	if nodes := s.engine.Nodes(); !slices.Equal(nodes, []string{"mesh/shop", "mesh/tests"}) {
+		t.Errorf("nodes %q", nodes)
 	}
 }
 
