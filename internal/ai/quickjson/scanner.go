@@ -300,7 +300,7 @@ func special(x uint64) uint64 {
 	// A byte that is too small borrows. The quotes and what is below the space are
 	// the bytes that are below 0x21 once the bit is turned by which '"' differs
 	// from the space.
-	return (x | ((x ^ ones*('"'^' ')) - ones*('!')) | ((x ^ ones*'\\') - ones)) & highs
+	return (x | ((x ^ ones*('"'^' ')) - ones*'!') | ((x ^ ones*'\\') - ones)) & highs
 }
 
 // escapeLen is the length of the escape that b begins with; 0 if it is not
