@@ -94,7 +94,8 @@ func isPlain(name string) bool {
 
 // answered answers with the provider's whole answer in the client's protocol.
 func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
-	body, err := readAll(a.memory.answer, resp, maxAnswer)
+	memory := a.memory.forAnswer()
+	body, err := readAll(memory.answer, resp, maxAnswer)
 	if err != nil {
 		return err
 	}
@@ -104,10 +105,10 @@ func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 	if b := bytes.TrimLeft(body, " \t\r\n"); len(b) == 0 || b[0] != '{' {
 		return chat.BadUpstream("the provider's answer is not JSON") // also where it would be relayed
 	}
-	a.memory.hold(&a.memory.answer, body)
-	a.Memory = a.memory.reply
+	a.memory.hold(&memory.answer, body)
+	a.Memory = memory.reply
 	out, err := a.Response(body, now.Unix())
-	a.memory.hold(&a.memory.reply, out.Body)
+	a.memory.hold(&memory.reply, out.Body)
 	a.answer = out // also the usage of what is no use to the client
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"sync"
 	"unsafe"
 
 	"github.com/citoroute/citoroute/internal/ai"
@@ -13,12 +14,20 @@ import (
 // value is ready. It may be used for the next exchange when [Memory.Keep] says
 // so and this one has finished.
 type Memory struct {
-	request, wire, answer, reply []byte
+	request, wire []byte
+	late          *late // nil until there is an answer
 
 	call     Call
 	attempt  Attempt // the first one
 	attempts int
 }
+
+// late is what an answer is put into. It is taken when that comes and not with the
+// request: what another exchange has just given back is still in the caches.
+type late struct{ answer, reply []byte }
+
+// lates are those that nobody uses.
+var lates = sync.Pool{New: func() any { return new(late) }}
 
 // maxKept is the largest body whose memory is kept, in bytes.
 const maxKept = 64 << 10
@@ -32,12 +41,30 @@ func (m *Memory) Keep() bool {
 		m.call.protocol, m.call.betas, m.call.memory = "", "", nil
 	}
 	m.attempt, m.attempts = Attempt{}, 0
-	for _, b := range [...]*[]byte{&m.request, &m.wire, &m.answer, &m.reply} {
+	trim(&m.request, &m.wire)
+	if again && m.late != nil {
+		trim(&m.late.answer, &m.late.reply)
+		lates.Put(m.late)
+	}
+	m.late = nil
+	return again
+}
+
+// trim drops memory that is too large to be kept.
+func trim(all ...*[]byte) {
+	for _, b := range all {
 		if cap(*b) > maxKept {
 			*b = nil
 		}
 	}
-	return again
+}
+
+// forAnswer returns what an answer is put into.
+func (m *Memory) forAnswer() *late {
+	if m.late == nil {
+		m.late = lates.Get().(*late) //nolint:forcetypeassert // the pool holds nothing else.
+	}
+	return m.late
 }
 
 // Fill reads the body of a request into r: see [upstream.Replay.Fill].
@@ -68,11 +95,15 @@ func (m *Memory) forAttempt() *Memory {
 	return m
 }
 
-// hold keeps the memory of a body in place of that in to, unless it is one
-// that is kept elsewhere, like that of a request which is relayed unchanged.
+// hold keeps the memory of a body in place of that in to, unless it is one that is
+// kept elsewhere, like that of a request which is relayed unchanged.
 func (m *Memory) hold(to *[]byte, body []byte) {
-	for _, b := range [...]*[]byte{&m.request, &m.wire, &m.answer, &m.reply} {
-		if b != to && unsafe.SliceData(*b) == unsafe.SliceData(body) {
+	kept := [...]*[]byte{&m.request, &m.wire, nil, nil}
+	if m.late != nil {
+		kept[2], kept[3] = &m.late.answer, &m.late.reply
+	}
+	for _, b := range kept {
+		if b != nil && b != to && unsafe.SliceData(*b) == unsafe.SliceData(body) {
 			return
 		}
 	}
