@@ -23,6 +23,11 @@ type prompt struct {
 	maxTokens int
 	// usageEvent says that an OpenAI stream shall end with a usage event.
 	usageEvent bool
+	// summary and proof say that OpenAI shall tell its thoughts, and add what
+	// proves them.
+	summary, proof bool
+	// repeated is what a response of OpenAI's may repeat of its request.
+	repeated map[string]json.RawMessage
 }
 
 type tool struct {

@@ -1,6 +1,6 @@
 // Package fakellm stands in for the three LLM providers where there is no key,
-// no network and no patience: OpenAI (/v1/chat/completions, /v1/embeddings,
-// /v1/models), Anthropic (/v1/messages) and Amazon Bedrock
+// no network and no patience: OpenAI (/v1/chat/completions, /v1/responses,
+// /v1/embeddings, /v1/models), Anthropic (/v1/messages) and Amazon Bedrock
 // (/model/{id}/converse and /converse-stream), with AWS's token service for the
 // role that its requests may be made in (POST /), on one port.
 //

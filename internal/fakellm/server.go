@@ -55,6 +55,7 @@ func New(opts Options) *Server {
 	s := &Server{opts: opts, mux: http.NewServeMux(), standing: map[string]string{}}
 	s.ledger.reset()
 	s.mux.HandleFunc("POST /v1/chat/completions", s.chat(openAI{}))
+	s.mux.HandleFunc("POST /v1/responses", s.chat(responses{}))
 	s.mux.HandleFunc("POST /v1/messages", s.chat(anthropic{}))
 	s.mux.HandleFunc("POST /v1/messages/count_tokens", s.countTokens)
 	s.mux.HandleFunc("POST /model/{id}/converse", s.chat(bedrock{now: opts.Now}))

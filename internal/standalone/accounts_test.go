@@ -124,6 +124,7 @@ func asks() []ask {
 		{"/openai/v1/chat/completions", "fake-a", chat},
 		{"/openai/v1/chat/completions", "fake-b", chat},
 		{"/openai/v1/messages", "fake-a", messages},
+		{"/openai/v1/responses", "fake-b", responses},
 		{"/anthropic/v1/chat/completions", "m", chat},
 		{"/anthropic/v1/messages", "m", messages},
 		{"/anthropic/v1/responses", "m", responses},
