@@ -1,5 +1,5 @@
-// What chat.mjs does not ask: thoughts, responses and embeddings, of providers
-// whose own protocol is another.
+// What chat.mjs does not ask: responses of each provider; thoughts and embeddings
+// of those whose own protocol is another.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 import { run } from "../checks.mjs";
@@ -32,17 +32,59 @@ for (const provider of ["anthropic", "bedrock"]) {
     assert.deepEqual(JSON.parse(streamed.choices[0].message.function_call.arguments), { city: "text" });
   });
 
+}
+
+for (const provider of ["openai", "anthropic", "bedrock"]) {
+  const client = connect(`${gateway}/${provider}/v1`);
+  const check = (name, f) => { checks[`${provider}: ${name}`] = f; };
+  const tools = [{ type: "function", name: "get_weather", parameters: schema, strict: false }];
+
   check("a response", async () => {
     const answer = await client.responses.create({ model, input: "Hello!" });
     assert.equal(answer.output_text, "You said: Hello!");
     assert.equal(answer.status, "completed");
+    assert.equal(answer.usage.output_tokens, 3);
   });
 
-  check("a streamed response with a tool call, put together by the client", async () => {
-    const answer = await client.responses.stream({
-      model, input: "Weather?", tool_choice: "required", tools: [{ type: "function", name: "get_weather", parameters: schema, strict: false }],
-    }).finalResponse();
-    assert.deepEqual(JSON.parse(answer.output[0].arguments), { city: "text" });
+  check("a streamed response, in pieces, with usage", async () => {
+    const stream = await client.responses.create({ model, input: "one two three", stream: true });
+    let text = "", pieces = 0, last;
+    for await (const event of stream) {
+      if (event.type === "response.output_text.delta") { text += event.delta; pieces++; }
+      last = event;
+    }
+    assert.equal(text, "You said: one two three");
+    assert.equal(pieces, 5);
+    assert.equal(last.type, "response.completed");
+    assert.equal(last.response.usage.output_tokens, 5);
+  });
+
+  check("a streamed response with a tool call, put together by the client, and its result", async () => {
+    const input = say("Weather?");
+    const first = await client.responses.stream({ model, input, tools, tool_choice: "required" }).finalResponse();
+    const call = first.output[0];
+    assert.deepEqual(JSON.parse(call.arguments), { city: "text" });
+    input.push({ type: "function_call", call_id: call.call_id, name: call.name, arguments: call.arguments });
+    input.push({ type: "function_call_output", call_id: call.call_id, output: "Sunny" });
+    const second = await client.responses.create({ model, input, tools });
+    assert.equal(second.output_text, "The tools said: Sunny");
+  });
+
+  check("a response's thoughts, sent back with their proof", async () => {
+    const input = say("Think. [fake think]");
+    const asked = { model, store: false, include: ["reasoning.encrypted_content"], reasoning: { summary: "auto" } };
+    const first = await client.responses.create({ ...asked, input });
+    assert.equal(first.output[0].type, "reasoning");
+    assert.ok(first.output[0].summary[0].text && first.output[0].encrypted_content);
+    const second = await client.responses.create({ ...asked, input: [...input, ...first.output, ...say("And?")] });
+    assert.equal(second.output_text, "You said: And?");
+  });
+
+  check("a streamed response that breaks off, told from one that ends", async () => {
+    const stream = await client.responses.create({ model, input: "one two three [fake cut-after=2]", stream: true });
+    await assert.rejects(async () => {
+      for await (const event of stream) if (event.type === "error") throw new Error(event.message);
+    });
   });
 }
 
