@@ -55,19 +55,9 @@ func (t transport) hostnames(all []gatewayv1.Hostname) []gatewayv1.Hostname {
 // bindService returns the ports of a Service that take the route, or why none
 // does. What is to be said although some do is a problem of reason Accepted.
 func (t *route) bindService(ref parentRef, parent *Parent) ([]binding, *problem) {
-	noMatch := func(message string) *problem {
-		return &problem{string(gatewayv1.RouteReasonNoMatchingParent), ref.field + ": " + message}
-	}
-	if parent.Refused != "" {
-		return nil, noMatch(fmt.Sprintf("%s %s", parent.Key, parent.Refused))
-	}
-	named := slices.DeleteFunc(slices.Clone(parent.Ports), func(p MeshPort) bool { return !names(*ref.ParentReference, p.Name, p.Port) })
-	if len(named) == 0 {
-		return nil, noMatch(noPort(ref, parent))
-	}
-	ports := slices.DeleteFunc(slices.Clone(named), func(p MeshPort) bool { return p.Refused != "" })
+	ports, refused := openPorts(ref, parent)
 	if len(ports) == 0 {
-		return nil, noMatch(fmt.Sprintf("%s %s", parent.Key, named[0].Refused))
+		return nil, &problem{string(gatewayv1.RouteReasonNoMatchingParent), fmt.Sprintf("%s: %s %s", ref.field, parent.Key, refused)}
 	}
 	var out []binding
 	var others []string
@@ -86,15 +76,34 @@ func (t *route) bindService(ref parentRef, parent *Parent) ([]binding, *problem)
 	return out, t.nowhere(ref, out)
 }
 
-func noPort(ref parentRef, parent *Parent) string {
-	what := "no TCP port"
+// openPorts returns the ports of a Service that a parentRef is for and that take
+// routes, or why there is none.
+func openPorts(ref parentRef, parent *Parent) (ports []MeshPort, refused string) {
+	if parent.Refused != "" {
+		return nil, parent.Refused
+	}
+	refused = noPort(ref)
+	for _, p := range parent.Ports {
+		switch {
+		case !names(*ref.ParentReference, p.Name, p.Port):
+		case p.Refused != "":
+			refused = p.Refused
+		default:
+			ports = append(ports, p)
+		}
+	}
+	return ports, refused
+}
+
+func noPort(ref parentRef) string {
+	what := "has no TCP port"
 	if ref.Port != nil {
 		what += fmt.Sprintf(" %d", *ref.Port)
 	}
 	if ref.SectionName != nil && *ref.SectionName != "" {
 		what += fmt.Sprintf(" named %q", *ref.SectionName)
 	}
-	return fmt.Sprintf("%s has %s", parent.Key, what)
+	return what
 }
 
 // conflict is what is said of ports that other routes have.
