@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/claude"
@@ -342,6 +343,9 @@ func media(out *block, in *chat.Block) error {
 		text, err := base64.StdEncoding.DecodeString(m.Data)
 		if err != nil {
 			return chat.Invalid("messages", "a document's base64 is not valid")
+		}
+		if !utf8.Valid(text) {
+			return chat.Invalid("messages", "a document of plain text is not UTF-8")
 		}
 		out.Source = &source{Type: "text", MediaType: m.Type, Data: string(text)}
 	case in.Kind == chat.Document && m.Type != "application/pdf":
