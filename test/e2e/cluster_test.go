@@ -2,10 +2,12 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +22,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -28,6 +33,7 @@ import (
 // testCluster is the cluster under test.
 type testCluster struct {
 	client.Client
+	config *rest.Config
 }
 
 func connect() (*testCluster, error) {
@@ -41,7 +47,27 @@ func connect() (*testCluster, error) {
 		return nil, err
 	}
 	c, err := client.New(cfg, client.Options{Scheme: scheme})
-	return &testCluster{c}, err
+	return &testCluster{c, cfg}, err
+}
+
+// exec runs a command in a container and returns its standard output.
+func (c *testCluster) exec(ctx context.Context, pod corev1.Pod, container string, command ...string) (string, error) {
+	core, err := corev1client.NewForConfig(c.config)
+	if err != nil {
+		return "", err
+	}
+	request := core.RESTClient().Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, clientgoscheme.ParameterCodec)
+	executor, err := remotecommand.NewSPDYExecutor(c.config, http.MethodPost, request.URL())
+	if err != nil {
+		return "", err
+	}
+	var stdout, stderr bytes.Buffer
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr})
+	if err != nil {
+		err = fmt.Errorf("%s in %s: %w: %s", command[0], pod.Name, err, cmp.Or(stderr.String(), stdout.String()))
+	}
+	return stdout.String(), err
 }
 
 // namespace makes a namespace that lives as long as the spec.
