@@ -72,7 +72,7 @@ func (r *recorder) SetWriteDeadline(time.Time) error { return nil }
 // Join copies both ways between two connections until both directions have
 // ended or one has failed, and closes b. A direction that ends is closed for
 // writing on the other side, so half-closed protocols work. Between two plain
-// TCP connections the bytes stay in the kernel (splice).
+// TCP connections great amounts stay in the kernel (splice).
 func Join(a, b net.Conn) {
 	defer func() { _ = b.Close() }()
 	var wg sync.WaitGroup
@@ -84,10 +84,21 @@ func Join(a, b net.Conn) {
 // pass copies from src to dst and hands on the end. A failure closes both, so
 // that the other direction ends, too.
 func pass(dst, src net.Conn) {
-	_, err := io.Copy(dst, src)
+	err := copyAll(dst, src)
 	half, ok := dst.(interface{ CloseWrite() error })
 	if err != nil || !ok || half.CloseWrite() != nil {
 		_ = dst.Close()
 		_ = src.Close()
 	}
+}
+
+// copyAll copies until src ends.
+func copyAll(dst, src net.Conn) error {
+	to, ok := dst.(*net.TCPConn)
+	from, both := src.(*net.TCPConn)
+	if ok && both {
+		return (&copier{dst: to, src: from}).run()
+	}
+	_, err := io.Copy(dst, src)
+	return err
 }

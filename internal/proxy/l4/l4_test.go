@@ -183,6 +183,50 @@ func TestJoin_HandsOnEachEnd(t *testing.T) {
 	}
 }
 
+func TestJoin_CopiesMuch(t *testing.T) {
+	client, a := pair(t)
+	b, backend := pair(t)
+	go Join(a, b)
+	sent := make([]byte, 20<<20)
+	for i := range sent {
+		sent[i] = byte(i * i >> 7)
+	}
+	for name, ends := range map[string][2]*net.TCPConn{"Upload": {client, backend}, "Download": {backend, client}} {
+		go func() {
+			_, _ = ends[0].Write(sent)
+			_ = ends[0].CloseWrite()
+		}()
+		if got, err := io.ReadAll(ends[1]); err != nil || !bytes.Equal(got, sent) {
+			t.Errorf("%s: %d bytes of %d came, %v", name, len(got), len(sent), err)
+		}
+	}
+}
+
+// TestJoin_HoldsNoPipeInSilence is because a system lets each user have few
+// pipes, and a sidecar's user is the same in all pods.
+func TestJoin_HoldsNoPipeInSilence(t *testing.T) {
+	descriptors := func() int {
+		open, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(open)
+	}
+	client, a := pair(t)
+	b, backend := pair(t)
+	go Join(a, b)
+	before := descriptors()
+	for _, ends := range [][2]*net.TCPConn{{client, backend}, {backend, client}} {
+		_, _ = io.WriteString(ends[0], "hello")
+		if _, err := io.ReadFull(ends[1], make([]byte, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := descriptors(); after != before {
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+}
+
 func TestJoin_ResetEndsBoth(t *testing.T) {
 	client, a := pair(t)
 	b, backend := pair(t)
