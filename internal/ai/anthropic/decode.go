@@ -20,7 +20,7 @@ func Decode(w *chat.Wire, body []byte, out *chat.Response) error {
 	in := &loan.Value
 	out.Source = body
 	out.ID, out.Model = strings.Clone(in.ID), strings.Clone(in.Model) // they may be kept
-	out.HasUsage = in.Usage.InputTokens != nil || in.Usage.OutputTokens != nil
+	out.HasUsage = in.Usage.told()
 	for i := range in.Content {
 		if b, ok := readBlock(w, &in.Content[i]); ok {
 			out.Add(b)
@@ -114,6 +114,9 @@ func (t *usage) take(u *usage) {
 		set(&t.OutputTokensDetails.ThinkingTokens, u.OutputTokensDetails.ThinkingTokens)
 	}
 }
+
+// told says whether the provider has told a usage.
+func (t *usage) told() bool { return t.InputTokens != nil || t.OutputTokens != nil }
 
 // sum converts to our counting, in which the prompt includes the cache.
 func (t *usage) sum() chat.Usage {
@@ -218,9 +221,10 @@ func (d *Decoder) event(in *event, emit func(chat.Event) error) error {
 			return chat.BadUpstream("the provider's stream starts without a message")
 		}
 		d.usage.take(&in.Message.Usage)
-		return all(emit,
-			chat.Event{Kind: chat.Start, ID: in.Message.ID, Model: in.Message.Model},
-			chat.Event{Kind: chat.UsageEvent, Usage: d.usage.sum()})
+		if err := emit(chat.Event{Kind: chat.Start, ID: in.Message.ID, Model: in.Message.Model}); err != nil {
+			return err
+		}
+		return d.tellUsage(emit)
 	case "content_block_start":
 		return d.start(in, emit)
 	case "content_block_delta":
@@ -243,8 +247,15 @@ func (d *Decoder) event(in *event, emit func(chat.Event) error) error {
 	return nil
 }
 
+func (d *Decoder) tellUsage(emit func(chat.Event) error) error {
+	if !d.usage.told() {
+		return nil
+	}
+	return emit(chat.Event{Kind: chat.UsageEvent, Usage: d.usage.sum()})
+}
+
 func (d *Decoder) messageDelta(in *delta, emit func(chat.Event) error) error {
-	if err := emit(chat.Event{Kind: chat.UsageEvent, Usage: d.usage.sum()}); err != nil {
+	if err := d.tellUsage(emit); err != nil {
 		return err
 	}
 	if in == nil || in.StopReason == nil {
@@ -343,13 +354,4 @@ func text(emit func(chat.Event) error, kind chat.EventKind, s string) error {
 		return nil
 	}
 	return emit(chat.Event{Kind: kind, Text: s})
-}
-
-func all(emit func(chat.Event) error, events ...chat.Event) error {
-	for _, e := range events {
-		if err := emit(e); err != nil {
-			return err
-		}
-	}
-	return nil
 }

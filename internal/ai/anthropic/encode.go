@@ -23,6 +23,8 @@ func stopReason(f chat.Finish) string {
 	}
 }
 
+// writeUsage writes zeros for a usage that the provider did not tell: the protocol
+// requires the member and its numbers, and its clients add them up.
 func writeUsage(u chat.Usage) usage {
 	input := u.Prompt - u.CacheRead - u.CacheWrite
 	return usage{InputTokens: &input, CacheCreation: &u.CacheWrite, CacheRead: &u.CacheRead, OutputTokens: &u.Completion}

@@ -161,6 +161,7 @@ type ChatEncoder struct {
 	thoughts int    // those that have their proof, or are hidden
 	thought  []byte // the text of the one in progress, but for the first
 	usage    chat.Usage
+	counted  bool // the provider has told usage
 	finished bool
 }
 
@@ -195,7 +196,7 @@ func (c *ChatEncoder) Append(dst []byte, e chat.Event) []byte {
 	case chat.Stop:
 		return c.finish(dst, e.Finish)
 	case chat.UsageEvent:
-		c.usage = e.Usage
+		c.usage, c.counted = e.Usage, true
 	case chat.End:
 		return c.end(dst)
 	case chat.Ping:
@@ -280,7 +281,7 @@ func (c *ChatEncoder) finish(dst []byte, f chat.Finish) []byte {
 }
 
 func (c *ChatEncoder) end(dst []byte) []byte {
-	if c.includeUsage {
+	if c.includeUsage && c.counted {
 		dst = c.open(dst)
 		dst = append(dst, `],"usage":`...)
 		if b, err := usageJSON.Append(dst, writeUsage(c.usage)); err == nil {
