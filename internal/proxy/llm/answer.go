@@ -25,9 +25,9 @@ const (
 // Answer turns the provider's response in resp into the client's. For a stream
 // it waits for the first content: a failure until then is returned instead of
 // being hidden in a stream that began well. The error is a *chat.Error, or an
-// *exchange.Failure where the client left. now is asked for the time of every
-// piece of a stream, too.
-func (a *Attempt) Answer(resp *exchange.Response, now func() time.Time) error {
+// *exchange.Failure where the client left. created is when the answer says that it
+// was made; now is asked for the time of every piece of a stream, too.
+func (a *Attempt) Answer(resp *exchange.Response, created time.Time, now func() time.Time) error {
 	kind, _ := resp.Header.Get("Content-Type")
 	a.Wire.ResponseID, _ = resp.Header.Get("X-Amzn-Requestid")
 	a.Wire.InputTokens = inputTokens(&resp.Header)
@@ -58,7 +58,7 @@ func (a *Attempt) Answer(resp *exchange.Response, now func() time.Time) error {
 	case streams:
 		return a.streamed(resp, now)
 	}
-	return a.answered(resp, now())
+	return a.answered(resp, created)
 }
 
 // maxDropped is how many dropped parameters are named, maxParam the longest name,
@@ -93,7 +93,7 @@ func isPlain(name string) bool {
 }
 
 // answered answers with the provider's whole answer in the client's protocol.
-func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
+func (a *Attempt) answered(resp *exchange.Response, created time.Time) error {
 	memory := a.memory.forAnswer()
 	body, err := readAll(memory.answer, resp, maxAnswer)
 	if err != nil {
@@ -107,7 +107,7 @@ func (a *Attempt) answered(resp *exchange.Response, now time.Time) error {
 	}
 	a.memory.hold(&memory.answer, body)
 	a.Memory = memory.reply
-	out, err := a.Response(body, now.Unix())
+	out, err := a.Response(body, created.Unix())
 	a.memory.hold(&memory.reply, out.Body)
 	a.answer = out // also the usage of what is no use to the client
 	if err != nil {

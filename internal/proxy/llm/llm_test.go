@@ -183,7 +183,7 @@ func TestAnswer_PassesErrorsOnWithoutTheCredential(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp := answer(429, "application/json", `{"error":{"message":"slow down, sk-secret","type":"rate_limit_error"}}`)
-	if err := a.Answer(resp, firstSecond); err != nil {
+	if err := a.Answer(resp, firstSecond(), firstSecond); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := io.ReadAll(resp.Body)
@@ -201,7 +201,7 @@ func TestAnswer_TranslatesAnthropic(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp := answer(200, "application/json", `{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":1}}`)
-	if err := a.Answer(resp, firstSecond); err != nil {
+	if err := a.Answer(resp, firstSecond(), firstSecond); err != nil {
 		t.Fatal(err)
 	}
 	b, _ := io.ReadAll(resp.Body)
@@ -230,7 +230,7 @@ func TestAnswer_TellsTheRequestsID(t *testing.T) {
 			}
 			resp := answer(400, "application/json", `{}`)
 			resp.Header.Add(field, "id-1")
-			if err := a.Answer(resp, firstSecond); err != nil {
+			if err := a.Answer(resp, firstSecond(), firstSecond); err != nil {
 				t.Fatal(err)
 			}
 			want := map[ai.Protocol]string{ai.Chat: "X-Request-Id", ai.Messages: "Request-Id"}[protocol]
@@ -254,7 +254,7 @@ func TestAnswer_RefusesWhatItCanNotRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = a.Answer(resp, firstSecond)
+			err = a.Answer(resp, firstSecond(), firstSecond)
 			if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 502 {
 				t.Errorf("%v, status %d", err, resp.Status)
 			}
@@ -314,7 +314,7 @@ func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
 	resp := answer(200, "text/event-stream", "")
 	resp.Body = left{strings.NewReader("data: " + `{"type":"message_start","message":{"id":"1","usage":{"input_tokens":7,"output_tokens":1}}}` + "\n\n" +
 		"data: " + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"sixteen bytes..."}}` + "\n\n")}
-	if err := a.Answer(resp, firstSecond); err != nil {
+	if err := a.Answer(resp, firstSecond(), firstSecond); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := io.ReadAll(resp.Body); !errors.Is(err, exchange.ErrClientGone) || strings.Contains(string(b), "error") {
@@ -358,7 +358,7 @@ func TestT65_SilenceWithinAStreamIsToldAndNotAnEnd(t *testing.T) {
 			}
 			resp := answer(200, "text/event-stream", "")
 			resp.Body = stalled{left{strings.NewReader(sent)}}
-			err = a.Answer(resp, firstSecond)
+			err = a.Answer(resp, firstSecond(), firstSecond)
 			if e, ok := errors.AsType[*chat.Error](err); name == "BeforeContent" {
 				if !ok || e.Status != 504 || resp.Body != nil {
 					t.Errorf("%v", err)
@@ -420,7 +420,7 @@ func TestAnswer_ClosesTheProvidersBodyOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = a.Answer(resp, firstSecond) // the bodies count here
+			_ = a.Answer(resp, firstSecond(), firstSecond) // the bodies count here
 			if closed != 1 {
 				t.Errorf("closed %d times", closed)
 			}

@@ -97,7 +97,7 @@ func TestLM003_ARedirectIsNotFollowed(t *testing.T) {
 		}
 		resp := answer(status, "text/html", "<a href=\"http://evil.example\">moved</a>")
 		resp.Header.Add("Location", "http://evil.example/v1/chat/completions")
-		err = a.Answer(resp, firstSecond)
+		err = a.Answer(resp, firstSecond(), firstSecond)
 		if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 502 || strings.Contains(e.Message, "evil") || resp.Header.Has("Location") {
 			t.Errorf("%d: %v, %v", status, err, resp.Header)
 		}
@@ -119,7 +119,7 @@ func TestLM004_WhatAProviderEchoesHoldsNoSecret(t *testing.T) {
 					t.Fatal(err)
 				}
 				resp := answer(403, "application/json", text)
-				if err := a.Answer(resp, firstSecond); err != nil {
+				if err := a.Answer(resp, firstSecond(), firstSecond); err != nil {
 					t.Fatal(err)
 				}
 				b, err := io.ReadAll(resp.Body)
@@ -156,7 +156,7 @@ func TestLM004_NorInTheMiddleOfAStream(t *testing.T) {
 			}
 			resp := answer(200, "text/event-stream", stream)
 			out := ""
-			if err := a.Answer(resp, firstSecond); err != nil {
+			if err := a.Answer(resp, firstSecond(), firstSecond); err != nil {
 				out = err.Error()
 			} else {
 				b, _ := io.ReadAll(resp.Body)
@@ -185,7 +185,7 @@ func TestLM006_TheAccountOfTheGatewayIsNotShown(t *testing.T) {
 			resp.Header.Add(name, "account")
 		}
 		resp.Trailer.Add("openai-organization", "account")
-		if err := a.Answer(resp, firstSecond); err != nil {
+		if err := a.Answer(resp, firstSecond(), firstSecond); err != nil {
 			t.Fatal(err)
 		}
 		for f := range resp.Header.All() {
@@ -278,7 +278,7 @@ func TestLM025_WhatIsNoStreamIsNotGivenOutAsOne(t *testing.T) {
 				if test.coding != "" {
 					resp.Header.Add("Content-Encoding", test.coding)
 				}
-				err = a.Answer(resp, firstSecond)
+				err = a.Answer(resp, firstSecond(), firstSecond)
 				if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != test.want {
 					b, _ := io.ReadAll(resp.Body)
 					t.Errorf("%s: %v, %d %s", provider, err, resp.Status, b)
@@ -315,7 +315,7 @@ func TestLM028_ParametersAreNamedSafely(t *testing.T) {
 				t.Fatal(err)
 			}
 			resp := answer(200, "application/json", `{"content":[{"type":"text","text":"hi"}],"usage":{}}`)
-			if err := a.Answer(resp, time.Now); err != nil {
+			if err := a.Answer(resp, time.Now(), time.Now); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := resp.Header.Get("X-Llm-Dropped-Params"); got != test.want {

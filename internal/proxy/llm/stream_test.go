@@ -60,7 +60,7 @@ func answering(t *testing.T, src *scripted) (*Attempt, *exchange.Response, error
 	}
 	resp := &exchange.Response{Status: 200, Body: src, ContentLength: exchange.Unknown}
 	resp.Header.Add("Content-Type", "text/event-stream")
-	return a, resp, a.Answer(resp, firstSecond)
+	return a, resp, a.Answer(resp, firstSecond(), firstSecond)
 }
 
 func read(t *testing.T, r io.Reader) string {
@@ -134,7 +134,7 @@ func TestT48_CompressedAnswers(t *testing.T) {
 		}
 		resp := answer(status, "application/json", "\x1f\x8b\x08")
 		resp.Header.Add("Content-Encoding", "gzip")
-		err = a.Answer(resp, firstSecond)
+		err = a.Answer(resp, firstSecond(), firstSecond)
 		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%d: %v", status, err)
 		}
@@ -151,7 +151,7 @@ func TestT66_TheOtherKindOfAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Answer(answer(200, "text/event-stream", "data: [DONE]\n\n"), firstSecond); err == nil {
+	if err := a.Answer(answer(200, "text/event-stream", "data: [DONE]\n\n"), firstSecond(), firstSecond); err == nil {
 		t.Error("a stream that was not asked for is passed on")
 	}
 	for _, kind := range []string{"application/json", "text/html", ""} {
@@ -162,7 +162,7 @@ func TestT66_TheOtherKindOfAnswer(t *testing.T) {
 		}
 		resp.Body = src
 		resp.Header.Set("Content-Type", kind)
-		if err := a.Answer(resp, firstSecond); !strings.HasPrefix(errorOf(err), "502") || !src.closed {
+		if err := a.Answer(resp, firstSecond(), firstSecond); !strings.HasPrefix(errorOf(err), "502") || !src.closed {
 			t.Errorf("%q: %v, closed %v", kind, err, src.closed)
 		}
 	}

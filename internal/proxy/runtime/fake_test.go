@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -169,4 +170,9 @@ func text(ex *exchange.Exchange) string {
 func withBody(ex *exchange.Exchange, body string) *exchange.Exchange {
 	ex.Request.Body, ex.Request.ContentLength = upstream.NewBody([]byte(body)), int64(len(body))
 	return ex
+}
+
+// setClock makes now the only clock of a runtime.
+func setClock(rt *Runtime, now func() time.Time) {
+	rt.opts.Now, rt.since = now, func(start time.Time) time.Duration { return now().Sub(start) }
 }

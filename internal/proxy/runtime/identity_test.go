@@ -189,7 +189,7 @@ func TestLM029_ClockSkewIsRetriedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newIdentityFixture(t, fixedKey, bedrockOn("bedrock", "/b")...)
-			f.opts.Now = func() time.Time { return now }
+			setClock(f.Runtime, func() time.Time { return now })
 			var dates []string
 			f.to.answer = func(ex *exchange.Exchange, to *exchange.Target) error {
 				date, _ := ex.Request.Header.Get("X-Amz-Date")
@@ -228,7 +228,7 @@ func TestT81_EveryAttemptIsSignedAnew(t *testing.T) {
 	resources := bedrockOn("bedrock", "/b")
 	resources[1].(*ir.Endpoints).Addresses = []ir.Endpoint{{Host: "10.0.0.7", Port: 443}, {Host: "10.0.0.8", Port: 443}}
 	f := newIdentityFixture(t, fixedKey, resources...)
-	f.opts.Now = func() time.Time { at = at.Add(time.Second); return at }
+	setClock(f.Runtime, func() time.Time { at = at.Add(time.Second); return at })
 	signatures := map[string]bool{}
 	f.to.answer = func(ex *exchange.Exchange, to *exchange.Target) error {
 		v, _ := ex.Request.Header.Get("Authorization")

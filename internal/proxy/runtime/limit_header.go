@@ -11,8 +11,7 @@ import (
 
 // tellLimits adds to a response how the limits of the request stand, by the
 // names that its client knows.
-func (st *state) tellLimits(h *exchange.Header) {
-	now := st.rt.opts.Now()
+func (st *state) tellLimits(h *exchange.Header, now time.Time) {
 	if st.protocol == ai.Messages || st.protocol == ai.Tokens {
 		st.tellAnthropic(h, now, "Requests", limit.Requests)
 		st.tellAnthropic(h, now, "Tokens", limit.Tokens)

@@ -34,7 +34,7 @@ func newLimited(t *testing.T, backends []ir.WeightedBackend, limits ...ir.Limit)
 	t.Helper()
 	m = newModels(t, ir.Rule{LLM: &ir.LLMAction{Limits: []string{"limits"}, Prices: "prices"}, Backends: backends})
 	noon := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	m.opts.Now = func() time.Time { return noon }
+	setClock(m.Runtime, func() time.Time { return noon })
 	m.apply(ir.Update{Upserts: limited(limits...)})
 	return m, &noon
 }

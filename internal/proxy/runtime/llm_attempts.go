@@ -50,7 +50,7 @@ func (c *conversation) end(rt *Runtime) {
 // converse puts the call to the targets in serving.
 func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error {
 	c := st.talk
-	c.state, c.ex, c.wild, c.left, c.now = st, ex, wild, serving, st.rt.opts.Now()
+	c.state, c.ex, c.wild, c.left, c.now = st, ex, wild, serving, st.Start.Add(st.rt.since(st.Start))
 	if err := c.reserve(); err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func (c *conversation) read() error {
 		c.metered = meteredBody{Body: resp.Body, st: c.state, most: c.rt.memory.limit}
 		resp.Body = &c.metered
 	}
-	err := c.attempted.Answer(resp, c.rt.opts.Now)
+	err := c.attempted.Answer(resp, c.now, c.rt.opts.Now)
 	if c.metered.full {
 		return fmt.Errorf("%w: %w", c.rt.refuse.full, errMemory)
 	}

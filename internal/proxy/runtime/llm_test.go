@@ -161,7 +161,7 @@ func TestLM002_TheNextProviderGetsItsOwnCredentialOnly(t *testing.T) {
 func TestLM032_AProviderThatAsksForAPauseGetsIt(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(1, "c")}})
-	m.opts.Now = func() time.Time { return now }
+	setClock(m.Runtime, func() time.Time { return now })
 	m.answers["a"] = `Retry-After: 99999999|429 {}`
 	for _, step := range []struct {
 		after time.Duration
@@ -189,7 +189,7 @@ func TestLM032_AProviderThatAsksForAPauseGetsIt(t *testing.T) {
 func TestLM032_FailuresOfEveryBackendDoNotMultiply(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	m := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a"), priority(0, "b"), priority(0, "c")}})
-	m.opts.Now = func() time.Time { return now }
+	setClock(m.Runtime, func() time.Time { return now })
 	for _, name := range []string{"a", "b", "c"} {
 		m.answers[name] = `500 {}`
 	}

@@ -62,7 +62,7 @@ func TestT65_HowLongAProviderMayTake(t *testing.T) {
 				rule.Backends = append(rule.Backends, priority(i, string(backend)))
 			}
 			m := newModels(t, rule)
-			m.opts.Now = func() time.Time { return now }
+			setClock(m.Runtime, func() time.Time { return now })
 			for _, backend := range []string{"a", "c"} {
 				m.apply(ir.Update{Upserts: []ir.Resource{&ir.Backend{Name: backend, Protocol: ir.ProtocolHTTP, Endpoints: backend, LLM: &ir.LLMProvider{
 					Provider: "openai", Host: backend, Timeout: test.timeout,

@@ -123,11 +123,11 @@ func (st *state) respond(ex *exchange.Exchange) {
 	if st.LLM != nil && len(st.LLM.Attempts) > 0 {
 		ex.Response.Header.Set("X-Llm-Attempts", strconv.Itoa(len(st.LLM.Attempts)))
 	}
-	if st.LLM != nil {
-		st.tellLimits(&ex.Response.Header)
-	}
 	st.Status = ex.Response.Status
 	st.Head = st.rt.since(st.Start)
+	if st.LLM != nil {
+		st.tellLimits(&ex.Response.Header, st.Start.Add(st.Head))
+	}
 }
 
 // Finish implements exchange.Handler.
@@ -137,8 +137,9 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 		return
 	}
 	ex.State, st.End = nil, end
+	st.Duration = h.rt.since(st.Start)
 	if st.LLM != nil {
-		now := st.rt.opts.Now()
+		now := st.Start.Add(st.Duration)
 		st.settle(now)
 		st.settleLimits(now)
 		if st.putDown != nil {
@@ -146,7 +147,6 @@ func (h *handler) Finish(ex *exchange.Exchange, end exchange.End) {
 		}
 	}
 	if h.rt.opts.Observer != nil {
-		st.Duration = h.rt.since(st.Start)
 		h.rt.opts.Observer.Done(&st.Record)
 	}
 	st.end()
