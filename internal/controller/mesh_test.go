@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/bootstrap"
+	"github.com/citoroute/citoroute/internal/controller/authority"
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/ir"
 )
@@ -127,6 +129,9 @@ var _ = Describe("The mesh", Ordered, func() {
 		Eventually(honest.count).WithArguments(ir.TypeListener).Should(Equal(1))
 		Eventually(parents(ctx, route)).Should(ConsistOf(DefaultControllerName))
 		Consistently(curious.count).WithArguments(ir.TypeListener).Should(BeZero())
+
+		label(ctx, shop, "")
+		Eventually(honest.count).WithArguments(ir.TypeListener).Should(BeZero(), "who left the mesh has no routes")
 	})
 
 	It("says what its XMesh supports, and leaves others alone", func(ctx SpecContext) {
@@ -137,6 +142,24 @@ var _ = Describe("The mesh", Ordered, func() {
 			HaveField("Type", "Accepted"), HaveField("Status", metav1.ConditionTrue)))))
 		Expect(ours.Status.SupportedFeatures).To(ContainElement(HaveField("Name", gatewayv1.FeatureName("MeshConsumerRoute"))))
 		Expect(get(ctx, theirs)()).To(HaveField("Status.SupportedFeatures", BeEmpty()))
+	})
+
+	It("follows a change of its authority", func(ctx SpecContext) {
+		config, ns := webhookManifest(), newMeshedNamespace(ctx)
+		Expect(suite.client.Create(ctx, config)).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { Expect(suite.client.Delete(ctx, webhookManifest())).To(Succeed()) })
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ownNamespace, Name: "citoroute-controller-tls"}}
+		Eventually(get(ctx, secret)).ShouldNot(BeNil())
+		next, _, err := authority.Material{}.Renew([]string{streamHost, "citoroute-webhook." + ownNamespace + ".svc"}, time.Now())
+		Expect(err).NotTo(HaveOccurred())
+		secret.Data = map[string][]byte{
+			keyAuthorities: next.Authorities, keyAuthorityKeys: next.AuthorityKeys,
+			corev1.TLSCertKey: next.Certificate, corev1.TLSPrivateKeyKey: next.Key,
+		}
+		Expect(suite.client.Update(ctx, secret)).To(Succeed())
+		Eventually(get(ctx, config)).Should(HaveField("Webhooks", ConsistOf(HaveField("ClientConfig.CABundle", Equal(next.Authorities)))))
+		Eventually(get(ctx, meshConfig(ns))).Should(HaveField("Data", HaveKeyWithValue(infra.KeyCA, string(next.Authorities))))
+		Expect(callWebhook(ctx, next.Authorities, podPath).Response.Allowed).To(BeTrue())
 	})
 
 	It("has API servers find its webhook and trust it", func(ctx SpecContext) {

@@ -129,16 +129,33 @@ func (w *World) translate(changes []engine.Change) engine.Result {
 // push hands the configuration of nodes to the stream's server.
 func (w *World) push(result engine.Result) {
 	for node, update := range result.Nodes {
-		if err := w.server.Update(node, update); err != nil {
-			w.log.Error(err, "Configuration was not sent", "node", node)
-		}
+		w.send(node, update)
 		if owner := engine.OwnerOf(node); owner.Kind == translate.KindGateway && touchesListeners(update) {
 			w.reconsider(owner)
 		}
 	}
 	for _, node := range result.RemovedNodes {
-		w.server.RemoveNode(node)
+		w.retire(node)
 	}
+}
+
+func (w *World) send(node string, update ir.Update) {
+	if err := w.server.Update(node, update); err != nil {
+		w.log.Error(err, "Configuration was not sent", "node", node)
+	}
+}
+
+// retire ends a node. A Gateway's proxies keep what they have until they go. The
+// sidecars of a namespace that left the mesh may stay for long: they get nothing
+// to route by, and pass everything through.
+func (w *World) retire(node string) {
+	if owner := engine.OwnerOf(node); owner.Kind == translate.KindNamespace {
+		if namespace, _ := w.object(owner); namespace != nil {
+			w.send(node, ir.Update{Complete: true})
+			return
+		}
+	}
+	w.server.RemoveNode(node)
 }
 
 // take returns what is pending, sorted by key.
