@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -277,7 +278,7 @@ func TestCapture_NoRequestIsLost(t *testing.T) {
 					if i%50 == 49 {
 						c.CloseIdleConnections()
 					}
-					switch status, body, err := get(t, c, "http://svc/"); {
+					switch status, body, err := getOrPost(t, c, i); {
 					case status == 200 && body == "origin":
 						fromOrigin.Add(1)
 					case status == 200 && body == "other":
@@ -291,12 +292,34 @@ func TestCapture_NoRequestIsLost(t *testing.T) {
 		}
 	}
 	wait(t, func() bool {
-		states := [][]ir.Resource{on[:2], on, {l}, on} // nothing, all, no route, all
+		states := [][]ir.Resource{nil, on, {l}, on} // nothing, all, no route, all
 		apply(t, srv, states[flips.Add(1)%4]...)
 		return flips.Load() > 200 && fromOrigin.Load() > 200 && fromOther.Load() > 200
 	})
 	stop.Store(true)
 	clients.Wait()
+}
+
+// getOrPost sends a request, every other one with a body.
+func getOrPost(t *testing.T, c *http.Transport, i int) (status int, body string, err error) {
+	t.Helper()
+	if i%2 == 0 {
+		return get(t, c, "http://svc/")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://svc/", strings.NewReader("some text"))
+	if err != nil {
+		return 0, "", err
+	}
+	req.GetBody = nil // so that the client sends it once
+	resp, err := c.RoundTrip(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b), err
 }
 
 func TestCapture_DrainsLikeAGateway(t *testing.T) {
