@@ -136,24 +136,24 @@ func FuzzServerName(f *testing.F) {
 }
 
 // pair is a TCP connection, both ends.
-func pair(t *testing.T) (client, server *net.TCPConn) {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+func pair(tb testing.TB) (client, server *net.TCPConn) {
+	tb.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = ln.Close() }()
-	a, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", ln.Addr().String())
+	a, err := (&net.Dialer{}).DialContext(tb.Context(), "tcp", ln.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	b, err := ln.Accept()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, conn := range []net.Conn{a, b} {
 		_ = conn.SetDeadline(time.Now().Add(timeout))
-		t.Cleanup(func() { _ = conn.Close() })
+		tb.Cleanup(func() { _ = conn.Close() })
 	}
 	return a.(*net.TCPConn), b.(*net.TCPConn)
 }

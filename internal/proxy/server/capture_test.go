@@ -69,8 +69,10 @@ func TestCapture_RoutesOfTheDestination(t *testing.T) {
 			} {
 				apply(t, srv, resources...)
 				c := client(t, nil, at, version)
-				if _, got, err := get(t, c, "http://what.ever/"); got != body {
-					t.Errorf("got %q, %v; want %q", got, err, body)
+				for _, path := range []string{"/", "/" + strings.Repeat("a", 3*sniffSize)} {
+					if _, got, err := get(t, c, "http://what.ever"+path); got != body {
+						t.Errorf("got %q, %v; want %q", got, err, body)
+					}
 				}
 			}
 		})
