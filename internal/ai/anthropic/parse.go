@@ -17,15 +17,15 @@ type clientRequest struct {
 	MaxTokens     *int64          `json:"max_tokens"`
 	System        jsontext.Value  `json:"system"`
 	Messages      []clientMessage `json:"messages"`
-	Tools         []tool          `json:"tools"`
+	Tools         []clientTool    `json:"tools"`
 	ToolChoice    *toolChoice     `json:"tool_choice"`
 	Temperature   *float64        `json:"temperature"`
 	TopP          *float64        `json:"top_p"`
 	TopK          *int64          `json:"top_k"`
 	StopSequences []string        `json:"stop_sequences"`
 	Thinking      jsontext.Value  `json:"thinking"`
-	OutputConfig  *outputConfig   `json:"output_config"`
-	Metadata      *metadata       `json:"metadata"`
+	OutputConfig  *clientOutput   `json:"output_config"`
+	Metadata      *clientMetadata `json:"metadata"`
 	ServiceTier   string          `json:"service_tier"`
 	Stream        bool            `json:"stream"`
 	Rest          jsontext.Value  `json:",embed"`
@@ -34,6 +34,7 @@ type clientRequest struct {
 type clientMessage struct {
 	Role    string         `json:"role"`
 	Content jsontext.Value `json:"content"`
+	Rest    jsontext.Value `json:",embed"`
 }
 
 // Parse reads a client's request into out, which is empty, for a provider that
@@ -52,7 +53,9 @@ func Parse(body []byte, out *chat.Request) error {
 	if t := in.Temperature; t != nil && (*t < 0 || *t > 1) {
 		return chat.Invalid("temperature", "must be from 0 to 1, not %v", *t)
 	}
-	parseService(&in, out)
+	if err := parseService(&in, out); err != nil {
+		return err
+	}
 	if err := chat.CheckEffort("output_config.effort", out.Effort); err != nil {
 		return err
 	}
@@ -62,30 +65,44 @@ func Parse(body []byte, out *chat.Request) error {
 	if err := parseMessages(&in, out); err != nil {
 		return err
 	}
-	return parseRest(in.Rest, out)
+	if err := parseRest(in.Rest, out); err != nil {
+		return err
+	}
+	slices.Sort(out.Ignored)
+	return nil
 }
 
-func parseService(in *clientRequest, out *chat.Request) {
-	if c := in.OutputConfig; c != nil {
-		if c.Effort != "" {
-			out.Effort = c.Effort
-		}
-		if c.Format != nil {
-			out.Format = chat.Format{Kind: chat.FormatSchema, Name: "answer", Schema: c.Format.Schema}
-		}
-	}
+func parseService(in *clientRequest, out *chat.Request) error {
 	if in.Thinking.Kind() == '{' {
 		out.Thinking = in.Thinking
-	}
-	if in.Metadata != nil {
-		out.User = in.Metadata.UserID
 	}
 	switch in.ServiceTier {
 	case "auto":
 		out.ServiceTier = "auto"
 	case "standard_only":
 		out.ServiceTier = "default"
+	case "":
+	default:
+		return chat.Invalid("service_tier", "%q is not one of auto, standard_only", in.ServiceTier)
 	}
+	if c := in.OutputConfig; c != nil {
+		if c.Effort != "" {
+			out.Effort = c.Effort
+		}
+		if f := c.Format; f != nil && f.Type != "json_schema" {
+			return chat.Invalid("output_config.format.type", "%q is not json_schema", f.Type)
+		} else if f != nil {
+			out.Format = chat.Format{Kind: chat.FormatSchema, Name: "answer", Schema: f.Schema}
+		}
+		if err := ignore(out, "output_config", c.Rest); err != nil {
+			return err
+		}
+	}
+	if in.Metadata != nil {
+		out.User = in.Metadata.UserID
+		return ignore(out, "metadata", in.Metadata.Rest)
+	}
+	return nil
 }
 
 func parseRest(rest jsontext.Value, out *chat.Request) error {
@@ -107,7 +124,6 @@ func parseRest(rest jsontext.Value, out *chat.Request) error {
 			}
 		}
 	}
-	slices.Sort(out.Ignored)
 	return nil
 }
 
@@ -117,6 +133,9 @@ func parseTools(in *clientRequest, out *chat.Request) error {
 			return chat.Unsupported("tools["+strconv.Itoa(i)+"].type", "%q is not possible with this provider, only custom is", t.Type)
 		}
 		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: t.InputSchema, Strict: t.Strict, Cache: t.CacheControl})
+		if err := ignore(out, "tools", t.Rest); err != nil {
+			return err
+		}
 	}
 	c := in.ToolChoice
 	if c == nil {
@@ -142,33 +161,30 @@ func parseTools(in *clientRequest, out *chat.Request) error {
 }
 
 func parseMessages(in *clientRequest, out *chat.Request) error {
-	system, err := contentOf("system", in.System)
-	if err != nil {
+	if err := parseSystem("system", in.System, out); err != nil {
 		return err
 	}
-	out.System = system
 	if len(in.Messages) == 0 {
 		return chat.Invalid("messages", "must not be empty")
 	}
 	for i, m := range in.Messages {
 		at := "messages[" + strconv.Itoa(i) + "]"
-		role := chat.User
-		switch m.Role {
-		case "user":
-		case "assistant":
-			role = chat.Assistant
-		case "system":
-			role = 0
-		default:
-			return chat.Invalid(at+".role", "%q is not one of user, assistant, system", m.Role)
-		}
-		blocks, err := contentOf(at+".content", m.Content)
-		if err != nil {
+		if err := ignore(out, "messages", m.Rest); err != nil {
 			return err
 		}
-		if role == 0 { // of Anthropic's newest models alone: others have one place for it
-			out.System = append(out.System, blocks...)
+		if m.Role == "system" { // of Anthropic's newest models alone: others have one place for it
+			if err := parseSystem(at+".content", m.Content, out); err != nil {
+				return err
+			}
 			continue
+		}
+		role, ok := roles[m.Role]
+		if !ok {
+			return chat.Invalid(at+".role", "%q is not one of user, assistant, system", m.Role)
+		}
+		blocks, err := contentOf(at+".content", m.Content, out)
+		if err != nil {
+			return err
 		}
 		out.Say(role, blocks...)
 	}
@@ -178,8 +194,27 @@ func parseMessages(in *clientRequest, out *chat.Request) error {
 	return nil
 }
 
-// contentOf reads a string or a list of blocks.
-func contentOf(at string, v jsontext.Value) ([]chat.Block, error) {
+// roles are the speakers of turns.
+var roles = map[string]chat.Role{"user": chat.User, "assistant": chat.Assistant}
+
+// parseSystem reads instructions, which are text.
+func parseSystem(at string, v jsontext.Value, out *chat.Request) error {
+	blocks, err := contentOf(at, v, out)
+	if err != nil {
+		return err
+	}
+	for i := range blocks {
+		if blocks[i].Kind != chat.Text {
+			return chat.Invalid(at, "must be text")
+		}
+	}
+	out.System = append(out.System, blocks...)
+	return nil
+}
+
+// contentOf reads a string or a list of blocks. What out ignores of them is put
+// there.
+func contentOf(at string, v jsontext.Value, out *chat.Request) ([]chat.Block, error) {
 	switch {
 	case len(v) == 0 || v.Kind() == 'n':
 		return nil, nil
@@ -193,14 +228,17 @@ func contentOf(at string, v jsontext.Value) ([]chat.Block, error) {
 		}
 		return []chat.Block{{Kind: chat.Text, Text: s}}, nil
 	}
-	var list []block
+	var list []clientBlock
 	if err := json.Unmarshal(v, &list); err != nil {
 		return nil, oddBlock(at, v)
 	}
-	var out []chat.Block
+	var blocks []chat.Block
 	for i := range list {
-		b, err := parseBlock(at+"["+strconv.Itoa(i)+"]", &list[i])
+		b, err := parseBlock(at+"["+strconv.Itoa(i)+"]", &list[i].block, out)
 		if err != nil {
+			return nil, err
+		}
+		if err := ignore(out, list[i].Type, list[i].Rest); err != nil {
 			return nil, err
 		}
 		if b.Kind == chat.Text && strings.TrimSpace(b.Text) == "" {
@@ -209,9 +247,9 @@ func contentOf(at string, v jsontext.Value) ([]chat.Block, error) {
 		if mark := list[i].CacheControl; mark != nil {
 			b.Cache = mark
 		}
-		out = append(out, b)
+		blocks = append(blocks, b)
 	}
-	return out, nil
+	return blocks, nil
 }
 
 // oddBlock is the error for a list with a block that has another form than those
@@ -237,7 +275,7 @@ func oddBlock(at string, v jsontext.Value) error {
 	return nil
 }
 
-func parseBlock(at string, in *block) (chat.Block, error) {
+func parseBlock(at string, in *block, out *chat.Request) (chat.Block, error) {
 	switch in.Type {
 	case typeText:
 		return chat.Block{Kind: chat.Text, Text: value(in.Text)}, nil
@@ -252,7 +290,7 @@ func parseBlock(at string, in *block) (chat.Block, error) {
 		}
 		return chat.Block{Kind: chat.ToolUse, ID: in.ID, Name: in.Name, Input: input}, nil
 	case typeToolResult:
-		content, err := contentOf(at+".content", in.Content)
+		content, err := contentOf(at+".content", in.Content, out)
 		result := chat.Block{Kind: chat.ToolResult, ID: in.ToolUseID, Content: content, Failed: in.IsError}
 		for i := range content { // what is cached is the result as a whole
 			if content[i].Cache != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"fmt"
+	"slices"
 )
 
 // Field is an HTTP header field.
@@ -33,8 +34,12 @@ type Wire struct {
 	FormatTool string
 }
 
-// Drop notes that a parameter was left out or changed.
-func (w *Wire) Drop(param string) { w.Dropped = append(w.Dropped, param) }
+// Drop notes that a parameter was left out or changed, once.
+func (w *Wire) Drop(param string) {
+	if !slices.Contains(w.Dropped, param) {
+		w.Dropped = append(w.Dropped, param)
+	}
+}
 
 // Options are a backend's settings.
 type Options struct {

@@ -106,7 +106,8 @@ func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
 	for _, t := range r.Turns {
 		var err error
 		if t.Role == chat.Assistant {
-			if m := assistantMessage(t.Blocks, w); m.Content != nil || m.ToolCalls != nil {
+			var m message
+			if m, err = assistantMessage(t.Blocks, w); m.Content != nil || m.ToolCalls != nil {
 				out.Messages = append(out.Messages, m)
 			}
 		} else {
@@ -131,7 +132,7 @@ func callID(id string) string {
 
 // assistantMessage has neither content nor calls where the turn says nothing
 // that OpenAI takes.
-func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
+func assistantMessage(blocks []chat.Block, w *chat.Wire) (message, error) {
 	m := message{Role: "assistant"}
 	var text strings.Builder
 	for _, b := range blocks {
@@ -140,13 +141,15 @@ func assistantMessage(blocks []chat.Block, w *chat.Wire) message {
 			text.WriteString(b.Text)
 		case chat.ToolUse:
 			m.ToolCalls = append(m.ToolCalls, toolCall{ID: callID(b.ID), Type: "function", Function: &functionCall{Name: w.Names.Wire(b.Name), Arguments: string(b.Input)}})
-		default: // OpenAI takes no thoughts back
+		case chat.Thinking, chat.RedactedThinking: // OpenAI takes no thoughts back
+		default:
+			return message{}, chat.Unsupported("messages", "an answer with images or documents is not possible with this provider")
 		}
 	}
 	if text.Len() > 0 {
 		m.Content = jsontext.Value(chat.Quote(text.String()))
 	}
-	return m
+	return m, nil
 }
 
 // userMessages splits a turn: OpenAI has a message of its own for every result
@@ -155,7 +158,7 @@ func userMessages(list []message, blocks []chat.Block, w *chat.Wire) ([]message,
 	var rest []part
 	for _, b := range blocks {
 		if b.Kind != chat.ToolResult {
-			p, err := writePart(b)
+			p, err := writePart(b, w)
 			if err != nil {
 				return nil, err
 			}
@@ -165,7 +168,7 @@ func userMessages(list []message, blocks []chat.Block, w *chat.Wire) ([]message,
 		if b.Failed {
 			w.Drop("is_error")
 		}
-		m, media, err := toolMessage(b)
+		m, media, err := toolMessage(b, w)
 		if err != nil {
 			return nil, err
 		}
@@ -186,10 +189,10 @@ func userMessages(list []message, blocks []chat.Block, w *chat.Wire) ([]message,
 
 // toolMessage writes the result of a tool. It can only be text: media come back
 // apart, to follow in the user's own message.
-func toolMessage(b chat.Block) (m message, media []part, err error) {
+func toolMessage(b chat.Block, w *chat.Wire) (m message, media []part, err error) {
 	content := []part{}
 	for _, c := range b.Content {
-		p, err := writePart(c)
+		p, err := writePart(c, w)
 		if err != nil {
 			return m, nil, err
 		}
@@ -206,7 +209,7 @@ func toolMessage(b chat.Block) (m message, media []part, err error) {
 	return m, media, err
 }
 
-func writePart(b chat.Block) (part, error) {
+func writePart(b chat.Block, w *chat.Wire) (part, error) {
 	m := b.Media
 	switch {
 	case b.Kind == chat.Text:
@@ -221,6 +224,9 @@ func writePart(b chat.Block) (part, error) {
 		text, err := base64.StdEncoding.DecodeString(m.Data)
 		if err != nil {
 			return part{}, chat.Invalid("messages", "a document's base64 is not valid")
+		}
+		if m.Name != "" {
+			w.Drop("document.title")
 		}
 		return part{Type: "text", Text: string(text)}, nil
 	case b.Kind == chat.Document:
