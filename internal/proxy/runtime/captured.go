@@ -30,17 +30,18 @@ func (s *snapshot) capture() {
 	}
 }
 
-// at returns the listener of a destination, or nil where there is none with a
-// route: then nobody has asked for anything else than what would happen anyway.
+// at returns the HTTP listener of a destination, or nil where there is none with
+// a route: then nobody has asked for anything else than what would happen anyway.
+// A later controller may know other protocols than this proxy.
 func (s *snapshot) at(to netip.AddrPort) *listener {
 	l := s.captured[to]
-	if l == nil || l.table.Empty() {
+	if l == nil || l.table.Empty() || l.ir.Protocol != ir.ProtocolHTTP {
 		return nil
 	}
 	return l
 }
 
-// Captured returns the listener of a mesh that takes connections to an address
+// Captured returns the HTTP listener of a mesh that takes connections to an address
 // and port, or nil where they are to be passed through.
 func (rt *Runtime) Captured(to netip.AddrPort) *ir.Listener {
 	if l := rt.snap.Load().at(to); l != nil {

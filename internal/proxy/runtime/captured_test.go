@@ -131,6 +131,15 @@ func TestCaptured_AnUnreachableDestinationIsTriedAgain(t *testing.T) {
 	f.wantStatus(f.going("10.96.0.1:80", "/"), 503)
 }
 
+func TestCaptured_OnlyHTTP(t *testing.T) {
+	l := meshListener("10.96.0.1")
+	l.Protocol = ir.ProtocolTCP
+	f := newFixture(t, l, meshRoute(ir.Rule{Direct: &ir.Direct{Status: 201}}))
+	if got := f.Captured(netip.MustParseAddrPort("10.96.0.1:80")); got != nil {
+		t.Errorf("captured by %s", got.Name)
+	}
+}
+
 func TestCaptured_FollowsAddresses(t *testing.T) {
 	f := newFixture(t, meshListener("10.96.0.1"), meshRoute(ir.Rule{Direct: &ir.Direct{Status: 201}}))
 	f.apply(ir.Update{Upserts: []ir.Resource{meshListener("10.96.0.2")}})

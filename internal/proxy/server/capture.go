@@ -193,6 +193,7 @@ func dialOrigin(to netip.AddrPort) (*net.TCPConn, error) {
 func (g *generation) join(conn, origin *net.TCPConn, head []byte, why observe.Capture) {
 	g.handOver(conn)
 	g.server.opts.Observe.Captured(why)
+	g.server.opts.Log.Debug("Passing a connection through", "remote", conn.RemoteAddr(), "destination", origin.RemoteAddr(), "reason", why)
 	_, _ = origin.Write(head) // what fails here fails again when the two are joined
 	l4.Join(conn, origin)
 	_ = conn.Close()
