@@ -243,8 +243,12 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 		c.betas = betas(&req.Header)
 	}
 	req.Header.Filter(func(f exchange.Field) bool { return mayPass(f.Name) })
-	if c.betas != "" && ai.Provider(p.Provider) == ai.Anthropic && (c.protocol == ai.Messages || c.protocol == ai.Tokens) {
+	switch {
+	case c.betas == "" || c.protocol != ai.Messages && c.protocol != ai.Tokens:
+	case ai.Provider(p.Provider) == ai.Anthropic:
 		req.Header.Set("Anthropic-Beta", c.betas)
+	default: // at Bedrock, a name that the one model does not know fails the request
+		a.Wire.Drop("anthropic-beta")
 	}
 	req.Header.Set("Accept-Encoding", "identity") // we read the answer
 	for _, f := range a.Wire.Header {

@@ -3,6 +3,7 @@ package llm
 import (
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,7 @@ func TestPrepare_LimitsTheAnswerAsTheBackendSays(t *testing.T) {
 
 // TestPrepare_AsksForBetas: the names of Anthropic's features go to Anthropic,
 // from its own clients, whoever was asked before; nothing else of the field does.
+// Where they do not go, that is told.
 func TestPrepare_AsksForBetas(t *testing.T) {
 	body := `{"model":"claude-opus-4-5","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}`
 	call, err := Parse(ai.Messages, []byte(body), false)
@@ -134,11 +136,15 @@ func TestPrepare_AsksForBetas(t *testing.T) {
 		{"anthropic", "interleaved-thinking-2025-05-14,context-1m-2025-08-07,effort-2025-11-24"},
 	} {
 		backend := &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: step.provider, Host: "h"}}}
-		if _, err := call.Prepare(req, backend, ""); err != nil {
+		a, err := call.Prepare(req, backend, "")
+		if err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := req.Header.Get("Anthropic-Beta"); got != step.want {
 			t.Errorf("%s gets %q, want %q", step.provider, got, step.want)
+		}
+		if told := slices.Contains(a.Wire.Dropped, "anthropic-beta"); told != (step.want == "") {
+			t.Errorf("%s: dropped %q", step.provider, a.Wire.Dropped)
 		}
 	}
 }
