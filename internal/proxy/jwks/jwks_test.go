@@ -76,6 +76,26 @@ func TestJW030_DownAtStart(t *testing.T) {
 	})
 }
 
+// TestStore_SpreadsItsPauses: proxies that lost an issuer at the same time do not
+// ask it again at the same time.
+func TestStore_SpreadsItsPauses(t *testing.T) {
+	i := &issuer{err: errors.New("down")}
+	synctest.Test(t, func(t *testing.T) {
+		s := NewStore(Options{Fetch: i.fetch, Log: slog.New(slog.DiscardHandler), Spread: func(d time.Duration) time.Duration { return d - 1 }})
+		_, release := s.Use("u")
+		defer release()
+		synctest.Wait()
+		pass(defaultMinimum)
+		if n := i.count(); n != 1 {
+			t.Errorf("%d fetches after the shortest pause, want only the first", n)
+		}
+		pass(defaultMinimum / 2)
+		if n := i.count(); n != 2 {
+			t.Errorf("%d fetches after the longest pause, want one more", n)
+		}
+	})
+}
+
 func TestJW031_DownLater(t *testing.T) {
 	i := &issuer{body: document(t, "a")}
 	use(t, i, func(r *Remote) {

@@ -33,7 +33,10 @@ type Options struct {
 	Minimum time.Duration
 	// MaxStale is how long keys are used while their server is away: 24 hours.
 	MaxStale time.Duration
-	Log      *slog.Logger
+	// Spread returns less than its argument, by chance: the pauses while a server
+	// is away are that much longer; nil: they are exact.
+	Spread func(time.Duration) time.Duration
+	Log    *slog.Logger
 }
 
 // Store holds the key sets of issuers by their URLs.
@@ -75,7 +78,7 @@ func (s *Store) Use(url string) (r *Remote, release func()) {
 func (s *Store) follow(url string) *Remote {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Remote{url: url, opts: &s.opts, stop: stop}
-	r.loop = refresh.New(refresh.Options{Fetch: r.fetch, Failed: r.failed, Least: s.opts.Minimum, Most: maxBackoff})
+	r.loop = refresh.New(refresh.Options{Fetch: r.fetch, Failed: r.failed, Least: s.opts.Minimum, Most: maxBackoff, Spread: s.opts.Spread})
 	go r.loop.Run(ctx)
 	return r
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime/debug"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/proxy/awsauth"
 	"github.com/citoroute/citoroute/internal/proxy/awsauth/chain"
@@ -24,7 +25,7 @@ func NewRuntime(o *observe.Observer, issuers []netip.Prefix) *runtime.Runtime {
 	http1 := h1.NewTransport(h1.Options{})
 	return runtime.New(runtime.Options{
 		HTTP1: http1, HTTP2: h2.NewTransport(http1), Observer: o, Sampler: o.Sampler(), LogContent: o.Logs(), LLMMemory: llmMemory(),
-		Keys: jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(issuers), Log: slog.Default()}),
+		Keys: jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(issuers), Spread: rand.N[time.Duration], Log: slog.Default()}),
 		AWS:  awsauth.NewStore(awsauth.Options{Fetch: chain.Fetch, Rand: rand.Uint64, Log: slog.Default()}),
 	})
 }
