@@ -122,18 +122,38 @@ func (n namespace) dial(address string) net.Conn {
 	return conn
 }
 
-// get asks for a path of an address.
-func (n namespace) get(address, path string) (status int, body string) {
+// client is one that has a single connection, to an address.
+func (n namespace) client(address string) *http.Transport {
 	n.t.Helper()
 	conn := n.dial(address)
+	c := &http.Transport{MaxConnsPerHost: 1, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		if conn == nil {
+			return nil, net.ErrClosed
+		}
+		one := conn
+		conn = nil
+		return one, nil
+	}}
+	n.t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// get asks an address for a path.
+func (n namespace) get(address, path string) (status int, body string) {
+	n.t.Helper()
+	return n.ask(n.client(address), path)
+}
+
+// ask asks for a path.
+func (n namespace) ask(c *http.Transport, path string) (status int, body string) {
+	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://svc.test"+path, http.NoBody)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	tr := &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return conn, nil }}
-	resp, err := tr.RoundTrip(req)
+	resp, err := c.RoundTrip(req)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -200,8 +220,9 @@ func TestSidecar_InANetworkNamespace(t *testing.T) {
 	if err := n.proxy(modeRedirect).Wait(); err != nil {
 		t.Skipf("connections are not redirected here: %v", err)
 	}
-	n.startSidecar(append(meshed(80, ir.ProtocolHTTP, behind, ir.Match{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: "/v1"}}),
-		meshed(50051, ir.ProtocolH2C, behindGRPC, ir.Match{Path: ir.PathMatch{Type: ir.MatchExact, Value: "/grpc.health.v1.Health/Check"}})...))
+	routes := append(meshed(80, ir.ProtocolHTTP, behind, ir.Match{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: "/v1"}}),
+		meshed(50051, ir.ProtocolH2C, behindGRPC, ir.Match{Path: ir.PathMatch{Type: ir.MatchExact, Value: "/grpc.health.v1.Health/Check"}})...)
+	config := n.startSidecar(routes)
 	for name, c := range map[string]struct {
 		host, path string
 		status     int
@@ -225,10 +246,47 @@ func TestSidecar_InANetworkNamespace(t *testing.T) {
 	if err := n.check(service4 + ":80"); grpcstatus.Code(err) != codes.Unimplemented {
 		t.Errorf("gRPC to a port with no route for it: %v", err)
 	}
+	n.comesAndGoes(config, routes)
 }
 
-// startSidecar starts one with a configuration and waits until it is ready.
-func (n namespace) startSidecar(resources []ir.Resource) {
+// comesAndGoes has the plain Service taken by a route for a while. Requests on a
+// connection that was made meanwhile follow without a failure.
+func (n namespace) comesAndGoes(config string, routes []ir.Resource) {
+	n.t.Helper()
+	l := *routes[0].(*ir.Listener)
+	l.Addresses = append(l.Addresses, netip.MustParseAddr(plain4))
+	with := append([]ir.Resource{&l}, routes[1:]...)
+	writeFile(n.t, config, with)
+	n.until(func() bool { _, body := n.get(plain4+":80", "/v1"); return body == "routed" })
+	kept := n.client(plain4 + ":80")
+	for i, resources := range [][]ir.Resource{with, routes, with, routes} {
+		want := []string{"routed", "plain"}[i%2]
+		writeFile(n.t, config, resources)
+		n.until(func() bool {
+			status, body := n.ask(kept, "/v1")
+			if status != http.StatusOK {
+				n.t.Fatalf("got %d %q, want %s", status, body, want)
+			}
+			return body == want
+		})
+	}
+}
+
+// until waits until ok.
+func (n namespace) until(ok func() bool) {
+	n.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); !ok(); <-tick.C {
+		if time.Since(began) > timeout {
+			n.t.Fatal("it does not come")
+		}
+	}
+}
+
+// startSidecar starts one with a configuration, waits until it is ready, and
+// returns the file of the configuration.
+func (n namespace) startSidecar(resources []ir.Resource) (path string) {
 	n.t.Helper()
 	dir := n.t.TempDir()
 	config := bootstrap.DefaultSidecar()
@@ -255,13 +313,8 @@ func (n namespace) startSidecar(resources []ir.Resource) {
 			n.t.Errorf("the sidecar ended with %v", err)
 		}
 	})
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for began := time.Now(); !n.listening(config.Admin) || !n.ready(config.Admin); <-tick.C {
-		if time.Since(began) > timeout {
-			n.t.Fatal("the sidecar is not ready")
-		}
-	}
+	n.until(func() bool { return n.listening(config.Admin) && n.ready(config.Admin) })
+	return config.File.Path
 }
 
 func (n namespace) listening(address string) bool {
