@@ -32,35 +32,50 @@ var httpSuite = suite{
 
 func startProxies(ctx context.Context, dir, self string, o options) ([]contender, error) {
 	var started []contender
-	add := func(name, address string, command ...string) error {
-		p, err := start(ctx, proxyCore, address, command...)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+	add := func(name, address string, p *process) {
 		started = append(started, contender{name: name, url: "http://" + address + path, process: p, header: []string{
 			"Host: " + host, "Accept: application/json", "User-Agent: bench/1",
 			"X-Request-Id: 3b6f7a52-6d3e-4f6e-9f2b-0c3a1d2e4f5a",
 		}})
-		return nil
 	}
 	for i, name := range []string{nameNginx, nameAgain} {
-		address := fmt.Sprintf("127.0.0.1:1908%d", i+1)
-		config := filepath.Join(dir, fmt.Sprintf("nginx-%d.conf", i))
-		if err := os.WriteFile(config, []byte(nginxConfig(address, dir, i)), 0o600); err != nil {
+		p, err := startNginx(ctx, dir, i)
+		if err != nil {
 			return started, err
 		}
-		if err := add(name, address, "nginx", "-c", config, "-e", filepath.Join(dir, "nginx-error.log")); err != nil {
-			return started, err
-		}
+		add(name, nginxAddress(i), p)
 	}
-	if err := add(nameGo, "127.0.0.1:19083", self, "reverseproxy", "127.0.0.1:19083", backendAddress); err != nil {
-		return started, err
+	const reverseProxy, ours = "127.0.0.1:19083", "127.0.0.1:19084"
+	p, err := start(ctx, proxyCore, reverseProxy, self, "reverseproxy", reverseProxy, backendAddress)
+	if err != nil {
+		return started, fmt.Errorf("%s: %w", nameGo, err)
 	}
+	add(nameGo, reverseProxy, p)
 	config, err := writeConfig(dir, resources(19084))
 	if err != nil {
 		return started, err
 	}
-	return started, add(nameOurs, "127.0.0.1:19084", o.proxy, "--bootstrap", config)
+	if p, err = start(ctx, proxyCore, ours, o.proxy, "--bootstrap", config); err != nil {
+		return started, fmt.Errorf("%s: %w", nameOurs, err)
+	}
+	add(nameOurs, ours, p)
+	return started, nil
+}
+
+// nginxAddress is where the nginx of a number listens.
+func nginxAddress(i int) string { return fmt.Sprintf("127.0.0.1:1908%d", i+1) }
+
+// startNginx starts nginx with one worker, which passes everything to the backend.
+func startNginx(ctx context.Context, dir string, i int) (*process, error) {
+	config := filepath.Join(dir, fmt.Sprintf("nginx-%d.conf", i))
+	if err := os.WriteFile(config, []byte(nginxConfig(nginxAddress(i), dir, i)), 0o600); err != nil {
+		return nil, err
+	}
+	p, err := start(ctx, proxyCore, nginxAddress(i), "nginx", "-c", config, "-e", filepath.Join(dir, "nginx-error.log"))
+	if err != nil {
+		return nil, fmt.Errorf("nginx: %w", err)
+	}
+	return p, nil
 }
 
 func nginxConfig(address, dir string, i int) string {

@@ -26,10 +26,14 @@ const (
 var llmSuite = suite{
 	start: startLLM,
 	about: fmt.Sprintf("chat completions with a prompt of %d bytes", promptSize),
-	pairs: [][2]string{{nameOpenAI, namePlain}, {nameAnthropic, namePlain}, {nameBedrock, namePlain}},
+	pairs: [][2]string{
+		{nameOpenAI, namePlain}, {nameAnthropic, namePlain}, {nameBedrock, namePlain},
+		{nameAnthropic, nameNginx}, {namePlain, nameNginx},
+	},
 }
 
-// startLLM starts one proxy, which all contenders share.
+// startLLM starts one proxy, which all contenders share but nginx, which passes
+// the same bytes on.
 func startLLM(ctx context.Context, dir, _ string, o options) ([]contender, error) {
 	script := filepath.Join(dir, promptScript)
 	if err := os.WriteFile(script, []byte(luaPost(prompt(false))), 0o600); err != nil {
@@ -51,7 +55,11 @@ func startLLM(ctx context.Context, dir, _ string, o options) ([]contender, error
 	for _, c := range [][2]string{{namePlain, "/plain"}, {nameOpenAI, "/openai"}, {nameAnthropic, "/anthropic"}, {nameBedrock, "/bedrock"}} {
 		all = append(all, contender{name: c[0], url: "http://" + llmAddress + c[1] + chatPath, script: script, body: body, process: p})
 	}
-	return all, nil
+	plain, err := startNginx(ctx, dir, 0)
+	if err != nil {
+		return all, err
+	}
+	return append(all, contender{name: nameNginx, url: "http://" + nginxAddress(0) + "/plain" + chatPath, script: script, body: body, process: plain}), nil
 }
 
 // luaPost makes wrk send body.

@@ -13,7 +13,7 @@
 //	         httputil.ReverseProxy, and ours with routing, filters, metrics and
 //	         timeouts on
 //	llm      chat completions through ours, relayed and translated, against a
-//	         plain proxy pass of the same bytes
+//	         plain proxy pass of the same bytes, by ours and by nginx
 //	streams  what ours adds to each chunk of a stream, and its memory with 1,000
 //	portkey  chat completions through ours and Portkey's gateway (portkey.sh)
 package main

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export GOTOOLCHAIN=auto PATH=/usr/sbin:$PATH
 missing=()
-[[ " $* " == *' -suite '* ]] || command -v nginx >/dev/null || missing+=(nginx-light)
+[[ " $* " == *' -suite '[sp]* ]] || command -v nginx >/dev/null || missing+=(nginx-light)
 command -v wrk >/dev/null || missing+=(wrk)
 [[ " $* " != *' -rate '* ]] || command -v h2load >/dev/null || missing+=(nghttp2-client)
 command -v taskset >/dev/null || missing+=(util-linux)
