@@ -239,6 +239,20 @@ func TestCapture_ReadyWithAnEmptyConfiguration(t *testing.T) {
 	}
 }
 
+func TestCapture_NoControllerKeepsAPodOffTheNetwork(t *testing.T) {
+	to := echo(t)
+	srv, _ := sidecar(t, to)
+	conn := dial(t, addr(t, srv, 15001))
+	srv.configure() // the wait is over
+	_ = conn.CloseWrite()
+	if b, err := io.ReadAll(conn); string(b) != "echo " {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if srv.Ready() {
+		t.Error("ready without a configuration")
+	}
+}
+
 func TestCapture_IPv6(t *testing.T) {
 	to := echo(t)
 	srv, _ := sidecar(t, to)
