@@ -10,6 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/reach"
 )
 
 // serviceBackend translates a Service port as a node's proxies reach it. TLS
@@ -132,18 +133,9 @@ func endpointsOf(r Reader, endpoint *discoveryv1.Endpoint, port uint16) []ir.End
 	return nil
 }
 
-// safeAddress refuses addresses that lead into the proxy's own machine or to
-// many: whoever may write slices must not reach the proxy's administration port
-// through it.
-func safeAddress(r Reader, ip netip.Addr) bool {
-	if ip.Zone() != "" {
-		return false
-	}
-	if ip = ip.Unmap(); ip == netip.MustParseAddr("fd00:ec2::254") { // AWS's metadata
-		return false
-	}
-	return (r.LocalBackends() || !ip.IsLoopback()) && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast()
-}
+// safeAddress refuses addresses where no backend is: whoever may write slices
+// must not reach the proxy's administration port through it.
+func safeAddress(r Reader, ip netip.Addr) bool { return reach.Backend(ip, r.LocalBackends()) }
 
 // sortEndpoints sorts endpoints and leaves repetitions out.
 func sortEndpoints(endpoints []ir.Endpoint) []ir.Endpoint {
