@@ -22,6 +22,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/server"
 	"github.com/citoroute/citoroute/internal/proxy/source"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 	"github.com/citoroute/citoroute/internal/push"
 	"github.com/citoroute/citoroute/internal/version"
 )
@@ -37,7 +38,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 		return err
 	}
 	defer observer.Close()
-	live := server.NewRuntime(observer, config.Issuers.Networks)
+	live := server.NewRuntime(observer, config.Issuers.Networks, upstream.Dialer{})
 	srv := server.New(serverOptions(config, live, observer, log))
 	questions := admin.New(admin.Options{
 		Ready: srv.Ready, Resources: live.Resources, Metrics: observer.Registry(), Level: level,

@@ -13,6 +13,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/server"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 	"github.com/citoroute/citoroute/internal/translate"
 )
 
@@ -71,12 +72,13 @@ func (g *gateway) follow(u ir.Update) {
 
 // start makes the data plane of a new Gateway.
 func (f *fleet) start(ctx context.Context) *gateway {
-	g := &gateway{runtime: server.NewRuntime(f.observer, jwks.Local()), stop: func() {}}
+	dial := upstream.Dialer{Local: true}
+	g := &gateway{runtime: server.NewRuntime(f.observer, jwks.Local(), dial), stop: func() {}}
 	if g.apply = g.runtime.Apply; !f.serve {
 		return g
 	}
 	g.server = server.New(server.Options{
-		Runtime: g.runtime, Observe: f.observer, Bind: f.bind, Port: f.port, Log: f.log,
+		Runtime: g.runtime, Observe: f.observer, Dial: dial, Bind: f.bind, Port: f.port, Log: f.log,
 	})
 	g.apply = g.server.Apply
 	ctx, g.stop = context.WithCancel(ctx)

@@ -42,7 +42,7 @@ func TestTransport_FollowsALPN(t *testing.T) {
 				TLS: &tls.Config{RootCAs: roots, ServerName: "example.com", MinVersion: tls.VersionTLS12},
 			}
 			other := &counting{}
-			tr := NewTransport(other)
+			tr := NewTransport(other, nil)
 			t.Cleanup(tr.Close)
 			for range 2 {
 				if stage := attemptStage(t, tr, to, nil); stage != 0 {
@@ -62,7 +62,7 @@ func TestTransport_FollowsALPN(t *testing.T) {
 func TestTransport_WrongCertificateFailsClosed(t *testing.T) {
 	backend := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(backend.Close)
-	tr := NewTransport(&counting{})
+	tr := NewTransport(&counting{}, nil)
 	t.Cleanup(tr.Close)
 	to := &exchange.Target{
 		Addr: backend.Listener.Addr().String(), ConnectTimeout: timeout,

@@ -93,7 +93,7 @@ func client(t testing.TB) *http.Transport {
 // proxy is a front whose every request goes to a backend.
 func proxy(t testing.TB, to string) string {
 	t.Helper()
-	tr := NewTransport(nil)
+	tr := NewTransport(nil, nil)
 	t.Cleanup(tr.Close)
 	addr, _ := front(t, handler{serve: func(ex *exchange.Exchange) {
 		err := tr.RoundTrip(ex, &exchange.Target{Addr: to, ConnectTimeout: timeout, IdleTimeout: timeout})

@@ -173,7 +173,7 @@ func TestTransport_FailureStages(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tr := NewTransport(nil)
+			tr := NewTransport(nil, nil)
 			t.Cleanup(tr.Close)
 			to := &exchange.Target{Addr: rawBackend(t, c.backend), ConnectTimeout: timeout, Deadline: time.Now().Add(c.deadline)}
 			if got := attemptStage(t, tr, to, nil); got != c.want {
@@ -184,7 +184,7 @@ func TestTransport_FailureStages(t *testing.T) {
 	t.Run("NobodyListens", func(t *testing.T) {
 		ln := listen(t)
 		_ = ln.Close()
-		tr := NewTransport(nil)
+		tr := NewTransport(nil, nil)
 		if got := attemptStage(t, tr, &exchange.Target{Addr: ln.Addr().String(), ConnectTimeout: timeout}, nil); got != exchange.StageConnect {
 			t.Errorf("stage %d, want %d", got, exchange.StageConnect)
 		}

@@ -23,8 +23,9 @@ const (
 // Transport is an exchange.Transport for backends that speak HTTP/2: by prior
 // knowledge where the target has no TLS, else as ALPN chooses.
 type Transport struct {
-	h1   exchange.Transport
-	http *http.Transport
+	h1     exchange.Transport
+	dialer Dial
+	http   *http.Transport
 
 	mu    sync.Mutex
 	pools map[poolKey]*pool
@@ -37,9 +38,15 @@ type poolKey struct {
 	tls  *tls.Config
 }
 
-// NewTransport returns a Transport that hands exchanges to h1 where a backend
-// chooses http/1.1 by ALPN.
-func NewTransport(h1 exchange.Transport) *Transport {
+// Dial makes connections; ctx ends at the target's ConnectTimeout.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// NewTransport returns a Transport that connects with dial, nil meaning a
+// net.Dialer, and hands exchanges to h1 where a backend chooses http/1.1 by ALPN.
+func NewTransport(h1 exchange.Transport, dial Dial) *Transport {
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
@@ -48,8 +55,9 @@ func NewTransport(h1 exchange.Transport) *Transport {
 		return conn, nil
 	}
 	return &Transport{
-		h1:    h1,
-		pools: make(map[poolKey]*pool),
+		h1:     h1,
+		dialer: dial,
+		pools:  make(map[poolKey]*pool),
 		http: &http.Transport{
 			Protocols:              protocols,
 			DialContext:            given,
@@ -109,7 +117,7 @@ type dialledKey struct{}
 // dial connects to a pool's address. The connection is nil where the backend
 // chose HTTP/1.1.
 func (t *Transport) dial(ctx context.Context, key poolKey, config *tls.Config) (*http.ClientConn, error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", key.addr)
+	raw, err := t.dialer(ctx, "tcp", key.addr)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/l4"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
 // maxSessions is how many clients a UDP port serves at a time.
@@ -60,7 +61,7 @@ func (k *datagramSocket) choose() (l4.Backend, error) {
 		o.Log.Debug("Dropping a datagram", "listener", k.listener, "reason", err)
 		return l4.Backend{}, fmt.Errorf("listener %s: %w", k.listener, err)
 	}
-	conn, err := dialUDP(&stream.Target)
+	conn, err := dialUDP(o.Dial, &stream.Target)
 	if err != nil {
 		stream.Done(true)
 		o.Log.Debug("Cannot reach a backend", "listener", k.listener, "backend", stream.Backend, "error", err)
@@ -69,10 +70,10 @@ func (k *datagramSocket) choose() (l4.Backend, error) {
 	return l4.Backend{Conn: conn, Done: stream.Done}, nil
 }
 
-func dialUDP(to *exchange.Target) (*net.UDPConn, error) {
+func dialUDP(dial upstream.Dialer, to *exchange.Target) (*net.UDPConn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), to.ConnectTimeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", to.Addr)
+	conn, err := dial.DialContext(ctx, "udp", to.Addr)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
 // Options say how a Server treats clients. The zero value of every field but
@@ -22,6 +23,8 @@ type Options struct {
 	Runtime *runtime.Runtime
 	// Observe counts connections; required.
 	Observe *observe.Observer
+	// Dial connects to the backends of streams and datagrams.
+	Dial upstream.Dialer
 	// Bind is the local address of every socket; the zero Addr means all
 	// addresses of both families.
 	Bind netip.Addr

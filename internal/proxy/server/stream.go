@@ -8,6 +8,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/l4"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
 // streamAttempts is how many endpoints a connection is offered to.
@@ -29,7 +30,7 @@ func (g *generation) serveStream(conn *net.TCPConn, client net.Conn, listener, s
 		if passed {
 			stream.Target.TLS = nil // the session is the client's own
 		}
-		backend, err := dialStream(&stream.Target)
+		backend, err := dialStream(o.Dial, &stream.Target)
 		if err != nil {
 			stream.Done(true)
 			o.Log.Debug("Cannot reach a backend", "listener", listener, "backend", stream.Backend, "error", err)
@@ -48,10 +49,10 @@ func (g *generation) serveStream(conn *net.TCPConn, client net.Conn, listener, s
 	}
 }
 
-func dialStream(to *exchange.Target) (net.Conn, error) {
+func dialStream(dial upstream.Dialer, to *exchange.Target) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), to.ConnectTimeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.Addr)
+	conn, err := dial.DialContext(ctx, "tcp", to.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", to.Addr, err)
 	}

@@ -31,7 +31,7 @@ func start(t *testing.T, opts Options) (srv *Server, stop func()) {
 	t.Helper()
 	opts.Observe = observe.New(observe.Options{})
 	if opts.Runtime == nil {
-		opts.Runtime = NewRuntime(opts.Observe, nil)
+		opts.Runtime = NewRuntime(opts.Observe, nil, opts.Dial)
 	}
 	opts.Bind = netip.MustParseAddr("127.0.0.1")
 	if opts.Port == nil {
