@@ -24,11 +24,14 @@ type Relay struct {
 // NewRelay returns a Relay.
 func NewRelay() *Relay { return &Relay{} }
 
-// event is what must be known of an event that is passed on.
+// event is what must be known of an event that is passed on. An error is
+// documented to have its code and message beside its type; OpenAI sends them in
+// Error, too.
 type event struct {
 	Type     string         `json:"type"`
 	Message  string         `json:"message"`
 	Code     string         `json:"code"`
+	Error    *failure       `json:"error"`
 	Delta    jsontext.Value `json:"delta"`
 	Response *result        `json:"response"`
 }
@@ -91,7 +94,10 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		switch in.Type {
 		case "response.created", "response.in_progress", "response.queued":
 		case "error":
-			return failed(&failure{in.Code, in.Message})
+			if in.Error == nil {
+				in.Error = &failure{in.Code, in.Message}
+			}
+			return failed(in.Error)
 		case "response.failed":
 			if in.Response != nil && in.Response.Error != nil {
 				return failed(in.Response.Error)
