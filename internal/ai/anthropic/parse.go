@@ -73,8 +73,12 @@ func Parse(body []byte, out *chat.Request) error {
 }
 
 func parseService(in *clientRequest, out *chat.Request) error {
-	if in.Thinking.Kind() == '{' {
+	switch in.Thinking.Kind() {
+	case '{':
 		out.Thinking = in.Thinking
+	case 'n', 0: // 0: there is none
+	default:
+		return chat.Invalid("thinking", "must be an object")
 	}
 	switch in.ServiceTier {
 	case "auto":
@@ -89,9 +93,13 @@ func parseService(in *clientRequest, out *chat.Request) error {
 		if c.Effort != "" {
 			out.Effort = c.Effort
 		}
-		if f := c.Format; f != nil && f.Type != "json_schema" {
+		switch f := c.Format; {
+		case f == nil:
+		case f.Type != "json_schema":
 			return chat.Invalid("output_config.format.type", "%q is not json_schema", f.Type)
-		} else if f != nil {
+		case f.Schema.Kind() != '{':
+			return chat.Invalid("output_config.format.schema", "must be an object")
+		default:
 			out.Format = chat.Format{Kind: chat.FormatSchema, Name: "answer", Schema: f.Schema}
 		}
 		if err := ignore(out, "output_config", c.Rest); err != nil {
@@ -131,6 +139,9 @@ func parseTools(in *clientRequest, out *chat.Request) error {
 	for i, t := range in.Tools {
 		if t.Type != "" && t.Type != "custom" {
 			return chat.Unsupported("tools["+strconv.Itoa(i)+"].type", "%q is not possible with this provider, only custom is", t.Type)
+		}
+		if k := t.InputSchema.Kind(); k != '{' && k != 0 { // 0: there is none
+			return chat.Invalid("tools["+strconv.Itoa(i)+"].input_schema", "must be an object")
 		}
 		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: t.InputSchema, Strict: t.Strict, Cache: t.CacheControl})
 		if err := ignore(out, "tools", t.Rest); err != nil {

@@ -157,8 +157,12 @@ func parseTools(in *request, out *chat.Request) error {
 			return chat.Invalid("tools["+strconv.Itoa(i)+"].name", "is required")
 		}
 		schema := t.Parameters
-		if len(schema) > 0 && schema.Kind() == 'n' {
+		switch schema.Kind() {
+		case '{', 0: // 0: there is none
+		case 'n':
 			schema = nil
+		default:
+			return chat.Invalid("tools["+strconv.Itoa(i)+"].parameters", "must be an object")
 		}
 		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: schema, Strict: t.Strict})
 	}
