@@ -286,6 +286,11 @@ func parseMessage(at string, it *item, out *chat.Request) error {
 	}
 	switch it.Role {
 	case "system", "developer":
+		for i := range blocks {
+			if blocks[i].Kind != chat.Text {
+				return chat.Unsupported(at+".content", "can only be text with this provider, since the role is %s", it.Role)
+			}
+		}
 		out.System = append(out.System, blocks...)
 	case "user":
 		out.Say(chat.User, blocks...)
