@@ -27,8 +27,11 @@ var llmSuite = suite{
 	start: startLLM,
 	about: fmt.Sprintf("chat completions with a prompt of %d bytes", promptSize),
 	pairs: [][2]string{
-		{nameOpenAI, namePlain}, {nameAnthropic, namePlain}, {nameBedrock, namePlain},
-		{nameAnthropic, nameNginx}, {namePlain, nameNginx},
+		{nameOpenAI, namePlain},
+		{nameAnthropic, namePlain},
+		{nameBedrock, namePlain},
+		{nameAnthropic, nameNginx},
+		{namePlain, nameNginx},
 	},
 }
 
