@@ -3,6 +3,7 @@ package ai
 import (
 	"cmp"
 	"errors"
+	"sync"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/embed"
@@ -82,7 +83,6 @@ type Attempt struct {
 	provider provider
 	relayed  bool // both sides speak the same protocol
 	wire     chat.Wire
-	response chat.Response
 }
 
 // Attempt translates the call for a provider. It may be called again, for
@@ -165,10 +165,13 @@ func outcomeOf(id, model string, finish chat.Finish) chat.Outcome {
 	return out
 }
 
+// answers are those that nobody reads. An attempt has none while it waits: it
+// would be out of the processor's caches when the answer comes.
+var answers = sync.Pool{New: func() any { return new(chat.Response) }}
+
 // Response translates a whole answer with status 2xx; created is in Unix
 // seconds. The error is a *chat.Error; it comes with the usage of an answer that
-// the provider counts and that is no use to the client. There is one answer to an
-// attempt.
+// the provider counts and that is no use to the client.
 func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.relayed {
 		u, ok := a.call.client.usage(body)
@@ -177,7 +180,11 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.call.client.embeds {
 		return a.embedded(body)
 	}
-	r := &a.response
+	r := answers.Get().(*chat.Response) //nolint:forcetypeassert // the pool holds nothing else.
+	defer func() {
+		*r = chat.Response{}
+		answers.Put(r)
+	}()
 	err := a.provider.decode(a.Wire, body, r)
 	out := Answer{Usage: r.Usage, Counted: r.HasUsage}
 	if err != nil {
