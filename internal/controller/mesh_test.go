@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -132,6 +133,21 @@ var _ = Describe("The mesh", Ordered, func() {
 
 		label(ctx, shop, "")
 		Eventually(honest.count).WithArguments(ir.TypeListener).Should(BeZero(), "who left the mesh has no routes")
+	})
+
+	It("is not there when it is turned off", func(ctx SpecContext) {
+		suite.stop()
+		DeferCleanup(startController)
+		stop := startReplica(suite.address, suite.webhook, func(o *Options) { o.Mesh = false })
+		defer stop()
+		ns := newMeshedNamespace(ctx)
+		class, gateway := className("meshless", DefaultControllerName), newGateway(ns, "web", "meshless")
+		Expect(suite.client.Create(ctx, class)).To(Succeed())
+		Expect(suite.client.Create(ctx, gateway)).To(Succeed())
+		Eventually(condition(ctx, gateway, gatewayv1.GatewayConditionAccepted)).Should(Equal("True Accepted"))
+		Consistently(isGone(ctx, meshConfig(ns))).Should(BeTrue())
+		_, err := new(net.Dialer).DialContext(ctx, "tcp", suite.webhook)
+		Expect(err).To(MatchError(syscall.ECONNREFUSED))
 	})
 
 	It("says what its XMesh supports, and leaves others alone", func(ctx SpecContext) {

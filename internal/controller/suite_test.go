@@ -87,8 +87,8 @@ func startController() {
 }
 
 // startReplica runs a controller whose config stream and webhook are at these
-// addresses, and returns what stops it.
-func startReplica(address, webhook string) (stop func()) {
+// addresses, and returns what stops it. Its options may be changed.
+func startReplica(address, webhook string, change ...func(*Options)) (stop func()) {
 	GinkgoHelper()
 	registry := prometheus.NewRegistry()
 	scheme, err := NewScheme()
@@ -100,12 +100,16 @@ func startReplica(address, webhook string) (stop func()) {
 		LeaderElectionReleaseOnCancel: true,
 	})
 	Expect(err).NotTo(HaveOccurred())
-	Expect(Setup(mgr, Options{
+	o := Options{
 		Namespace: ownNamespace, ServiceName: "citoroute-controller", SecretName: "citoroute-controller-tls",
 		StreamAddress: address, Mesh: true, WebhookName: "citoroute-webhook", WebhookAddress: webhook,
 		Infra:  infra.Options{Image: "citoroute/proxy:test"},
 		Logger: slog.New(logHandler()), Registry: registry,
-	})).To(Succeed())
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	Expect(Setup(mgr, o)).To(Succeed())
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
