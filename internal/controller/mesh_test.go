@@ -258,6 +258,7 @@ func callWebhook(ctx context.Context, bundle []byte, path string) *admissionv1.A
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { Expect(response.Body.Close()).To(Succeed()) }()
+	Expect(response.Close).To(BeTrue(), "the next call may find another replica")
 	out := &admissionv1.AdmissionReview{}
 	Expect(json.NewDecoder(response.Body).Decode(out)).To(Succeed())
 	return out

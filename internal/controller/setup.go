@@ -186,6 +186,9 @@ func addMesh(mgr ctrl.Manager, o Options, world *World, identity *Identity) erro
 	if err := mgr.Add(server); err != nil {
 		return err
 	}
+	if err := mgr.AddReadyzCheck("webhook", server.StartedChecker()); err != nil {
+		return err
+	}
 	return drain(mgr, "mesh", world.mesh, &MeshReconciler{
 		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,
 		webhook: types.NamespacedName{Namespace: o.Namespace, Name: o.WebhookName},

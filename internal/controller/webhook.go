@@ -53,10 +53,21 @@ func newWebhook(address string, identity *Identity, pods http.Handler) (webhook.
 	}
 	server := webhook.NewServer(webhook.Options{Host: host, Port: int(port), TLSOpts: []func(*tls.Config){func(c *tls.Config) {
 		c.MinVersion = tls.VersionTLS13
+		c.NextProtos = []string{"http/1.1"}
 		c.GetCertificate = identity.Certificate
 	}}})
-	server.Register(podPath, pods)
+	server.Register(podPath, once(pods))
 	return server, nil
+}
+
+// once makes every call a connection of its own: an API server would keep one
+// for days otherwise, to a replica that others leave alone, and lose what it
+// sends when that replica stops.
+func once(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		h.ServeHTTP(w, r)
+	})
 }
 
 // reconcileWebhook has API servers find the webhook and trust its certificate,

@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,13 +23,19 @@ type mesh struct{ namespace string }
 
 func newMesh(ctx context.Context) mesh {
 	GinkgoHelper()
-	m := mesh{cluster.namespace(ctx)}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: m.namespace}}
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+labelInjection+`":"enabled"}}}`))
-	Expect(cluster.Patch(ctx, ns, patch)).To(Succeed())
+	m := mesh{cluster.meshed(ctx)}
 	cluster.apply(ctx, m.namespace, "mesh.yaml")
 	cluster.deploymentsReady(ctx, m.namespace)
 	return m
+}
+
+// meshed makes a namespace of the mesh, which lives as long as the spec.
+func (c *testCluster) meshed(ctx context.Context) string {
+	GinkgoHelper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace(ctx)}}
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+labelInjection+`":"enabled"}}}`))
+	Expect(c.Patch(ctx, ns, patch)).To(Succeed())
+	return ns.Name
 }
 
 // route makes the route "shop", or changes it, to have one rule.
@@ -189,6 +196,22 @@ var _ = Describe("The mesh", Serial, func() {
 		m.eventuallyFrom(ctx, "v1")
 	})
 
+	It("takes pods in while the controller is replaced", func(ctx SpecContext) {
+		m := mesh{cluster.meshed(ctx)}
+		var deployment appsv1.Deployment
+		Expect(cluster.Get(ctx, client.ObjectKey{Namespace: controllerNamespace, Name: "citoroute-controller"}, &deployment)).To(Succeed())
+		restart := `{"spec":{"template":{"metadata":{"annotations":{"e2e":"` + m.namespace + `"}}}}}`
+		Expect(cluster.Patch(ctx, &deployment, client.RawPatch("application/merge-patch+json", []byte(restart)))).To(Succeed())
+		asked := 0
+		for ; !rolledOut(ctx); asked++ {
+			pod := bare(m.namespace, fmt.Sprintf("try-%d", asked))
+			Expect(cluster.Create(ctx, pod, client.DryRunAll)).To(Succeed(), "after %d", asked)
+			Expect(sidecars(*pod)).To(Equal(1))
+		}
+		AddReportEntry("pods", fmt.Sprintf("%d admitted", asked))
+		Expect(asked).To(BeNumerically(">", 20))
+	})
+
 	It("ends the sidecars of a Job with it", func(ctx SpecContext) {
 		m := newMesh(ctx)
 		pod := bare(m.namespace, "once")
@@ -198,6 +221,15 @@ var _ = Describe("The mesh", Serial, func() {
 		Eventually(func() corev1.PodPhase { return getPod(ctx, pod).Status.Phase }).WithContext(ctx).Should(Equal(corev1.PodSucceeded))
 	})
 })
+
+// rolledOut says that only new pods of the controller are left.
+func rolledOut(ctx context.Context) bool {
+	GinkgoHelper()
+	var d appsv1.Deployment
+	Expect(cluster.Get(ctx, client.ObjectKey{Namespace: controllerNamespace, Name: "citoroute-controller"}, &d)).To(Succeed())
+	return d.Status.ObservedGeneration == d.Generation && d.Status.UpdatedReplicas == *d.Spec.Replicas &&
+		len(controllerPods(ctx)) == int(*d.Spec.Replicas)
+}
 
 // sidecars counts the native sidecars of a pod.
 func sidecars(pod corev1.Pod) int {
