@@ -32,10 +32,18 @@ func newMesh(ctx context.Context) mesh {
 // meshed makes a namespace of the mesh, which lives as long as the spec.
 func (c *testCluster) meshed(ctx context.Context) string {
 	GinkgoHelper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: c.namespace(ctx)}}
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+labelInjection+`":"enabled"}}}`))
+	namespace := c.namespace(ctx)
+	c.inject(ctx, namespace, `"enabled"`)
+	return namespace
+}
+
+// inject sets the label of a namespace that says whether its pods are injected,
+// to a value in JSON.
+func (c *testCluster) inject(ctx context.Context, namespace, value string) {
+	GinkgoHelper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"`+labelInjection+`":`+value+`}}}`))
 	Expect(c.Patch(ctx, ns, patch)).To(Succeed())
-	return ns.Name
 }
 
 // route makes the route "shop", or changes it, to have one rule.
@@ -50,6 +58,11 @@ func (m mesh) unroute(ctx context.Context) {
 	GinkgoHelper()
 	route := &gatewayv1.HTTPRoute{ObjectMeta: metav1.ObjectMeta{Namespace: m.namespace, Name: "shop"}}
 	Expect(cluster.Delete(ctx, route)).To(Succeed())
+	m.eventuallyUnrouted(ctx)
+}
+
+func (m mesh) eventuallyUnrouted(ctx context.Context) {
+	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		a, err := m.ask(ctx, "client", 5)
 		g.Expect(err).NotTo(HaveOccurred())
@@ -194,6 +207,32 @@ var _ = Describe("The mesh", Serial, func() {
 		Eventually(func() error { return cluster.Create(ctx, pod.DeepCopy()) }).WithContext(ctx).Should(Succeed())
 		Expect(sidecars(getPod(ctx, pod))).To(Equal(1))
 		m.eventuallyFrom(ctx, "v1")
+	})
+
+	It("leaves the proxies of Gateways alone, and they serve what is in the mesh", func(ctx SpecContext) {
+		m := mesh{cluster.meshed(ctx)}
+		cluster.apply(ctx, m.namespace, "echo.yaml")
+		cluster.deploymentsReady(ctx, m.namespace)
+		eventuallyServed(ctx, "http://"+cluster.gatewayAddress(ctx, m.namespace, "edge"), "v1")
+		Expect(sidecars(m.pod(ctx, "v1"))).To(Equal(1))
+		var proxies corev1.PodList
+		Expect(cluster.List(ctx, &proxies, client.InNamespace(m.namespace), client.MatchingLabels{gatewayNameLabel: "edge"})).To(Succeed())
+		Expect(proxies.Items).NotTo(BeEmpty())
+		Expect(sidecars(proxies.Items[0])).To(BeZero())
+	})
+
+	It("routes no more for a namespace that left it", func(ctx SpecContext) {
+		m := newMesh(ctx)
+		m.route(ctx, to("v1"))
+		m.eventuallyFrom(ctx, "v1")
+		cluster.inject(ctx, m.namespace, "null")
+		m.eventuallyUnrouted(ctx)
+		cluster.inject(ctx, m.namespace, `"enabled"`)
+		Eventually(func(g Gomega) {
+			a, err := m.ask(ctx, "client", 5, "--new-connection-per-request")
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(a.routed).To(Equal(5))
+		}).WithContext(ctx).Should(Succeed())
 	})
 
 	It("takes pods in while the controller is replaced", func(ctx SpecContext) {
