@@ -56,12 +56,18 @@ func (s *Stream) Start(ctx context.Context) error {
 // of a namespace of the mesh to the namespace's, and nobody to anything else.
 func authorize(reviewer client.Client, world *World) func(ctx context.Context, token, node string) error {
 	return func(ctx context.Context, token, node string) error {
-		user, err := authenticate(ctx, reviewer, token)
-		if err != nil {
-			return err
+		owner := engine.OwnerOf(node)
+		// Sidecars that stay in a namespace which left the mesh ask again and again:
+		// they must not keep the API server busy.
+		if owner.Kind == translate.KindNamespace && !world.inMesh(owner.Name) {
+			return fmt.Errorf("namespace %q is not of the mesh: it lacks the label %s=%s", owner.Name, v1alpha1.LabelInjection, v1alpha1.InjectionEnabled)
 		}
-		if owner := engine.OwnerOf(node); owner.Kind == translate.KindNamespace {
-			return admitSidecar(world, user, owner.Name)
+		user, err := authenticate(ctx, reviewer, token)
+		switch {
+		case err != nil:
+			return err
+		case owner.Kind == translate.KindNamespace:
+			return admitSidecar(user, owner.Name)
 		}
 		return admitProxy(world, user, node)
 	}
@@ -80,13 +86,10 @@ func admitProxy(world *World, user, node string) error {
 	return nil
 }
 
-// admitSidecar says whether a user runs pods in a namespace of the mesh.
-func admitSidecar(world *World, user, namespace string) error {
+// admitSidecar says whether a user runs pods in a namespace.
+func admitSidecar(user, namespace string) error {
 	if !strings.HasPrefix(user, accountPrefix(namespace)) {
 		return fmt.Errorf("%s may not have the configuration of the mesh in namespace %q", user, namespace)
-	}
-	if !world.inMesh(namespace) {
-		return fmt.Errorf("namespace %q is not of the mesh: it lacks the label %s=%s", namespace, v1alpha1.LabelInjection, v1alpha1.InjectionEnabled)
 	}
 	return nil
 }

@@ -90,6 +90,19 @@ func TestAuthorize_Sidecars(t *testing.T) {
 	}
 }
 
+func TestAuthorize_AsksNobodyAboutANamespaceThatLeft(t *testing.T) {
+	world := worldWith(t, engine.Options{ControllerName: DefaultControllerName, Mesh: true}, namespaceWith("plain", nil))
+	busy := fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			t.Error("a token is reviewed")
+			return nil
+		},
+	}).Build()
+	if authorize(busy, world)(t.Context(), "system:serviceaccount:plain:cart", "mesh/plain") == nil {
+		t.Error("admitted")
+	}
+}
+
 func TestAuthorize_FollowsTheLabel(t *testing.T) {
 	inMesh := map[string]string{v1alpha1.LabelInjection: v1alpha1.InjectionEnabled}
 	world := worldWith(t, engine.Options{ControllerName: DefaultControllerName, Mesh: true}, namespaceWith("shop", inMesh))
