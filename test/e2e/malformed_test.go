@@ -96,9 +96,10 @@ func sendRaw(address, request string) int {
 	Expect(err).NotTo(HaveOccurred())
 	defer conn.Close()
 	Expect(conn.SetDeadline(time.Now().Add(30 * time.Second))).To(Succeed())
-	// The proxy may answer and close before it has read everything.
+	// The proxy may answer and close before it has read everything, so none of
+	// these has to succeed.
 	if _, err := conn.Write([]byte(request)); err == nil {
-		Expect(conn.(*net.TCPConn).CloseWrite()).To(Succeed())
+		_ = conn.(*net.TCPConn).CloseWrite()
 	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
