@@ -134,11 +134,13 @@ var _ = Describe("The mesh", Serial, func() {
 
 	It("passes through what no route is for, and splits what one is for", func(ctx SpecContext) {
 		m := newMesh(ctx)
-		a, err := m.ask(ctx, "client", 40, "--new-connection-per-request")
-		Expect(err).NotTo(HaveOccurred())
-		Expect(a.statuses).To(Equal(map[string]int{"200": 40}))
-		Expect(slices.Sorted(maps.Keys(a.backends))).To(Equal([]string{"v1", "v2"}), "as kube-proxy balances")
-		Expect(a.routed).To(BeZero())
+		Eventually(func(g Gomega) { // kube-proxy learns of pods some time after they are ready
+			a, err := m.ask(ctx, "client", 40, "--new-connection-per-request")
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(a.statuses).To(Equal(map[string]int{"200": 40}))
+			g.Expect(slices.Sorted(maps.Keys(a.backends))).To(Equal([]string{"v1", "v2"}), "as kube-proxy balances")
+			g.Expect(a.routed).To(BeZero())
+		}).WithContext(ctx).Should(Succeed())
 
 		m.route(ctx, `{"backendRefs":[{"name":"v1","port":80,"weight":90},{"name":"v2","port":80,"weight":10}]}`)
 		Eventually(func(g Gomega) {
@@ -151,7 +153,7 @@ var _ = Describe("The mesh", Serial, func() {
 
 		m.route(ctx, to("v1"))
 		m.eventuallyFrom(ctx, "v1")
-		a, err = m.ask(ctx, "outsider", 10)
+		a, err := m.ask(ctx, "outsider", 10)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(a.routed).To(BeZero(), "who left the mesh has no routes")
 
