@@ -162,8 +162,10 @@ var _ = Describe("The mesh", Serial, func() {
 
 	It("loses no request while a route comes, changes and goes", func(ctx SpecContext) {
 		m := newMesh(ctx)
-		m.route(ctx, to("v1"))
-		m.eventuallyFrom(ctx, "v1")
+		for _, backend := range []string{"v2", "v1"} { // both can be reached before it begins
+			m.route(ctx, to(backend))
+			m.eventuallyFrom(ctx, backend)
+		}
 		const total = 6000
 		done := make(chan answers, 1)
 		go func() {
