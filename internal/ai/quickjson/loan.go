@@ -70,7 +70,7 @@ type memory struct {
 	lists []list
 	texts [8]string
 	words [8]uint64 // a number or truth value each
-	// used counts the texts and words in use.
+	// How many of them are in use.
 	usedTexts, usedWords int
 }
 

@@ -113,12 +113,6 @@ func refuse(status int, message string) error {
 	return &chat.Error{Status: status, Type: chat.TypeOf(status), Message: message}
 }
 
-// Parse reads a request body, which it keeps; translate says that its provider is
-// likely to speak another protocol. The error is a *chat.Error.
-func Parse(p ai.Protocol, body []byte, translate bool) (*Call, error) {
-	return new(Memory).Parse(p, body, translate)
-}
-
 // Attempt is a Call put to one provider.
 type Attempt struct {
 	ai.Attempt

@@ -52,7 +52,7 @@ const request = `{"model":"m","messages":[{"role":"user","content":"hello"}]}`
 
 func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exchange.Request, error) {
 	t.Helper()
-	call, err := Parse(ai.Chat, []byte(request), false)
+	call, err := new(Memory).Parse(ai.Chat, []byte(request), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestPrepare_LimitsTheAnswerAsTheBackendSays(t *testing.T) {
 // Where they do not go, that is told.
 func TestPrepare_AsksForBetas(t *testing.T) {
 	body := `{"model":"claude-opus-4-5","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}`
-	call, err := Parse(ai.Messages, []byte(body), false)
+	call, err := new(Memory).Parse(ai.Messages, []byte(body), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestAnswer_TellsTheRequestsID(t *testing.T) {
 		ai.Messages: `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hello"}]}`,
 	} {
 		for provider, field := range map[string]string{"openai": "x-request-id", "anthropic": "request-id", "bedrock": "x-amzn-RequestId"} {
-			call, err := Parse(protocol, []byte(body), false)
+			call, err := new(Memory).Parse(protocol, []byte(body), false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -308,7 +308,7 @@ func (left) Buffered() int { return 0 }
 func (left) Close() error  { return nil }
 
 func TestT64_TokensOfAStreamThatTheClientLeftAreCounted(t *testing.T) {
-	call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
+	call, err := new(Memory).Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +353,7 @@ func TestT65_SilenceWithinAStreamIsToldAndNotAnEnd(t *testing.T) {
 	const hello = `data: {"choices":[{"index":0,"delta":{"content":"hello"}}]}` + "\n\n"
 	for name, sent := range map[string]string{"BeforeContent": role, "AfterContent": role + hello} {
 		t.Run(name, func(t *testing.T) {
-			call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
+			call, err := new(Memory).Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
 			if err != nil {
 				t.Fatal(err)
 			}

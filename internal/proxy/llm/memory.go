@@ -76,8 +76,9 @@ func (m *Memory) Fill(r *upstream.Replay, body exchange.Body, length int64, limi
 	return nil
 }
 
-// Parse reads a request body into m: see the function of that name. There is one
-// call at a time.
+// Parse reads a request body, which it keeps, into m, where there is one call at a
+// time; translate says that its provider is likely to speak another protocol. The
+// error is a *chat.Error.
 func (m *Memory) Parse(p ai.Protocol, body []byte, translate bool) (*Call, error) {
 	c := &m.call
 	c.protocol, c.memory = p, m

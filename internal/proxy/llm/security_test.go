@@ -21,7 +21,7 @@ import (
 // attempt puts body, in the protocol of OpenAI, to a provider with its key.
 func attempt(t *testing.T, provider, body string) (*Attempt, *exchange.Request, error) {
 	t.Helper()
-	call, err := Parse(ai.Chat, []byte(body), false)
+	call, err := new(Memory).Parse(ai.Chat, []byte(body), false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -305,7 +305,7 @@ func TestLM028_ParametersAreNamedSafely(t *testing.T) {
 		"JustFits": {`,"` + strings.Join(many(maxDropped), `":1,"`) + `":1`, strings.Join(many(maxDropped), ", ")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			call, err := Parse(ai.Chat, []byte(`{"model":"m","messages":[{"role":"user","content":"hello"}]`+test.members+`}`), false)
+			call, err := new(Memory).Parse(ai.Chat, []byte(`{"model":"m","messages":[{"role":"user","content":"hello"}]`+test.members+`}`), false)
 			if err != nil {
 				t.Fatal(err)
 			}

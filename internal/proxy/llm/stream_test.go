@@ -49,7 +49,7 @@ const (
 // answering prepares a call for a stream of Anthropic's and answers it with src.
 func answering(t *testing.T, src *scripted) (*Attempt, *exchange.Response, error) {
 	t.Helper()
-	call, err := Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
+	call, err := new(Memory).Parse(ai.Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
