@@ -9,7 +9,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
-// ParseChat reads the body of a chat completions request, which [Scan] has
+// ParseChat reads the body of a chat completions request, which [Head.Scan] has
 // passed, into out, which is empty, for a provider that speaks another protocol.
 // It keeps body. The error is a *chat.Error that names the parameter.
 func ParseChat(body []byte, out *chat.Request) error {
