@@ -35,7 +35,8 @@ type round struct {
 	wild string // what the "*" in a model's name stands for
 	left set    // targets that were not asked
 	kept verdict
-	now  time.Time // when the attempt begins that comes next
+	last exchange.Response // what goes with kept
+	now  time.Time         // when the attempt begins that comes next
 }
 
 // end gives the conversation back. Nothing of it may be used afterwards, nor any
@@ -63,13 +64,13 @@ func (st *state) converse(ex *exchange.Exchange, serving set, wild string) error
 		c.left &^= 1 << i
 		v := c.ask(i)
 		if v.fault == "" && !v.passed {
-			discard(&c.kept.response)
+			discard(&c.last)
 			return v.err
 		}
 		c.keep(v)
 		var more bool
 		if i, more = c.another(&v); !more {
-			return c.last()
+			return c.giveUp()
 		}
 	}
 }
@@ -174,9 +175,8 @@ func (c *conversation) modelKey(i int, config *upstream.Config) string {
 
 // verdict is how an attempt ended.
 type verdict struct {
-	// err is nil where response is the provider's answer, or its error.
-	err      error
-	response exchange.Response // set by keep
+	// err is nil where the response is the provider's answer, or its error.
+	err error
 	// fault is the class of the failure; "": it was none, or none that another
 	// backend could mend.
 	fault ir.LLMFault
@@ -207,16 +207,21 @@ func (c *conversation) ask(i int) verdict {
 	}
 	c.target, c.Series, c.Backend = t, t.series, t.cluster.Name()
 	c.attempted, c.asked, c.triedTo = attempt, asked{t.cluster, c.modelKey(i, config), c.now}, 0
-	c.LLM.Attempts = append(c.LLM.Attempts, LLMAttempt{
-		Backend: t.cluster.Name(), Provider: config.Backend.LLM.Provider, Model: attempt.Wire.Model,
-		Configured: c.model(i, config) != "" && !c.wildcard(i), Host: config.Backend.LLM.Host,
-		TLS: config.Backend.TLS != nil, Start: c.now,
-	})
+	c.LLM.Attempts = append(c.LLM.Attempts, LLMAttempt{})
+	c.describe(c.note(), i, config)
 	if c.Trace.Sampled {
 		c.note().Span = trace.NewSpan(c.rt.opts.Rand)
 		c.ex.Request.Header.Set(trace.Header, c.Trace.Field(c.note().Span))
 	}
 	return c.judge(c.exchange(config))
+}
+
+// describe fills in what is known of an attempt before it is made.
+func (c *conversation) describe(note *LLMAttempt, i int, config *upstream.Config) {
+	to := config.Backend.LLM
+	note.Backend, note.Provider, note.Model = c.target.cluster.Name(), to.Provider, c.attempted.Wire.Model
+	note.Configured = c.model(i, config) != "" && !c.wildcard(i)
+	note.Host, note.TLS, note.Start = to.Host, config.Backend.TLS != nil, c.now
 }
 
 // exchange sends the prepared request and reads the answer up to its first content.
@@ -389,18 +394,18 @@ func (c *conversation) another(v *verdict) (int, bool) {
 func (c *conversation) keep(v verdict) {
 	c.settle(c.now)
 	c.lease.Done()
-	v.response, c.ex.Response = c.ex.Response, exchange.Response{}
 	old := &c.kept
 	sooner := v.fault != ir.LLMFaultThrottled || old.fault != v.fault || v.retryAfter < old.retryAfter
 	if old.fault == "" || !v.passed && sooner {
-		v, *old = *old, v
+		*old = v
+		c.last, c.ex.Response = c.ex.Response, c.last
 	}
-	discard(&v.response)
+	discard(&c.ex.Response)
 }
 
-// last makes the kept failure the answer.
-func (c *conversation) last() error {
-	c.ex.Response = c.kept.response
+// giveUp makes the kept failure the answer.
+func (c *conversation) giveUp() error {
+	c.ex.Response = c.last
 	return c.kept.err
 }
 
