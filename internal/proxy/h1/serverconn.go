@@ -85,14 +85,12 @@ func (c *serverConn) release() {
 // resetExchange clears the exchange and keeps the memory of its headers.
 func (c *serverConn) resetExchange() {
 	q, p := &c.ex.Request, &c.ex.Response
-	q.Header.Reset()
-	q.Trailer.Reset()
-	p.Header.Reset()
-	p.Trailer.Reset()
-	c.ex = exchange.Exchange{
-		Request:  exchange.Request{Header: q.Header, Trailer: q.Trailer},
-		Response: exchange.Response{Header: p.Header, Trailer: p.Trailer},
+	kept := [...]exchange.Header{q.Header, q.Trailer, p.Header, p.Trailer}
+	for i := range kept {
+		kept[i].Reset()
 	}
+	c.ex = exchange.Exchange{} // alone, so that it is cleared where it is
+	q.Header, q.Trailer, p.Header, p.Trailer = kept[0], kept[1], kept[2], kept[3]
 }
 
 // serve handles one request after the other.

@@ -40,7 +40,8 @@ func (m *Memory) Keep() bool {
 		m.call.Reset()
 		m.call.protocol, m.call.betas, m.call.memory = "", "", nil
 	}
-	m.attempt, m.attempts = Attempt{}, 0
+	m.attempt = Attempt{}
+	m.attempts = 0
 	trim(&m.request, &m.wire)
 	if again && m.late != nil {
 		trim(&m.late.answer, &m.late.reply)

@@ -43,7 +43,9 @@ type round struct {
 // body that was part of it.
 func (c *conversation) end(rt *Runtime) {
 	if c != nil && c.memory.Keep() {
-		c.round, c.record, c.first = round{}, LLMRecord{}, [1]LLMAttempt{}
+		c.round = round{}
+		c.record = LLMRecord{}
+		c.first = [1]LLMAttempt{}
 		rt.talks.Put(c)
 	}
 }

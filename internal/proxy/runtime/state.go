@@ -88,11 +88,11 @@ func (st *state) trace(req *exchange.Request) {
 func (st *state) end() {
 	st.lease.Done()
 	st.release()
-	rt, buffer, callers := st.rt, st.scratch, st.callers
+	rt, buffer, callers, reservation := st.rt, st.scratch, st.callers, st.limiting.reservation
 	buffer.Reset()
 	clear(callers)
 	st.talk.end(rt)
-	limiting := limiting{reservation: st.limiting.reservation}
-	*st = state{scratch: buffer, callers: callers[:0], limiting: limiting}
+	*st = state{} // alone, so that it is cleared where it is
+	st.scratch, st.callers, st.limiting.reservation = buffer, callers[:0], reservation
 	rt.states.Put(st)
 }
