@@ -27,10 +27,7 @@ func addTo(dst http.Header, src *exchange.Header) {
 		if name == "Content-Length" {
 			continue
 		}
-		values, ok := dst[name]
-		if !ok {
-			name = keep(name)
-		}
-		dst[name] = append(values, keep(f.Value))
+		name = keep(name) // also where an equal one is there: the map takes this in its place
+		dst[name] = append(dst[name], keep(f.Value))
 	}
 }
