@@ -89,15 +89,18 @@ func (e ending) settle() ending {
 
 // kindOf is the error.type of err, one of a small number: a status, one of our
 // own codes, or where the connection failed. A provider's own words are not
-// among them. status is what came with it; below 400 it explains nothing.
+// among them, and nothing of the error's own memory. status is what came with it;
+// below 400 it explains nothing.
 func kindOf(err error, status int) string {
 	if failed, ok := errors.AsType[*exchange.Failure](err); ok {
 		return kindOfFailure(failed)
 	}
 	e, ok := errors.AsType[*chat.Error](err)
 	switch {
-	case ok && (e.Code == chat.CodeTruncated || e.Code == chat.CodeUpstream):
-		return e.Code
+	case ok && e.Code == chat.CodeTruncated:
+		return chat.CodeTruncated
+	case ok && e.Code == chat.CodeUpstream:
+		return chat.CodeUpstream
 	case status >= 400:
 		return strconv.Itoa(status)
 	case ok && e.Status >= 400 && e.Status <= 599:

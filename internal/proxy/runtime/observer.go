@@ -21,7 +21,8 @@ type Observer interface {
 	// when a route is compiled, not while serving, and may return nil.
 	Series(route *ir.Route, rule *ir.Rule, backend string) any
 	// Done is called once per exchange, from Handler.Finish. rec, all that it
-	// refers to and its strings are valid until Done returns.
+	// refers to and its strings are valid until Done returns; those that are the
+	// configuration's, like names of backends and consumers, for longer.
 	Done(rec *Record)
 }
 
