@@ -39,7 +39,8 @@ a prompt says so: "[fake status=429 retry-after=3]", "[fake cut-after=2]",
 "[fake tool=get_weather]". GET /fake/account tells what they have served.
 
 Keys: OpenAI ` + fakellm.OpenAIKey + `, Anthropic ` + fakellm.AnthropicKey + `,
-AWS ` + fakellm.AccessKeyID + ` with ` + fakellm.SecretAccessKey + `.`,
+AWS ` + fakellm.AccessKeyID + ` with ` + fakellm.SecretAccessKey + `,
+Bedrock ` + fakellm.BedrockAPIKey + `.`,
 		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return serve(c, listen, fakellm.New(fakellm.Options{Delay: delay}))

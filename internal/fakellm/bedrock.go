@@ -18,7 +18,7 @@ type bedrock struct {
 func (bedrock) name() string { return "bedrock" }
 
 func (b bedrock) read(r *http.Request, body []byte) (prompt, error) {
-	if err := checkSignature(r, body, bedrockService, b.now()); err != nil {
+	if err := authenticate(r, body, b.now()); err != nil {
 		return prompt{}, err
 	}
 	var req converseRequest
@@ -31,6 +31,27 @@ func (b bedrock) read(r *http.Request, body []byte) (prompt, error) {
 	}
 	req.tell(&p)
 	return p, nil
+}
+
+// authenticate checks who calls Bedrock: by an API key or by a signature, never
+// by both.
+func authenticate(r *http.Request, body []byte, now time.Time) error {
+	if len(r.Header.Values("Authorization")) > 1 {
+		return unsigned("AccessDeniedException", "There are two Authorization fields.")
+	}
+	key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return checkSignature(r, body, bedrockService, now)
+	}
+	for _, name := range []string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256"} {
+		if r.Header.Get(name) != "" {
+			return unsigned("AccessDeniedException", "There is an API key, and with "+name+" a part of a signature.")
+		}
+	}
+	if key != BedrockAPIKey {
+		return unsigned("AccessDeniedException", "Authentication failed: Please make sure your API Key is valid.")
+	}
+	return nil
 }
 
 func (bedrock) head(h http.Header, p prompt, a answer) {

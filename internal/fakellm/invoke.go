@@ -34,7 +34,7 @@ func (s *Server) invoke(w http.ResponseWriter, r *http.Request) {
 	p := prompt{model: r.PathValue("id")}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err == nil {
-		err = checkSignature(r, body, bedrockService, s.opts.Now())
+		err = authenticate(r, body, s.opts.Now())
 	}
 	var out any
 	var tokens int

@@ -20,6 +20,7 @@ const (
 	AnthropicKey    = "sk-ant-fake"
 	AccessKeyID     = "AKIDEXAMPLE"
 	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+	BedrockAPIKey   = "ABSKQmVkcm9ja0FQSUtleS1mYWtlOmZha2U="
 	AssumerKeyID    = "AKIDASSUMEROLE"
 	AssumerSecret   = "fake-secret-of-one-who-may-assume-the-role"
 )

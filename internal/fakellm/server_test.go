@@ -51,6 +51,16 @@ func request(t *testing.T, base, path, body string) *http.Request {
 	return r
 }
 
+// bearerOnly proves a request by an API key and not by a signature.
+func bearerOnly(key string) func(*http.Request) {
+	return func(r *http.Request) {
+		for _, name := range []string{"X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-Sha256"} {
+			r.Header.Del(name)
+		}
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+}
+
 func sign(t *testing.T, r *http.Request, body string) {
 	t.Helper()
 	who := aws.Credentials{AccessKeyID: AccessKeyID, SecretAccessKey: SecretAccessKey, SessionToken: "session"}
@@ -123,6 +133,21 @@ func TestServer_AnswersInEveryProtocol(t *testing.T) {
 				t.Errorf("got %d %s\nwant 200 with %s", res.status, res.body, tc.want)
 			}
 		})
+	}
+}
+
+func TestServer_BedrockTakesAnAPIKey(t *testing.T) {
+	srv := start(t)
+	for path, body := range map[string]string{
+		bedrockPath:             `{"messages":[{"role":"user","content":[{"text":"Hello there"}]}]}`,
+		bedrockPath + "-stream": `{"messages":[{"role":"user","content":[{"text":"Hello there"}]}]}`,
+		"/model/amazon.titan-embed-text-v2%3A0/invoke": `{"inputText":"Hello there"}`,
+	} {
+		r := request(t, srv.URL, path, body)
+		bearerOnly(BedrockAPIKey)(r)
+		if res := do(t, r); res.status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, res.status, res.body)
+		}
 	}
 }
 
@@ -212,6 +237,10 @@ func TestServer_Refuses(t *testing.T) {
 		"AnthropicThoughts":    {anthropicPath, `{"model":"m","max_tokens":2000,"thinking":{"type":"enabled","budget_tokens":1024},"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"1"}]}]}`, nil, 400, "but found `tool_use`"},
 		"OpenAILongUser":       {openAIPath, `{"model":"m",` + hello + `,"user":"` + strings.Repeat("u", 65) + `"}`, nil, 400, "'user': string too long"},
 		"BedrockUnsigned":      {bedrockPath, `{}`, func(r *http.Request) { r.Header.Del("Authorization") }, 403, "Missing Authentication Token"},
+		"BedrockWrongAPIKey":   {bedrockPath, `{}`, bearerOnly("ABSKother"), 403, "make sure your API Key is valid"},
+		"BedrockOpenAIKey":     {bedrockPath, `{}`, bearerOnly(OpenAIKey), 403, "make sure your API Key is valid"},
+		"BedrockKeyAndSigned":  {bedrockPath, `{}`, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+BedrockAPIKey) }, 403, "a part of a signature"},
+		"BedrockTwoProofs":     {bedrockPath, `{}`, func(r *http.Request) { r.Header.Add("Authorization", "Bearer "+BedrockAPIKey) }, 403, "two Authorization"},
 		"BedrockTampered":      {bedrockPath, `{}`, func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "other") }, 403, "does not match"},
 		"BedrockOtherPath":     {bedrockPath, `{}`, func(r *http.Request) { r.URL.Path = "/model/other/converse" }, 403, "does not match"},
 		"BedrockUnknown":       {bedrockPath, `{"model":"m"}`, nil, 400, "extraneous key [model]"},
