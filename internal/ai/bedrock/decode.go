@@ -140,6 +140,9 @@ func Error(status int, errorType string, body []byte) *chat.Error {
 	if json.Unmarshal(body, &in) == nil && in.text() != "" {
 		message = in.text()
 	}
+	if status == 403 && refusedAPIKey(message) {
+		return chat.RefusedCredential()
+	}
 	name := errorName(cmp.Or(errorType, in.Type))
 	switch name {
 	case "ThrottlingException", "ModelNotReadyException":
@@ -148,14 +151,19 @@ func Error(status int, errorType string, body []byte) *chat.Error {
 		return providerError(429, "insufficient_quota", message)
 	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException", "IncompleteSignatureException", "MissingAuthenticationTokenException",
 		"SignatureDoesNotMatch", "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
-		e := providerError(502, chat.CodeUpstreamAuth, "the provider refused the gateway's credentials")
-		return e
+		return chat.RefusedCredential()
 	case "ModelTimeoutException":
 		return providerError(504, name, message)
 	case "ModelErrorException":
 		return providerError(502, name, message)
 	}
 	return providerError(status, name, message)
+}
+
+// refusedAPIKey tells by AWS's sentence an API key that is wrong or has expired
+// from one that lacks a permission: both are an AccessDeniedException.
+func refusedAPIKey(message string) bool {
+	return strings.Contains(message, "API Key") || strings.Contains(message, "Bearer Token")
 }
 
 // errorName takes the name out of prefix#Name:uri.
