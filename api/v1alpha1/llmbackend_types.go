@@ -22,7 +22,7 @@ const (
 
 // Keys of the Secret that credentialsRef names.
 const (
-	// SecretKeyAPIKey holds the API key of OpenAI or Anthropic.
+	// SecretKeyAPIKey holds the API key of OpenAI, Anthropic or Bedrock.
 	SecretKeyAPIKey = "apiKey"
 	// SecretKeyAccessKeyID holds an AWS access key ID.
 	SecretKeyAccessKeyID = "accessKeyID"
@@ -118,10 +118,10 @@ type LLMBackendSpec struct {
 	MediaURLs MediaURLs `json:"mediaURLs,omitempty"`
 
 	// CredentialsRef names the Secret with the provider's credentials: the key
-	// apiKey for OpenAI and Anthropic; accessKeyID, secretAccessKey and, where
-	// there is one, sessionToken for Bedrock. In another namespace, a
-	// ReferenceGrant there must allow it. Without it requests are sent with no
-	// credentials, except to Bedrock, where the proxy's own AWS identity is used.
+	// apiKey or, for Bedrock, either that or accessKeyID, secretAccessKey and,
+	// where there is one, sessionToken. In another namespace, a ReferenceGrant
+	// there must allow it. Without it requests are sent with no credentials,
+	// except to Bedrock, where the proxy's own AWS identity is used.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="(!has(self.group) || self.group == '') && (!has(self.kind) || self.kind == 'Secret')",message="spec.credentialsRef must name a Secret: leave out group and kind"
 	CredentialsRef *gatewayv1.SecretObjectReference `json:"credentialsRef,omitempty"`
@@ -157,9 +157,9 @@ type BedrockOptions struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z]{2,}(-[a-z]+)+-[0-9]+$')",message="spec.bedrock.region must be an AWS region such as us-east-1"
 	Region string `json:"region"`
 
-	// AssumeRole is an IAM role that the gateway assumes, with the credentials
+	// AssumeRole is an IAM role that the gateway assumes, with the access key
 	// of spec.credentialsRef or else with its own AWS identity, and in which it
-	// calls Bedrock.
+	// calls Bedrock. An API key cannot assume a role.
 	// +optional
 	AssumeRole *AssumeRole `json:"assumeRole,omitempty"`
 }

@@ -62,7 +62,8 @@ type LLMProvider struct {
 	BasePath string `json:"basePath,omitempty"`
 	// Host is the authority that requests carry.
 	Host string `json:"host"`
-	// Credentials names the Secret resource; empty: none.
+	// Credentials names the Secret resource; empty: none. Its values are
+	// "apiKey" or, for Bedrock, "accessKeyID", "secretAccessKey", "sessionToken".
 	Credentials string        `json:"credentials,omitempty"`
 	Timeout     time.Duration `json:"timeout,omitempty"`
 	Region      string        `json:"region,omitempty"` // bedrock

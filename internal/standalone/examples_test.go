@@ -179,6 +179,26 @@ func TestExample_Providers(t *testing.T) {
 	}
 }
 
+// TestExample_ProvidersWithAnAPIKey changes the example as a comment in it says.
+func TestExample_ProvidersWithAnAPIKey(t *testing.T) {
+	manifest := example(t, "providers")["providers.yaml"]
+	pair := "  accessKeyID: " + fakellm.AccessKeyID + "\n  secretAccessKey: " + fakellm.SecretAccessKey
+	if !strings.Contains(manifest, pair) || !strings.Contains(manifest, "# apiKey: "+fakellm.BedrockAPIKey) {
+		t.Fatal("the example has other keys")
+	}
+	for key, want := range map[string]answer{
+		fakellm.BedrockAPIKey: {status: http.StatusOK, body: "You said: Hello!"},
+		"ABSKother":           {status: http.StatusBadGateway, body: `"code":"upstream_auth"`},
+	} {
+		r := serve(t, map[string]string{"a.yaml": strings.Replace(manifest, pair, "  apiKey: "+key, 1)})
+		got := r.send(8080, http.MethodPost, "http://localhost/bedrock/v1/chat/completions", map[string]string{"Content-Type": "application/json"},
+			`{"model":"m","messages":[{"role":"user","content":"Hello!"}]}`)
+		if got.status != want.status || !strings.Contains(got.body, want.body) || strings.Contains(got.body, key) {
+			t.Errorf("%s: %+v", key, got)
+		}
+	}
+}
+
 func TestExample_Streams(t *testing.T) {
 	r := serve(t, example(t, "streams"))
 	if got := r.get(9300, "http://any.example/", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"backend": "echo-1"`) {

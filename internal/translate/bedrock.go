@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/ir"
 )
@@ -28,6 +30,25 @@ func (t *llmTarget) bedrock(spec *v1alpha1.LLMBackendSpec) (endpoint string) {
 		t.role(options.AssumeRole)
 	}
 	return "https://bedrock-runtime." + options.Region + "." + dnsSuffix(options.Region)
+}
+
+// bedrockKeys are the keys of a Secret that Bedrock needs: an API key, or else an
+// access key. A Secret with both does not say who the gateway is to be.
+func (t *llmTarget) bedrockKeys(secret *corev1.Secret, wrong func(format string, args ...any)) []string {
+	const apiKey = v1alpha1.SecretKeyAPIKey
+	if !hasValue(secret, apiKey) {
+		return []string{v1alpha1.SecretKeyAccessKeyID, v1alpha1.SecretKeySecretAccessKey}
+	}
+	for _, k := range []string{v1alpha1.SecretKeyAccessKeyID, v1alpha1.SecretKeySecretAccessKey, v1alpha1.SecretKeySessionToken} {
+		if hasValue(secret, k) {
+			wrong("has data.%q and data.%q; keep the API key or the access key", apiKey, k)
+			break
+		}
+	}
+	if t.provider.AssumeRole != nil {
+		wrong("has data.%q, and no API key can assume the role of spec.bedrock.assumeRole; remove the role or use an access key", apiKey)
+	}
+	return []string{apiKey}
 }
 
 func isRegion(s string) bool {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
@@ -139,16 +140,24 @@ func (t *llmTarget) credentials(r Reader, from Key, ref gatewayv1.SecretObjectRe
 		t.find(v1alpha1.ConditionResolvedRefs, p.reason, "%s", p.message)
 		return
 	}
+	wrong := func(format string, args ...any) {
+		t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: Secret %s/%s %s", field, key.Namespace, key.Name, fmt.Sprintf(format, args...))
+	}
 	needed := []string{v1alpha1.SecretKeyAPIKey}
 	if provider == v1alpha1.ProviderBedrock {
-		needed = []string{v1alpha1.SecretKeyAccessKeyID, v1alpha1.SecretKeySecretAccessKey}
+		needed = t.bedrockKeys(secret, wrong)
 	}
 	for _, k := range needed {
-		if v := string(secret.Data[k]); strings.TrimSpace(v) == "" || !isFieldValue(strings.TrimSpace(v)) {
-			t.find(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidCredentials, "%s: Secret %s/%s has no usable data.%q", field, key.Namespace, key.Name, k)
+		if !hasValue(secret, k) || !isFieldValue(strings.TrimSpace(string(secret.Data[k]))) {
+			wrong("has no usable data.%q", k)
 		}
 	}
 	t.provider.Credentials = objectName(prefixSecret, key)
+}
+
+// hasValue says whether a Secret has more than white space under a key.
+func hasValue(secret *corev1.Secret, key string) bool {
+	return strings.TrimSpace(string(secret.Data[key])) != ""
 }
 
 // llmResource translates an LLMBackend to a Backend. One that cannot be used is

@@ -24,12 +24,11 @@ func (a *Attempt) Authenticate(req *exchange.Request, signer *bedrock.Signer, no
 	if a.backend.Credentials == nil && a.backend.Identity == nil {
 		return nil
 	}
-	p := a.backend.Backend.LLM
-	if ai.Provider(p.Provider) == ai.Bedrock {
+	p, key := a.backend.Backend.LLM, a.backend.APIKey
+	switch {
+	case ai.Provider(p.Provider) == ai.Bedrock && (key == "" || p.AssumeRole != nil): // no API key is of a role
 		return a.sign(req, signer, now())
-	}
-	key := a.backend.APIKey
-	if key == "" {
+	case key == "":
 		return errCredentials()
 	}
 	a.secrets = [2]string{key}

@@ -69,7 +69,7 @@ func prepare(t *testing.T, p ir.LLMProvider, secret *ir.Secret) (*Attempt, *exch
 }
 
 func TestPrepare_SendsOneCredentialAndNothingOfTheClients(t *testing.T) {
-	one := &ir.Secret{Values: map[string]ir.Bytes{"token": ir.Bytes(" sk-1\n")}}
+	one := &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes(" sk-1\n")}}
 	pair := &ir.Secret{Values: map[string]ir.Bytes{"accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("s3\n")}}
 	for name, test := range map[string]struct {
 		provider    ir.LLMProvider
@@ -156,7 +156,8 @@ func TestPrepare_RefusesWhatItCanNotSend(t *testing.T) {
 		want     int
 	}{
 		"UnknownProvider": {"nobody", nil, 500},
-		"NoUsableKey":     {"openai", &ir.Secret{Values: map[string]ir.Bytes{"a": ir.Bytes("1"), "b": ir.Bytes("2")}}, 500},
+		"NoUsableKey":     {"openai", &ir.Secret{Values: map[string]ir.Bytes{"a": ir.Bytes("1")}}, 500},
+		"BedrockNewline":  {"bedrock", &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("a\r\nB: c")}}, 500},
 		"BedrockHalf":     {"bedrock", &ir.Secret{Values: map[string]ir.Bytes{"accessKeyID": ir.Bytes("1")}}, 500},
 		"EmptyKey":        {"openai", &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("\n")}}, 500},
 		"KeyWithNewline":  {"openai", &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("a\r\nB: c")}}, 500},

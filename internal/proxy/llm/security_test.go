@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -18,16 +19,27 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
-// attempt puts body, in the protocol of OpenAI, to a provider with its key.
+// keysOf is a Secret with what a provider takes for a proof; Bedrock takes two.
+func keysOf(provider string) *ir.Secret {
+	if provider == "bedrock" {
+		return &ir.Secret{Values: map[string]ir.Bytes{"accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("aws+secret/key"), "sessionToken": ir.Bytes("aws-token")}}
+	}
+	return &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("sk-secret")}}
+}
+
+// attempt puts body, in the protocol of OpenAI, to a provider with its key;
+// "bedrock+key" is Bedrock with an API key.
 func attempt(t *testing.T, provider, body string) (*Attempt, *exchange.Request, error) {
 	t.Helper()
+	secret := keysOf(provider)
+	provider, _, _ = strings.Cut(provider, "+")
 	call, err := new(Memory).Parse(ai.Chat, []byte(body), false)
 	if err != nil {
 		return nil, nil, err
 	}
 	config := &upstream.Config{
 		Backend:     &ir.Backend{LLM: &ir.LLMProvider{Provider: provider, Host: "provider.example", Region: "us-east-1", Model: "claude-sonnet-4-5"}},
-		Credentials: &ir.Secret{Values: map[string]ir.Bytes{"apiKey": ir.Bytes("sk-secret"), "accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("aws+secret/key"), "sessionToken": ir.Bytes("aws-token")}},
+		Credentials: secret,
 	}
 	config.APIKey = upstream.APIKey(config.Credentials)
 	req := &exchange.Request{Method: "POST", Authority: "gateway.example", Path: "/v1/chat/completions", Query: "key=mine&api_base=http://evil.example", HasQuery: true}
@@ -66,7 +78,7 @@ func TestLM001_ARequestDoesNotChooseTheUpstreamOrTheKey(t *testing.T) {
 }
 
 func TestLM002_ExactlyOneCredentialGoesOut(t *testing.T) {
-	for provider, want := range map[string]string{"openai": "Authorization", "anthropic": "X-Api-Key", "bedrock": "Authorization"} {
+	for provider, want := range map[string]string{"openai": "Authorization", "anthropic": "X-Api-Key", "bedrock": "Authorization", "bedrock+key": "Authorization"} {
 		_, req, err := attempt(t, provider, request)
 		if err != nil {
 			t.Fatal(err)
@@ -84,6 +96,55 @@ func TestLM002_ExactlyOneCredentialGoesOut(t *testing.T) {
 		if credentials != 1 || !req.Header.Has(want) {
 			t.Errorf("%s: %d credentials, %s: %v", provider, credentials, want, req.Header.Has(want))
 		}
+	}
+}
+
+// TestLM002_AnAPIKeyOfBedrockIsNoSignature: AWS is told who asks in one way, and
+// never as somebody else than the role that is configured.
+func TestLM002_AnAPIKeyOfBedrockIsNoSignature(t *testing.T) {
+	apiKey, accessKey := keysOf("bedrock+key"), keysOf("bedrock")
+	both := &ir.Secret{Values: maps.Clone(accessKey.Values)}
+	maps.Copy(both.Values, apiKey.Values)
+	role := &ir.AWSRole{ARN: "arn:aws:iam::123456789012:role/bedrock", SessionName: "citoroute"}
+	for name, test := range map[string]struct {
+		secret *ir.Secret
+		role   *ir.AWSRole
+		want   string // how Authorization begins; "": 500
+	}{
+		"APIKey":       {apiKey, nil, "Bearer sk-secret"},
+		"AccessKey":    {accessKey, nil, "AWS4-HMAC-SHA256 "},
+		"Both":         {both, nil, "Bearer sk-secret"},
+		"APIKeyToRole": {apiKey, role, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := ir.LLMProvider{Provider: "bedrock", Host: "h", Region: "us-east-1", Model: "a:0", AssumeRole: test.role}
+			a, req, err := prepare(t, p, test.secret)
+			if e, ok := errors.AsType[*chat.Error](err); test.want == "" {
+				if !ok || e.Status != 500 || req.Header.Has("Authorization") {
+					t.Errorf("%v, %v", err, req.Header)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, _ := req.Header.Get("Authorization")
+			if !strings.HasPrefix(got, test.want) {
+				t.Errorf("Authorization: %s", got)
+			}
+			signature := strings.HasPrefix(test.want, "AWS4")
+			for _, field := range []string{"X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token"} {
+				if req.Header.Has(field) != signature {
+					t.Errorf("%s: %v", field, req.Header.Has(field))
+				}
+			}
+			skewed := answer(403, "application/json", "{}")
+			skewed.Header.Add("X-Amzn-Errortype", "InvalidSignatureException")
+			skewed.Header.Add("Date", "Fri, 15 Jan 2027 09:00:00 GMT")
+			if _, again := a.Skew(skewed); again != signature {
+				t.Errorf("it is sent once more for its signature: %v", again)
+			}
+		})
 	}
 }
 
@@ -108,9 +169,10 @@ func TestLM004_WhatAProviderEchoesHoldsNoSecret(t *testing.T) {
 	echo := "denied: Authorization: Bearer sk-secret, key aws+secret/key, token aws-token"
 	quoted, _ := json.Marshal(echo)
 	for provider, body := range map[string]string{
-		"openai":    `{"error":{"message":` + string(quoted) + `,"type":"invalid_request_error","code":"sk-secret","param":"sk-secret"}}`,
-		"anthropic": `{"type":"error","error":{"type":"permission_error","message":` + string(quoted) + `}}`,
-		"bedrock":   `{"message":` + string(quoted) + `}`,
+		"openai":      `{"error":{"message":` + string(quoted) + `,"type":"invalid_request_error","code":"sk-secret","param":"sk-secret"}}`,
+		"anthropic":   `{"type":"error","error":{"type":"permission_error","message":` + string(quoted) + `}}`,
+		"bedrock":     `{"message":` + string(quoted) + `}`,
+		"bedrock+key": `{"message":` + string(quoted) + `}`,
 	} {
 		for kind, text := range map[string]string{"JSON": body, "Text": echo, "HTML": "<pre>" + echo + "</pre>", "Long": strings.Repeat(echo, 10_000), "Cut": strings.Repeat("x", 4<<10-8) + secretOf(provider)} {
 			t.Run(provider+kind, func(t *testing.T) {

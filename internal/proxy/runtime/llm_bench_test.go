@@ -34,13 +34,15 @@ var llmAnswers = map[string]string{
 func llmHandler(t testing.TB, provider string, to exchange.Transport) exchange.Handler {
 	t.Helper()
 	rt := New(Options{HTTP1: to, HTTP2: to, Observer: &counter{}})
+	key := map[string]ir.Bytes{"apiKey": ir.Bytes("sk")}
+	if provider == "bedrock" {
+		key = map[string]ir.Bytes{"accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("s")}
+	}
 	b := backend("b", "10.0.0.1")
 	b[0].(*ir.Backend).LLM = &ir.LLMProvider{Provider: provider, Model: "claude-sonnet-4-5", Host: "provider", Credentials: "key", Region: "eu-central-1"}
 	err := rt.Apply(ir.Update{Complete: true, Upserts: append(b,
 		&ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP},
-		&ir.Secret{Name: "key", Values: map[string]ir.Bytes{
-			"apiKey": ir.Bytes("sk"), "accessKeyID": ir.Bytes("AKID"), "secretAccessKey": ir.Bytes("s"),
-		}},
+		&ir.Secret{Name: "key", Values: key},
 		routeOf("r", ir.Rule{LLM: &ir.LLMAction{}, Backends: []ir.WeightedBackend{{Backend: "b", Weight: 1}}}))})
 	if err != nil {
 		t.Fatal(err)

@@ -31,22 +31,16 @@ func AccessKey(s *ir.Secret) (c awsauth.Credentials, ok bool) {
 	return c, hasID && hasKey
 }
 
-// APIKey is the value "apiKey" of a Secret, or its only one; empty where that is
-// not usable, or s is nil.
+// APIKey is the value "apiKey" of a Secret; empty where that is not usable, or s
+// is nil.
 func APIKey(s *ir.Secret) string {
 	if s == nil {
 		return ""
 	}
-	key, ok := secretValue(s, "apiKey")
-	if !ok && len(s.Values) == 1 {
-		for name := range s.Values {
-			key, ok = secretValue(s, name)
-		}
+	if key, ok := secretValue(s, "apiKey"); ok {
+		return key
 	}
-	if !ok {
-		return ""
-	}
-	return key
+	return ""
 }
 
 // secretValue returns a value of a Secret that can stand in a header. Files end

@@ -36,8 +36,7 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// Credentials are those for an LLM provider; nil where it has none.
 	Credentials *ir.Secret
-	// APIKey is the value "apiKey" of Credentials, or its only one; empty where
-	// that is not usable.
+	// APIKey is the value "apiKey" of Credentials; empty where that is not usable.
 	APIKey string
 	// Identity is the AWS identity with which an LLM provider is asked; nil:
 	// Credentials are enough.
