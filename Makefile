@@ -100,7 +100,7 @@ bench: ## Compare throughput with nginx and httputil.ReverseProxy
 .PHONY: bench-llm
 bench-llm: ## Compare chat completions with a plain proxy pass of the same bytes
 	hack/bench/run.sh -suite llm $(ARGS)
-	hack/bench/run.sh -suite streams $(ARGS)
+	hack/bench/run.sh -suite streams -rounds 7 $(ARGS)
 
 .PHONY: bench-portkey
 bench-portkey: ## Compare chat completions with Portkey's gateway, from npm

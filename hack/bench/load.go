@@ -12,7 +12,7 @@ import (
 type loadResult struct {
 	rate     float64
 	requests int
-	p99      string
+	p99      float64 // milliseconds; 0: not told
 	errors   int
 }
 
@@ -50,7 +50,9 @@ func runLoad(ctx context.Context, o options, c contender, d time.Duration) (load
 	var l loadResult
 	l.rate, _ = strconv.ParseFloat(group(rateLine, out, 1), 64)
 	l.requests, _ = strconv.Atoi(group(requestsLine, out, 1))
-	l.p99 = group(p99Line, out, 1)
+	if p99, err := time.ParseDuration(group(p99Line, out, 1)); err == nil {
+		l.p99 = p99.Seconds() * 1e3
+	}
 	l.errors, _ = strconv.Atoi(group(statusLine, out, 1))
 	for i := range 4 {
 		n, _ := strconv.Atoi(group(socketLine, out, i+1))
@@ -81,7 +83,7 @@ func runPaced(ctx context.Context, o options, c contender, d time.Duration) (loa
 	if err != nil {
 		return loadResult{}, fmt.Errorf("h2load: %w: %s", err, out)
 	}
-	l := loadResult{p99: "-"} // it does not tell
+	var l loadResult
 	l.rate, _ = strconv.ParseFloat(group(pacedRateLine, out, 1), 64)
 	l.requests, _ = strconv.Atoi(group(pacedRequestsLine, out, 1))
 	good, _ := strconv.Atoi(group(pacedStatusLine, out, 1))

@@ -3,7 +3,7 @@
 // h2load where a rate is given) and the backend share another. What counts is the
 // ratio within a round, because a machine's speed changes between rounds.
 //
-//	bench -proxy bin/proxy [-suite http] [-rounds 7] [-duration 8s] [-rate N] [-profile DIR]
+//	bench -proxy bin/proxy [-suite http] [-rounds 20] [-duration 3s] [-rate N] [-profile DIR]
 //	bench backend ADDRESS
 //	bench reverseproxy ADDRESS BACKEND
 //
@@ -66,9 +66,9 @@ func dispatch(args []string) error {
 	var o options
 	flag.StringVar(&o.proxy, "proxy", "bin/proxy", "our proxy's `program`")
 	flag.StringVar(&o.suite, "suite", "http", "what to measure: http, llm, streams or portkey")
-	flag.IntVar(&o.rounds, "rounds", 7, "rounds to run")
-	flag.DurationVar(&o.duration, "duration", 8*time.Second, "of each contender in each round")
-	flag.IntVar(&o.connections, "connections", 128, "that wrk keeps open")
+	flag.IntVar(&o.rounds, "rounds", 20, "rounds to run")
+	flag.DurationVar(&o.duration, "duration", 3*time.Second, "of each contender in each round")
+	flag.IntVar(&o.connections, "connections", 64, "that wrk keeps open")
 	flag.IntVar(&o.rate, "rate", 0, "`requests` a second, which all contenders can serve, for CPU per request under like conditions; 0: as many as are answered")
 	flag.StringVar(&o.profile, "profile", "", "`folder` for CPU profiles of our proxy; the profiled rounds do not count as a result")
 	flag.StringVar(&o.portkey, "portkey", "", "`file` that starts Portkey's gateway: see portkey.sh")

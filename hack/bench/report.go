@@ -17,7 +17,7 @@ func report(w io.Writer, results []result, o options, s suite) {
 		s.about, o.rounds, o.duration, o.connections)
 	fmt.Fprintf(w, "%-24s %10s %8s %14s %8s\n", "", "requests/s", "p99", "CPU/request", "failed")
 	for _, r := range results {
-		fmt.Fprintf(w, "%-24s %10.0f %8s %11.2f us %8d\n", r.name, median(r.rate), r.latency[len(r.latency)/2], median(r.cpu), r.errors)
+		fmt.Fprintf(w, "%-24s %10.0f %6.2fms %11.2f us %8d\n", r.name, median(r.rate), median(r.latency), median(r.cpu), r.errors)
 	}
 	fmt.Fprintf(w, "\n%-48s %7s %7s %7s\n", "ratio within a round", "median", "min", "max")
 	for _, pair := range s.pairs {

@@ -17,7 +17,7 @@ type result struct {
 	name    string
 	rate    []float64 // requests a second
 	cpu     []float64 // microseconds of processor time per request
-	latency []string  // at the 99th percentile, as wrk writes it
+	latency []float64 // milliseconds, at the 99th percentile; 0: h2load does not tell
 	errors  int
 }
 
