@@ -19,7 +19,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/citoroute/citoroute/internal/controller"
 )
@@ -37,10 +36,11 @@ const (
 type settings struct {
 	controller.Options
 
-	metricsAddress, healthAddress string
-	leaderElection                bool
-	logLevel                      slog.Level
-	pullPolicy, serviceType       string
+	metrics                 metricsSettings
+	healthAddress           string
+	leaderElection          bool
+	logLevel                slog.Level
+	pullPolicy, serviceType string
 }
 
 func main() {
@@ -81,11 +81,15 @@ func (s *settings) manager(logger logr.Logger) (ctrl.Manager, error) {
 		return nil, err
 	}
 	config.QPS, config.Burst = clientQPS, clientBurst
+	served, err := s.metrics.options()
+	if err != nil {
+		return nil, err
+	}
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                 scheme,
 		Logger:                 logger,
 		Cache:                  controller.CacheOptions(),
-		Metrics:                metricsserver.Options{BindAddress: s.metricsAddress},
+		Metrics:                served,
 		HealthProbeBindAddress: s.healthAddress,
 		LeaderElection:         s.leaderElection,
 		LeaderElectionID:       "controller.citoroute.io",
@@ -104,6 +108,7 @@ func parse(args []string) *settings {
 	s.streamFlags(f)
 	s.proxyFlags(f)
 	s.meshFlags(f)
+	s.metrics.flags(f)
 	s.processFlags(f)
 	_ = f.Parse(args) // exits on error
 	s.Infra.ImagePullPolicy = corev1.PullPolicy(s.pullPolicy)
@@ -165,8 +170,6 @@ func (s *settings) proxyFlags(f *flag.FlagSet) {
 
 // processFlags are about this process.
 func (s *settings) processFlags(f *flag.FlagSet) {
-	f.StringVar(&s.metricsAddress, "metrics-address", ":8080",
-		"where /metrics is served; 0 turns it off")
 	f.StringVar(&s.healthAddress, "health-address", ":8081",
 		"where /healthz and /readyz are served")
 	f.BoolVar(&s.leaderElection, "leader-election", true,
