@@ -65,20 +65,21 @@ func (s *Signer) with(c *aws.Credentials) *v4.Signer {
 	return v
 }
 
+// proofNames are the fields that a signature makes.
+var proofNames = [...]string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token"}
+
 // Sign returns the header fields that prove the request: Authorization,
 // X-Amz-Date, X-Amz-Content-Sha256 and, for temporary credentials,
 // X-Amz-Security-Token. Every attempt must be signed anew.
 // Source: AWS Signature Version 4.
 func (s *Signer) Sign(ctx context.Context, in Signing) ([]chat.Field, error) {
-	path, err := url.PathUnescape(in.Path)
-	if err != nil {
-		return nil, fmt.Errorf("path %q: %w", in.Path, err)
-	}
+	// The path is given as opaque, so that nobody takes it apart to see whether it
+	// is escaped.
 	r := &http.Request{
 		Method:        http.MethodPost,
-		URL:           &url.URL{Scheme: "https", Host: in.Host, Path: path, RawPath: in.Path},
+		URL:           &url.URL{Scheme: "https", Opaque: "//" + in.Host + in.Path},
 		Host:          in.Host,
-		Header:        http.Header{},
+		Header:        make(http.Header, len(proofNames)+len(in.Header)),
 		ContentLength: int64(len(in.Body)),
 		Body:          http.NoBody,
 	}
@@ -91,8 +92,8 @@ func (s *Signer) Sign(ctx context.Context, in Signing) ([]chat.Field, error) {
 	if err := s.with(&in.Credentials).SignHTTP(ctx, in.Credentials, r, digest, service, in.Region, in.Time); err != nil {
 		return nil, fmt.Errorf("sign request for Bedrock: %w", err)
 	}
-	var out []chat.Field
-	for _, name := range []string{"Authorization", "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token"} {
+	out := make([]chat.Field, 0, len(proofNames))
+	for _, name := range proofNames {
 		if v := r.Header.Get(name); v != "" {
 			out = append(out, chat.Field{Name: name, Value: v})
 		}
