@@ -74,6 +74,10 @@ test: ## Run the unit, golden, envtest and SDK schema tests
 	KUBEBUILDER_ASSETS="$$(hack/envtest.sh)" go test $(RACE) -shuffle=on ./... $(ARGS)
 	cd test/schema && go test -shuffle=on ./... $(ARGS)
 
+.PHONY: poison
+poison: ## Run the tests of the data plane with memory overwritten as soon as it may serve again
+	go test $(RACE) -tags poison ./internal/poison ./internal/ai/... ./internal/proxy/... ./internal/standalone $(ARGS)
+
 .PHONY: golden
 golden: ## Write the golden files anew; read the difference before committing it
 	go test $$(grep -rl --include='*_test.go' 'flag.Bool("update"' internal | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

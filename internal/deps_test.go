@@ -37,7 +37,7 @@ func rules() map[string]rule {
 		"AI": {
 			packages: "internal/ai/...",
 			never:    append([]string{module + "internal", "golang.org", "google.golang.org"}, kubernetes...),
-			but:      []string{module + "internal/ai"},
+			but:      []string{module + "internal/ai", module + "internal/poison"},
 			why:      "LLM protocols are translated without knowing a server or a cluster",
 		},
 		"Bootstrap": {packages: "internal/bootstrap/...", never: kubernetes, why: "the proxy reads it, and the proxy knows no Kubernetes"},

@@ -9,6 +9,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/embed"
 	"github.com/citoroute/citoroute/internal/ai/openai"
 	"github.com/citoroute/citoroute/internal/ai/sse"
+	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // Call is one request of a client. Its body is read once, however many
@@ -182,6 +183,10 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	}
 	r := answers.Get().(*chat.Response) //nolint:forcetypeassert // the pool holds nothing else.
 	defer func() {
+		if poison.On {
+			poison.Value(r)
+			return
+		}
 		*r = chat.Response{}
 		answers.Put(r)
 	}()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/claude"
+	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // defaultMaxTokens is the limit where nobody sets one: Anthropic needs one.
@@ -72,6 +73,11 @@ var builders = sync.Pool{New: func() any { return new(builder) }}
 const maxKept = 64
 
 func (b *builder) free() {
+	if poison.On {
+		poison.Values(b.messageMemory)
+		poison.Values(b.blockMemory)
+		return
+	}
 	messages, blocks := b.messageMemory, b.blockMemory
 	if cap(messages) > maxKept || cap(blocks) > maxKept {
 		messages, blocks = nil, nil

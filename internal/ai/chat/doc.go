@@ -3,5 +3,5 @@
 // usage and errors. Client protocols parse into it and encode from it,
 // providers build from it and decode into it; see package ai.
 //
-// It imports the standard library only.
+// It imports the standard library and package poison only.
 package chat

@@ -5,6 +5,8 @@ import (
 	json "encoding/json/v2"
 	"maps"
 	"slices"
+
+	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // Role is who speaks in a turn.
@@ -67,6 +69,11 @@ const maxKept = 64
 // next.
 func (r *Request) Reset() {
 	turns, blocks := r.turns[:cap(r.turns)], r.blocks[:cap(r.blocks)]
+	if poison.On {
+		poison.Values(turns)
+		poison.Values(blocks)
+		turns, blocks = nil, nil
+	}
 	if len(turns) > maxKept || len(blocks) > maxKept {
 		turns, blocks = nil, nil
 	}

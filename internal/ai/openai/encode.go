@@ -9,6 +9,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/sse"
+	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // chatResponse is a whole chat completion.
@@ -133,6 +134,10 @@ type completion struct {
 var completions = sync.Pool{New: func() any { return new(completion) }}
 
 func (m *completion) free() {
+	if poison.On {
+		poison.Value(m)
+		return
+	}
 	*m = completion{}
 	completions.Put(m)
 }

@@ -7,5 +7,5 @@
 // fields of other types. So there is one definition of what is right, and every
 // error is that package's. A fuzz target holds the two to the same results.
 //
-// It imports the standard library only.
+// It imports the standard library and package poison only.
 package quickjson

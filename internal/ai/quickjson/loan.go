@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"sync"
 	"unsafe"
+
+	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // Loan is a value that was read into memory which serves again, so that reading
@@ -59,9 +61,25 @@ func (c Codec[T]) borrow(b []byte, member func([]byte, jsontext.Value, int) bool
 
 // Return gives the loan back.
 func (l *Loan[T]) Return() {
+	if poison.On {
+		l.poison()
+		return
+	}
 	l.Value = *new(T)
 	l.memory.clear()
 	l.pool.Put(l)
+}
+
+// poison makes what was lent unusable, for good.
+func (l *Loan[T]) poison() {
+	poison.Value(&l.Value)
+	poison.Values(l.memory.texts[:])
+	poison.Values(l.memory.words[:])
+	for _, list := range l.memory.lists {
+		if list.mem.IsValid() {
+			poison.List(list.mem)
+		}
+	}
 }
 
 // memory is what a loan's lists and what its pointers point to are taken from.

@@ -1,6 +1,10 @@
 package h1
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/citoroute/citoroute/internal/poison"
+)
 
 const (
 	smallBuffer = 4 << 10
@@ -30,6 +34,7 @@ func (a *arena) lend(n int) []byte {
 
 func (a *arena) release() {
 	for i, b := range a.small {
+		poison.Bytes(b[:])
 		smallBuffers.Put(b)
 		a.small[i] = nil
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/poison"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
@@ -246,6 +247,13 @@ func (c *serverConn) bodyRoom() {
 func (c *serverConn) nextRequest() {
 	in := &c.in
 	in.base = 0
+	if poison.On {
+		poison.Bytes(in.buf[:in.r:in.r])
+		poison.Bytes(in.buf[in.w:])
+		if &in.buf[0] != &c.first[0] {
+			poison.Bytes(c.first[:])
+		}
+	}
 	switch {
 	case in.len() == 0:
 		*in = window{buf: c.first[:]}

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/citoroute/citoroute/internal/ai"
+	"github.com/citoroute/citoroute/internal/poison"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -43,7 +44,13 @@ func (m *Memory) Keep() bool {
 	m.attempt = Attempt{}
 	m.attempts = 0
 	trim(&m.request, &m.wire)
+	if again {
+		poison.Bytes(m.request)
+		poison.Bytes(m.wire)
+	}
 	if again && m.late != nil {
+		poison.Bytes(m.late.answer)
+		poison.Bytes(m.late.reply)
 		trim(&m.late.answer, &m.late.reply)
 		lates.Put(m.late)
 	}

@@ -1,10 +1,14 @@
 // Package scratch joins strings without allocating, for values that live as
 // long as one exchange: forwarded addresses, rewritten paths, locations.
 //
-// It imports the standard library only.
+// It imports the standard library and package poison only.
 package scratch
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/citoroute/citoroute/internal/poison"
+)
 
 // Buffer holds the bytes of the strings that it made. The zero value is ready.
 // It belongs to one exchange at a time.
@@ -12,7 +16,10 @@ type Buffer struct{ b []byte }
 
 // Reset makes the memory free again: every string that came from the buffer is
 // void.
-func (s *Buffer) Reset() { s.b = s.b[:0] }
+func (s *Buffer) Reset() {
+	poison.Bytes(s.b)
+	s.b = s.b[:0]
+}
 
 // Join returns the parts one after another. The string is valid until Reset.
 func (s *Buffer) Join(parts ...string) string {
