@@ -2,8 +2,6 @@ package anthropic
 
 import (
 	"encoding/json/jsontext"
-	json "encoding/json/v2"
-	"slices"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
@@ -33,34 +31,7 @@ type (
 var harmless = []string{"tool_use.caller", "tools.eager_input_streaming"}
 
 // ignore names the members of rest, which are of the object called at, as those
-// that only Anthropic knows. Each is named once, however often it is there.
+// that only Anthropic knows.
 func ignore(out *chat.Request, at string, rest jsontext.Value) error {
-	if len(rest) == 0 {
-		return nil
-	}
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal(rest, &members); err != nil {
-		return chat.BadJSON(err)
-	}
-	for name, v := range members {
-		name = at + "." + name
-		if !off(v) && !slices.Contains(harmless, name) && !slices.Contains(out.Ignored, name) {
-			out.Ignored = append(out.Ignored, name)
-		}
-	}
-	return nil
-}
-
-// off says that a member asks for nothing: it is null, false or empty, says that
-// it is not enabled, or leaves calling a tool to the model alone.
-func off(v jsontext.Value) bool {
-	c := v.Clone()
-	if c.Compact() != nil {
-		return false
-	}
-	switch string(c) {
-	case `null`, `false`, `""`, `[]`, `{}`, `{"enabled":false}`, `["direct"]`:
-		return true
-	}
-	return false
+	return out.IgnoreMembers(at, rest, harmless...)
 }

@@ -28,6 +28,7 @@ func (in *chatRequest) request(out *chat.Request) error {
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
 	}
+	out.IgnoreIf(in.SafetyIdentifier != "" && in.SafetyIdentifier != out.User, "safety_identifier")
 	if in.ServiceTier != nil {
 		out.ServiceTier = *in.ServiceTier
 	}
@@ -79,8 +80,10 @@ func parseLimits(in *chatRequest, out *chat.Request) error {
 		}
 		out.MaxTokens = *limit
 	}
-	if slices.Contains(in.Modalities, "audio") {
-		return chat.Unsupported("modalities", "audio is not possible with this provider")
+	for _, m := range in.Modalities {
+		if m != "text" {
+			return chat.Unsupported("modalities", "%q is not possible with this provider, only text is", m)
+		}
 	}
 	if present(in.Audio) != nil {
 		return chat.Unsupported("audio", "audio is not possible with this provider")
@@ -122,15 +125,19 @@ func parseStream(in *chatRequest, out *chat.Request) error {
 		return chat.Invalid("stream_options", "is only allowed when stream is true")
 	}
 	out.IncludeUsage = in.StreamOptions.IncludeUsage
-	return nil
+	return out.IgnoreMembers("stream_options", in.StreamOptions.Rest, "stream_options.include_obfuscation")
 }
 
 func parseFormat(in *chatRequest, out *chat.Request) error {
+	const at = "response_format"
 	f := in.ResponseFormat
 	if f == nil {
 		return nil
 	}
-	switch f.Type {
+	if err := out.IgnoreMembers(at, f.Rest); err != nil {
+		return err
+	}
+	switch out.IgnoreIf(f.JSONSchema != nil && f.Type != "json_schema", at+".json_schema"); f.Type {
 	case "text":
 	case "json_object":
 		out.Format.Kind = chat.FormatJSON
@@ -143,6 +150,7 @@ func parseFormat(in *chatRequest, out *chat.Request) error {
 		}
 		s := f.JSONSchema
 		out.Format = chat.Format{Kind: chat.FormatSchema, Name: s.Name, Description: s.Description, Schema: s.Schema, Strict: clone(s.Strict)}
+		return out.IgnoreMembers(at+".json_schema", s.Rest)
 	default:
 		return chat.Invalid("response_format.type", "%q is not one of text, json_object, json_schema", f.Type)
 	}

@@ -44,7 +44,7 @@ func parseMessages(in *chatRequest, out *chat.Request) error {
 // any other.
 func (t *transcript) plain(m *message) bool {
 	system := m.Role == "system" || m.Role == "developer"
-	if !system && m.Role != "user" || m.Content.Kind() != '"' || m.Name != "" {
+	if !system && m.Role != "user" || m.Content.Kind() != '"' || !m.bare() {
 		return false
 	}
 	text := quickjson.Text(m.Content)
@@ -64,19 +64,19 @@ func (t *transcript) plain(m *message) bool {
 func (t *transcript) message(at string, m *message) error {
 	var blocks []chat.Block
 	var err error
-	if m.Name != "" && (m.Role == "user" || m.Role == "assistant" || m.Role == "system") && !slices.Contains(t.out.Ignored, "name") {
-		t.out.Ignored = append(t.out.Ignored, "name") // nobody else tells speakers of a role apart
+	if err := t.ignore(m); err != nil {
+		return err
 	}
 	switch m.Role {
 	case "system", "developer":
-		blocks, err = textBlocks(at, m.Content)
+		blocks, err = t.textBlocks(at, m.Content)
 		if blocks = cached(blocks, m.CacheControl); t.out.System == nil {
 			t.out.System = blocks
 		} else {
 			t.out.System = append(t.out.System, blocks...)
 		}
 	case "user":
-		blocks, err = contentBlocks(at, m.Content)
+		blocks, err = t.contentBlocks(at, m.Content)
 		t.out.Say(chat.User, cached(blocks, m.CacheControl)...)
 	case "assistant":
 		blocks, err = t.assistant(at, m)
@@ -108,7 +108,7 @@ func cached(blocks []chat.Block, mark jsontext.Value) []chat.Block {
 }
 
 func (t *transcript) result(at string, m *message, id string) error {
-	content, err := contentBlocks(at, m.Content)
+	content, err := t.contentBlocks(at, m.Content)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 		return nil, chat.Unsupported(at+".audio", "audio is not possible with this provider")
 	}
 	blocks := reasoningBlocks(m)
-	content, err := textBlocks(at, m.Content)
+	content, err := t.textBlocks(at, m.Content)
 	if err != nil {
 		return nil, err
 	}
@@ -231,8 +231,8 @@ func parts(at string, content jsontext.Value) ([]part, error) {
 
 // textBlocks is the content of a role that can only speak text. Blank text is
 // dropped: providers refuse it.
-func textBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
-	blocks, err := contentBlocks(at, content)
+func (t *transcript) textBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
+	blocks, err := t.contentBlocks(at, content)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func textBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
 	return blocks, nil
 }
 
-func contentBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
+func (t *transcript) contentBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
 	if content.Kind() == '"' {
 		text, err := quickjson.String(content)
 		if err != nil {
@@ -265,9 +265,13 @@ func contentBlocks(at string, content jsontext.Value) ([]chat.Block, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := list[i].ignore(t.out); err != nil {
+			return nil, err
+		}
 		if b.Kind == chat.Text && strings.TrimSpace(b.Text) == "" {
 			continue
 		}
+		t.out.IgnoreIf(b.Kind == chat.Image && b.Media.Name != "", "file.filename")
 		b.Cache = present(list[i].CacheControl)
 		blocks = append(blocks, b)
 	}

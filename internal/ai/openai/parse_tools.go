@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"slices"
 	"strconv"
@@ -21,12 +22,21 @@ func parseTools(in *chatRequest, out *chat.Request) error {
 		if err != nil {
 			return err
 		}
+		if err := out.IgnoreMembers("tools", t.Rest); err != nil {
+			return err
+		}
+		if err := out.IgnoreMembers("tools.function", t.Function.Rest); err != nil {
+			return err
+		}
 		parsed.Cache = present(t.CacheControl)
 		out.Tools = append(out.Tools, parsed)
 	}
 	for i := range in.Functions {
 		parsed, err := parseFunction("functions["+strconv.Itoa(i)+"]", &in.Functions[i])
 		if err != nil {
+			return err
+		}
+		if err := out.IgnoreMembers("functions", in.Functions[i].Rest); err != nil {
 			return err
 		}
 		out.Tools = append(out.Tools, parsed)
@@ -73,6 +83,9 @@ func parseToolChoice(in *chatRequest, out *chat.Request) error {
 	if err := json.Unmarshal(raw, &choice); err != nil {
 		return chat.Invalid(name, "must be a mode, a function or a list of allowed tools")
 	}
+	if err := choice.ignore(name, out); err != nil {
+		return err
+	}
 	if choice.AllowedTools != nil {
 		return allowed(name+".allowed_tools", choice.AllowedTools, out)
 	}
@@ -89,16 +102,31 @@ func parseToolChoice(in *chatRequest, out *chat.Request) error {
 
 // toolChoice is a tool_choice or function_call that is an object.
 type toolChoice struct {
+	Type     string `json:"type"`
 	Name     string `json:"name"`
 	Function struct {
-		Name string `json:"name"`
+		Name string         `json:"name"`
+		Rest jsontext.Value `json:",embed"`
 	} `json:"function"`
-	AllowedTools *allowedTools `json:"allowed_tools"`
+	AllowedTools *allowedTools  `json:"allowed_tools"`
+	Rest         jsontext.Value `json:",embed"`
 }
 
 type allowedTools struct {
-	Mode  string `json:"mode"`
-	Tools []tool `json:"tools"`
+	Mode  string         `json:"mode"`
+	Tools []tool         `json:"tools"`
+	Rest  jsontext.Value `json:",embed"`
+}
+
+// ignore notes what a choice has that is not understood.
+func (c *toolChoice) ignore(at string, out *chat.Request) error {
+	if err := out.IgnoreMembers(at, c.Rest); err != nil {
+		return err
+	}
+	if c.AllowedTools != nil {
+		return out.IgnoreMembers(at+".allowed_tools", c.AllowedTools.Rest)
+	}
+	return out.IgnoreMembers(at+".function", c.Function.Rest)
 }
 
 func allowed(at string, in *allowedTools, out *chat.Request) error {

@@ -97,8 +97,9 @@ type toolCall struct {
 }
 
 type functionCall struct {
-	Name      string `json:"name,omitempty"`
-	Arguments string `json:"arguments"`
+	Name      string         `json:"name,omitempty"`
+	Arguments string         `json:"arguments"`
+	Rest      jsontext.Value `json:",embed"`
 }
 
 type tool struct {
@@ -117,8 +118,9 @@ type function struct {
 }
 
 type format struct {
-	Type       string      `json:"type"`
-	JSONSchema *jsonSchema `json:"json_schema,omitempty"`
+	Type       string         `json:"type"`
+	JSONSchema *jsonSchema    `json:"json_schema,omitempty"`
+	Rest       jsontext.Value `json:",embed"`
 }
 
 type jsonSchema struct {
@@ -126,6 +128,7 @@ type jsonSchema struct {
 	Description string         `json:"description,omitempty"`
 	Schema      jsontext.Value `json:"schema,omitzero"`
 	Strict      *bool          `json:"strict,omitempty"`
+	Rest        jsontext.Value `json:",embed"`
 }
 
 type part struct {
@@ -145,7 +148,8 @@ type imageURL struct {
 }
 
 type file struct {
-	FileData string `json:"file_data,omitempty"`
-	FileID   string `json:"file_id,omitempty"`
-	Filename string `json:"filename,omitempty"`
+	FileData string         `json:"file_data,omitempty"`
+	FileID   string         `json:"file_id,omitempty"`
+	Filename string         `json:"filename,omitempty"`
+	Rest     jsontext.Value `json:",embed"`
 }

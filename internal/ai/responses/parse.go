@@ -40,11 +40,12 @@ type tool struct {
 	Description string         `json:"description"`
 	Parameters  jsontext.Value `json:"parameters"`
 	Strict      *bool          `json:"strict"`
+	Rest        jsontext.Value `json:",embed"`
 }
 
 type text struct {
-	Format    *format `json:"format"`
-	Verbosity string  `json:"verbosity"`
+	Format *format        `json:"format"`
+	Rest   jsontext.Value `json:",embed"`
 }
 
 type format struct {
@@ -53,10 +54,12 @@ type format struct {
 	Description string         `json:"description"`
 	Schema      jsontext.Value `json:"schema"`
 	Strict      *bool          `json:"strict"`
+	Rest        jsontext.Value `json:",embed"`
 }
 
 type reasoning struct {
-	Effort string `json:"effort"`
+	Effort string         `json:"effort"`
+	Rest   jsontext.Value `json:",embed"`
 }
 
 // item is an element of the input, of any type.
@@ -70,16 +73,19 @@ type item struct {
 	Output           jsontext.Value `json:"output"`
 	Summary          []part         `json:"summary"`
 	EncryptedContent string         `json:"encrypted_content"`
+	Rest             jsontext.Value `json:",embed"`
 }
 
 type part struct {
-	Type     string `json:"type"`
-	Text     string `json:"text"`
-	Refusal  string `json:"refusal"`
-	ImageURL string `json:"image_url"`
-	FileData string `json:"file_data"`
-	FileURL  string `json:"file_url"`
-	Filename string `json:"filename"`
+	Type     string         `json:"type"`
+	Text     string         `json:"text"`
+	Refusal  string         `json:"refusal"`
+	ImageURL string         `json:"image_url"`
+	Detail   string         `json:"detail"`
+	FileData string         `json:"file_data"`
+	FileURL  string         `json:"file_url"`
+	Filename string         `json:"filename"`
+	Rest     jsontext.Value `json:",embed"`
 }
 
 // Parse reads a client's request into out, which is empty. The error is a
@@ -102,6 +108,7 @@ func Parse(body []byte, out *chat.Request) error {
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
 	}
+	out.IgnoreIf(in.SafetyIdentifier != "" && in.SafetyIdentifier != out.User, "safety_identifier")
 	if n := in.MaxOutputTokens; n != nil {
 		if *n < 1 {
 			return chat.Invalid("max_output_tokens", "must be 1 or more, not %d", *n)
@@ -116,22 +123,27 @@ func Parse(body []byte, out *chat.Request) error {
 			return err
 		}
 	}
+	slices.Sort(out.Ignored)
 	return nil
 }
 
 func parseReasoning(in *request, out *chat.Request) error {
-	if in.Reasoning != nil {
-		out.Effort = in.Reasoning.Effort
+	if in.Reasoning == nil {
+		return nil
 	}
-	return chat.CheckEffort("reasoning.effort", out.Effort)
+	out.Effort = in.Reasoning.Effort
+	if err := chat.CheckEffort("reasoning.effort", out.Effort); err != nil {
+		return err
+	}
+	return out.IgnoreMembers("reasoning", in.Reasoning.Rest, harmless...)
 }
 
 func parseFormat(in *request, out *chat.Request) error {
-	if in.Text != nil && in.Text.Verbosity != "" {
-		out.Ignored = append(out.Ignored, "text.verbosity")
-	}
-	if in.Text == nil || in.Text.Format == nil {
+	if in.Text == nil {
 		return nil
+	}
+	if err := out.IgnoreMembers("text", in.Text.Rest); err != nil || in.Text.Format == nil {
+		return err
 	}
 	switch f := in.Text.Format; f.Type {
 	case "text":
@@ -145,77 +157,7 @@ func parseFormat(in *request, out *chat.Request) error {
 	default:
 		return chat.Invalid("text.format.type", "%q is not one of text, json_object, json_schema", f.Type)
 	}
-	return nil
-}
-
-func parseTools(in *request, out *chat.Request) error {
-	for i, t := range in.Tools {
-		if t.Type != "function" {
-			return chat.Unsupported("tools["+strconv.Itoa(i)+"].type", "%q is not possible with this provider, only function is", t.Type)
-		}
-		if t.Name == "" {
-			return chat.Invalid("tools["+strconv.Itoa(i)+"].name", "is required")
-		}
-		schema := t.Parameters
-		switch schema.Kind() {
-		case '{', 0: // 0: there is none
-		case 'n':
-			schema = nil
-		default:
-			return chat.Invalid("tools["+strconv.Itoa(i)+"].parameters", "must be an object")
-		}
-		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: schema, Strict: t.Strict})
-	}
-	if len(out.Tools) == 0 {
-		return nil
-	}
-	out.ParallelTools = in.ParallelToolCalls
-	return parseToolChoice(in.ToolChoice, out)
-}
-
-func parseToolChoice(v jsontext.Value, out *chat.Request) error {
-	if len(v) == 0 || v.Kind() == 'n' {
-		return nil
-	}
-	var mode string
-	if v.Kind() == '"' {
-		if err := json.Unmarshal(v, &mode); err != nil {
-			return chat.BadJSON(err)
-		}
-	}
-	if out.ToolChoice.Mode = toolModes[mode]; out.ToolChoice.Mode != 0 {
-		return nil
-	}
-	var choice toolChoice
-	known := func(name string) bool {
-		return slices.ContainsFunc(out.Tools, func(t chat.Tool) bool { return t.Name == name })
-	}
-	switch err := json.Unmarshal(v, &choice); {
-	case err == nil && choice.Type == "function" && known(choice.Name):
-		out.ToolChoice.Mode, out.ToolChoice.Name = chat.ToolsNamed, choice.Name
-		return nil
-	case err == nil && choice.Type == "allowed_tools" && toolModes[choice.Mode] != 0:
-		out.ToolChoice.Mode, out.ToolChoice.Allowed = toolModes[choice.Mode], []string{}
-		for _, t := range choice.Tools {
-			if t.Type != "function" || !known(t.Name) {
-				return chat.Invalid("tool_choice.tools", "names a tool that is not among the tools")
-			}
-			out.ToolChoice.Allowed = append(out.ToolChoice.Allowed, t.Name)
-		}
-		return nil
-	}
-	return chat.Invalid("tool_choice", "must be none, auto, required, one of the functions or a list of allowed ones")
-}
-
-// toolModes are the words of a tool_choice.
-var toolModes = map[string]chat.ToolMode{"auto": chat.ToolsAuto, "none": chat.ToolsNone, "required": chat.ToolsRequired}
-
-// toolChoice is a tool_choice that is an object.
-type toolChoice struct {
-	Type  string `json:"type"`
-	Name  string `json:"name"`
-	Mode  string `json:"mode"`
-	Tools []tool `json:"tools"`
+	return out.IgnoreMembers("text.format", in.Text.Format.Rest)
 }
 
 func parseInput(in *request, out *chat.Request) error {
@@ -223,7 +165,7 @@ func parseInput(in *request, out *chat.Request) error {
 		out.System = append(out.System, chat.Block{Kind: chat.Text, Text: in.Instructions})
 	}
 	if in.Input.Kind() == '"' {
-		blocks, err := content("input", in.Input)
+		blocks, err := content("input", in.Input, out)
 		if err != nil {
 			return err
 		}
@@ -247,6 +189,9 @@ func parseInput(in *request, out *chat.Request) error {
 }
 
 func parseItem(at string, it *item, called map[string]bool, out *chat.Request) error {
+	if err := it.ignore(out); err != nil {
+		return err
+	}
 	switch it.Type {
 	case "", "message":
 		return parseMessage(at, it, out)
@@ -264,7 +209,7 @@ func parseItem(at string, it *item, called map[string]bool, out *chat.Request) e
 		if !called[it.CallID] {
 			return chat.Invalid(at+".call_id", "%q is the id of no function call before it", it.CallID)
 		}
-		blocks, err := content(at+".output", it.Output)
+		blocks, err := content(at+".output", it.Output, out)
 		if err != nil {
 			return err
 		}
@@ -280,7 +225,7 @@ func parseItem(at string, it *item, called map[string]bool, out *chat.Request) e
 }
 
 func parseMessage(at string, it *item, out *chat.Request) error {
-	blocks, err := content(at+".content", it.Content)
+	blocks, err := content(at+".content", it.Content, out)
 	if err != nil {
 		return err
 	}
@@ -327,8 +272,8 @@ func thoughts(it *item) []chat.Block {
 	return []chat.Block{b}
 }
 
-// content reads a string or a list of parts.
-func content(at string, v jsontext.Value) ([]chat.Block, error) {
+// content reads a string or a list of parts. What is ignored of them is put into r.
+func content(at string, v jsontext.Value, r *chat.Request) ([]chat.Block, error) {
 	var list []part
 	switch {
 	case len(v) == 0 || v.Kind() == 'n':
@@ -347,6 +292,9 @@ func content(at string, v jsontext.Value) ([]chat.Block, error) {
 	for i, p := range list {
 		b, err := block(at+"["+strconv.Itoa(i)+"]", p)
 		if err != nil {
+			return nil, err
+		}
+		if err := p.ignore(&b, r); err != nil {
 			return nil, err
 		}
 		if b.Kind != chat.Text || strings.TrimSpace(b.Text) != "" {
@@ -378,9 +326,6 @@ func block(at string, p part) (chat.Block, error) {
 	return chat.Block{}, chat.Unsupported(at+".type", "%q is not possible with this provider", p.Type)
 }
 
-// harmless are parameters that change nothing here: nothing is stored.
-var harmless = []string{"store", "metadata", "include", "truncation", "prompt_cache_key", "stream_options"}
-
 func parseRest(in *request, out *chat.Request) error {
 	if len(in.Rest) == 0 {
 		return nil
@@ -391,7 +336,7 @@ func parseRest(in *request, out *chat.Request) error {
 	}
 	for name, v := range members {
 		switch {
-		case v.Kind() == 'n' || slices.Contains(harmless, name):
+		case v.Kind() == 'n' || harmlessHere(name, v):
 		case name == "prompt": // it is kept by OpenAI, and a part of what is asked
 			return chat.Unsupported(name, "is not possible with this provider: send its text as instructions or input")
 		default:
@@ -400,6 +345,5 @@ func parseRest(in *request, out *chat.Request) error {
 			}
 		}
 	}
-	slices.Sort(out.Ignored)
 	return nil
 }
