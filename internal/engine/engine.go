@@ -29,6 +29,9 @@ type Result struct {
 	Nodes map[string]ir.Update
 	// RemovedNodes are gone, sorted.
 	RemovedNodes []string
+	// Mesh is what changed of what the mesh/ nodes have in common. It is in Nodes
+	// as well, as far as a node has it: resources there are the same pointers.
+	Mesh ir.Update
 	// Status lists the objects whose status may have to change, sorted.
 	Status []translate.Key
 	// Infra lists the Gateways whose infrastructure must be looked at again:
@@ -47,6 +50,7 @@ type Engine struct {
 	// parents are what Gateways, ListenerSets and Services offer to routes.
 	parents map[translate.Key]*translate.Parent
 	nodes   map[translate.Key]*node
+	mesh    *common
 	// reports are what units have to say about objects.
 	reports map[translate.Key]map[unitID]translate.Report
 	// attached counts the routes of a listener.
@@ -68,6 +72,7 @@ func New(options Options) *Engine {
 		readers:  map[read]map[*unit]struct{}{},
 		parents:  map[translate.Key]*translate.Parent{},
 		nodes:    map[translate.Key]*node{},
+		mesh:     newCommon(),
 		reports:  map[translate.Key]map[unitID]translate.Report{},
 		attached: map[translate.ListenerKey]int32{},
 	}
@@ -221,21 +226,17 @@ type place struct {
 }
 
 // settleResources puts what differs where it belongs, and removes what is no
-// longer there. What a unit makes for many nodes is one resource, compared once.
+// longer there.
 func (e *Engine) settleResources(old, now []translate.NodeResource) {
 	before := make(map[place]ir.Resource, len(old))
 	for _, r := range old {
 		before[place{r.Node, ir.RefOf(r.Resource)}] = r.Resource
 	}
-	var last, next ir.Resource
-	same := false
 	for _, r := range now {
 		at := place{r.Node, ir.RefOf(r.Resource)}
-		if was := before[at]; was != last || r.Resource != next {
-			last, next, same = was, r.Resource, reflect.DeepEqual(was, r.Resource)
-		}
+		was := before[at]
 		delete(before, at)
-		if !same {
+		if !reflect.DeepEqual(was, r.Resource) {
 			e.put(e.node(at.node), at.ref, r.Resource)
 		}
 	}
@@ -326,9 +327,14 @@ func (e *Engine) settleAttached(old, now []translate.ListenerKey) {
 // result collects what the Apply changed, and forgets it.
 func (e *Engine) result() Result {
 	r := Result{Nodes: map[string]ir.Update{}, Infra: slices.SortedFunc(maps.Keys(e.infra), translate.Key.Compare)}
+	r.Mesh = e.mesh.changes()
+	if !r.Mesh.Empty() {
+		e.touchMesh()
+	}
 	for n := range e.touched {
 		e.collectNode(n, &r)
 	}
+	e.mesh.settle()
 	slices.Sort(r.RemovedNodes)
 	for key := range e.status {
 		if e.store.objects[key] != nil {

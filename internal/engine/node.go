@@ -13,21 +13,36 @@ import (
 // namespace: the listeners, the routes bound to them and, by reference, all that
 // those need.
 type node struct {
-	owner     translate.Key // the Gateway or namespace
-	exists    bool          // the Gateway is ours, the namespace in the mesh
+	owner  translate.Key // the Gateway or namespace
+	exists bool          // the Gateway is ours, the namespace in the mesh
+	// resources are the node's own.
 	resources map[ir.Ref]ir.Resource
-	// uses counts the references to a resource.
+	// uses counts the references of own resources to a resource.
 	uses map[ir.Ref]int
-	// before holds the resources that changed in this Apply, as they were.
+	// before holds the own resources that changed in this Apply, as they were.
 	before map[ir.Ref]ir.Resource
 	// isNew says that no update was made for the node yet.
 	isNew bool
+	// common is what a node of the mesh has besides, but for what is hidden; nil
+	// for others.
+	common *common
+	hidden map[ir.Ref]bool
+}
+
+func newNode(owner translate.Key) *node {
+	return &node{owner: owner, resources: map[ir.Ref]ir.Resource{}, uses: map[ir.Ref]int{}, isNew: true}
 }
 
 func (e *Engine) node(owner translate.Key) *node {
+	if owner == translate.WholeMesh() {
+		return e.mesh.node
+	}
 	n := e.nodes[owner]
 	if n == nil {
-		n = &node{owner: owner, resources: map[ir.Ref]ir.Resource{}, uses: map[ir.Ref]int{}, before: map[ir.Ref]ir.Resource{}, isNew: true}
+		n = newNode(owner)
+		if owner.Kind == translate.KindNamespace {
+			n.common = e.mesh
+		}
 		e.nodes[owner] = n
 	}
 	e.touched[n] = struct{}{}
@@ -38,6 +53,9 @@ func (e *Engine) node(owner translate.Key) *node {
 // along. New ones are counted first, so that what stays in use stays.
 func (e *Engine) put(n *node, ref ir.Ref, resource ir.Resource) {
 	old := n.set(ref, resource)
+	if n == e.mesh.node {
+		e.mesh.bind(old, resource)
+	}
 	for _, target := range references(resource) {
 		e.use(n, target)
 	}
@@ -50,6 +68,9 @@ func (e *Engine) put(n *node, ref ir.Ref, resource ir.Resource) {
 func (n *node) set(ref ir.Ref, resource ir.Resource) ir.Resource {
 	old := n.resources[ref]
 	if _, noted := n.before[ref]; !noted {
+		if n.before == nil {
+			n.before = map[ir.Ref]ir.Resource{}
+		}
 		n.before[ref] = old
 	}
 	if resource == nil {
@@ -96,7 +117,7 @@ func (e *Engine) collect() {
 		id := e.unused[0]
 		e.unused = e.unused[1:]
 		u := e.units[id]
-		if u == nil || e.nodes[id.key].uses[id.ref] > 0 {
+		if u == nil || e.node(id.key).uses[id.ref] > 0 {
 			continue
 		}
 		e.settle(u, translate.Output{})
@@ -107,21 +128,28 @@ func (e *Engine) collect() {
 // update returns what changed of the node since the last call, and whether the
 // node is gone.
 func (n *node) update() (update ir.Update, gone bool) {
-	defer func() { n.before = map[ir.Ref]ir.Resource{} }()
+	defer func() { n.before = nil }()
 	if !n.exists {
 		return ir.Update{}, !n.isNew
 	}
+	was := n.hidden
+	n.hidden = n.hides()
 	if n.isNew {
 		n.isNew = false
 		return n.snapshot(), false
 	}
-	return n.difference(), false
+	return n.difference(was), false
 }
 
-// difference returns what is another than before.
-func (n *node) difference() (update ir.Update) {
-	for ref, old := range n.before {
-		switch now := n.resources[ref]; {
+// difference returns what is another than before, when other resources of the
+// mesh were hidden.
+func (n *node) difference(hidden map[ir.Ref]bool) (update ir.Update) {
+	if n.plain() && len(hidden)+len(n.before) == 0 {
+		return n.common.changes()
+	}
+	for ref := range n.suspects(hidden) {
+		old := n.had(ref, hidden)
+		switch now := n.get(ref); {
 		case now == nil && old != nil:
 			update.Removed = append(update.Removed, ref)
 		case now != nil && !reflect.DeepEqual(old, now):
@@ -134,10 +162,10 @@ func (n *node) difference() (update ir.Update) {
 
 // snapshot returns the whole configuration of the node.
 func (n *node) snapshot() ir.Update {
-	update := ir.Update{Complete: true}
-	for _, resource := range n.resources {
-		update.Upserts = append(update.Upserts, resource)
+	if n.plain() {
+		return n.common.everything()
 	}
+	update := ir.Update{Complete: true, Upserts: slices.Collect(n.all())}
 	sortUpdate(&update)
 	return update
 }

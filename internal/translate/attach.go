@@ -123,7 +123,7 @@ func (a *attachment) tell(ref parentRef, p *problem, accepted bool) {
 // binding is a listener that a route is bound to, with the hostnames that both
 // have.
 type binding struct {
-	nodes     []Key
+	node      Key          // zero: the route is in force nowhere
 	resource  string       // name of the ir.Listener
 	counted   *ListenerKey // whose status counts the route; nil: nobody's
 	hostnames []string
@@ -139,9 +139,8 @@ func (a *attachment) output(t *route, b binding) {
 	if b.counted != nil {
 		a.out.Attached = append(a.out.Attached, *b.counted)
 	}
-	resource := t.resource(b)
-	for _, node := range b.nodes {
-		a.out.Resources = append(a.out.Resources, NodeResource{node, resource})
+	if b.node != (Key{}) {
+		a.out.Resources = append(a.out.Resources, NodeResource{b.node, t.resource(b)})
 	}
 }
 
@@ -166,7 +165,7 @@ func (t *route) bind(r Reader, ref parentRef, parent *Parent) ([]binding, *probl
 	for _, l := range allowed {
 		hostnames, declared, ok := t.intersect(l.Hostname)
 		if ok {
-			out = append(out, binding{l.nodes(parent), l.Resource, &ListenerKey{parent.Key, l.Section}, hostnames, declared})
+			out = append(out, binding{l.node(parent), l.Resource, &ListenerKey{parent.Key, l.Section}, hostnames, declared})
 		}
 	}
 	if len(out) == 0 {
@@ -176,12 +175,12 @@ func (t *route) bind(r Reader, ref parentRef, parent *Parent) ([]binding, *probl
 	return out, nil
 }
 
-// nodes returns the nodes that serve the listener: the Gateway's or none.
-func (l ParentListener) nodes(parent *Parent) []Key {
+// node returns the node that serves the listener: the Gateway's, or zero for none.
+func (l ParentListener) node(parent *Parent) Key {
 	if !l.Served {
-		return nil
+		return Key{}
 	}
-	return []Key{parent.Root}
+	return parent.Root
 }
 
 func matchingListeners(ref gatewayv1.ParentReference, parent *Parent) []ParentListener {

@@ -25,15 +25,10 @@ func meshed(namespace *corev1.Namespace) bool {
 	return namespace.Labels[v1alpha1.LabelInjection] == v1alpha1.InjectionEnabled
 }
 
-// meshNodes returns the namespaces that are in the mesh.
-func meshNodes(r Reader) []Key {
-	objects := r.List(Bucket{Relation: MeshNamespaces})
-	out := make([]Key, 0, len(objects))
-	for _, o := range objects {
-		out = append(out, Key{Kind: KindNamespace, Name: o.GetName()})
-	}
-	return out
-}
+// WholeMesh stands for the nodes of all namespaces in the mesh. What is made for
+// it is in each of them, but for the routes of a listener that the namespace has
+// routes of its own for, and what only those refer to.
+func WholeMesh() Key { return Key{Kind: KindNamespace} }
 
 // Service translates a Service that routes name as parent: a listener for each
 // port that a route is for, in each node that the route is for (GEP-1294).
@@ -48,14 +43,14 @@ func Service(r Reader, key Key, options Options) Output {
 	if parent.Refused != "" {
 		return out
 	}
-	claims, meshNodes := claimsOn(key, routes), meshNodes(r)
+	claims, members := claimsOn(key, routes), r.List(Bucket{Relation: MeshNamespaces})
 	for _, port := range service.Spec.Ports {
 		if port.Protocol != "" && port.Protocol != corev1.ProtocolTCP {
 			continue
 		}
 		mesh := meshPort(key, port)
 		if mesh.Refused == "" {
-			mesh.Groups = groups(claims.on(mesh), key.Namespace, meshNodes)
+			mesh.Groups = groups(claims.on(mesh), key.Namespace, members)
 		}
 		parent.Ports = append(parent.Ports, mesh)
 		out.Resources = append(out.Resources, mesh.listeners(service, deref(port.AppProtocol, "") == "")...)
@@ -97,7 +92,7 @@ func speaksHTTP(app string) bool {
 	return false
 }
 
-// listeners returns the port's listener for each node that a route is for.
+// listeners returns the port's listener for wherever routes are in force.
 func (p MeshPort) listeners(service *corev1.Service, sniff bool) []NodeResource {
 	addresses := clusterIPs(service)
 	if len(addresses) == 0 {
@@ -113,8 +108,8 @@ func (p MeshPort) listeners(service *corev1.Service, sniff bool) []NodeResource 
 	}
 	var out []NodeResource
 	for _, group := range p.Groups {
-		for _, node := range group.Nodes {
-			out = append(out, NodeResource{node, listener})
+		if group.Node != (Key{}) {
+			out = append(out, NodeResource{group.Node, listener})
 		}
 	}
 	return out
@@ -173,20 +168,25 @@ func (c claims) on(port MeshPort) map[string]Kind {
 	return out
 }
 
-// groups distributes the nodes: to each the routes of its own namespace, else
-// those of the Service's.
-func groups(kinds map[string]Kind, producer string, nodes []Key) []MeshGroup {
-	members := map[string][]Key{}
-	for _, node := range nodes {
-		namespace := producer
-		if _, consumes := kinds[node.Name]; consumes {
-			namespace = node.Name
-		}
-		members[namespace] = append(members[namespace], node)
-	}
+// groups says where the routes of each namespace are in force: in that of the
+// Service they are for all members of the mesh that have none of their own.
+func groups(kinds map[string]Kind, producer string, members []Object) []MeshGroup {
 	out := make([]MeshGroup, 0, len(kinds))
 	for namespace, kind := range kinds {
-		out = append(out, MeshGroup{Namespace: namespace, Kind: kind, Nodes: members[namespace]})
+		group := MeshGroup{Namespace: namespace, Kind: kind}
+		inForce := func(member Object) bool { return member.GetName() == namespace }
+		node := Key{Kind: KindNamespace, Name: namespace}
+		if namespace == producer {
+			node = WholeMesh()
+			inForce = func(member Object) bool {
+				_, own := kinds[member.GetName()]
+				return !own || member.GetName() == producer
+			}
+		}
+		if slices.ContainsFunc(members, inForce) {
+			group.Node = node
+		}
+		out = append(out, group)
 	}
 	slices.SortFunc(out, func(a, b MeshGroup) int { return strings.Compare(a.Namespace, b.Namespace) })
 	return out

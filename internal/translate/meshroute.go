@@ -68,7 +68,7 @@ func (t *route) bindService(ref parentRef, parent *Parent) ([]binding, *problem)
 			kind, others = group.Kind, append(others, fmt.Sprint(p.Port))
 			continue
 		}
-		out = append(out, binding{nodes: group.Nodes, resource: p.Resource})
+		out = append(out, binding{node: group.Node, resource: p.Resource})
 	}
 	if len(others) > 0 {
 		return out, conflict(out, fmt.Sprintf("%s: on port %s of %s a %s is in force, and kinds of routes are not mixed", ref.field, strings.Join(others, ", "), parent.Key, kind))
@@ -116,7 +116,7 @@ func conflict(bound []binding, message string) *problem {
 
 // nowhere tells of a route that no pod of the mesh uses; nil: some may.
 func (t *route) nowhere(ref parentRef, bound []binding) *problem {
-	if slices.ContainsFunc(bound, func(b binding) bool { return len(b.nodes) > 0 }) {
+	if slices.ContainsFunc(bound, func(b binding) bool { return b.node != Key{} }) {
 		return nil
 	}
 	message := "no namespace without routes of its own for this Service is in the mesh; label one"

@@ -23,7 +23,8 @@ type Output struct {
 
 // NodeResource is a resource of one node.
 type NodeResource struct {
-	// Node is whom the node serves: a Gateway, or a namespace in the mesh.
+	// Node is whom the node serves: a Gateway, or a namespace in the mesh;
+	// [WholeMesh] for all of those.
 	Node     Key
 	Resource ir.Resource
 }
@@ -91,8 +92,8 @@ type MeshPort struct {
 type MeshGroup struct {
 	Namespace string
 	Kind      Kind
-	// Nodes are those in which the routes are in force.
-	Nodes []Key
+	// Node is where the routes are in force; zero: nowhere.
+	Node Key
 }
 
 // problem is why a part of an object cannot be used, in the words of a status.
