@@ -207,7 +207,7 @@ func (e *Engine) wanted(id unitID) bool {
 	case id.ref != ir.Ref{}:
 		return true
 	case id.key.Kind == translate.KindService:
-		return len(e.store.buckets[translate.RoutesOf(id.key)]) > 0
+		return e.store.buckets[translate.RoutesOf(id.key)] != nil
 	default:
 		return e.store.objects[id.key] != nil
 	}
@@ -329,6 +329,7 @@ func (e *Engine) result() Result {
 	r := Result{Nodes: map[string]ir.Update{}, Infra: slices.SortedFunc(maps.Keys(e.infra), translate.Key.Compare)}
 	r.Mesh = e.mesh.changes()
 	if !r.Mesh.Empty() {
+		r.Nodes = make(map[string]ir.Update, len(e.nodes))
 		e.touchMesh()
 	}
 	for n := range e.touched {
@@ -350,11 +351,11 @@ func (e *Engine) result() Result {
 func (e *Engine) collectNode(n *node, r *Result) {
 	update, gone := n.update()
 	if gone {
-		r.RemovedNodes = append(r.RemovedNodes, NodeOf(n.owner))
+		r.RemovedNodes = append(r.RemovedNodes, n.name)
 	}
 	if !n.exists {
 		delete(e.nodes, n.owner)
 	} else if !update.Empty() {
-		r.Nodes[NodeOf(n.owner)] = update
+		r.Nodes[n.name] = update
 	}
 }

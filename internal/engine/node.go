@@ -14,6 +14,7 @@ import (
 // those need.
 type node struct {
 	owner  translate.Key // the Gateway or namespace
+	name   string        // what [NodeOf] calls it
 	exists bool          // the Gateway is ours, the namespace in the mesh
 	// resources are the node's own.
 	resources map[ir.Ref]ir.Resource
@@ -30,7 +31,7 @@ type node struct {
 }
 
 func newNode(owner translate.Key) *node {
-	return &node{owner: owner, resources: map[ir.Ref]ir.Resource{}, uses: map[ir.Ref]int{}, isNew: true}
+	return &node{owner: owner, name: NodeOf(owner), resources: map[ir.Ref]ir.Resource{}, uses: map[ir.Ref]int{}, isNew: true}
 }
 
 func (e *Engine) node(owner translate.Key) *node {

@@ -29,7 +29,8 @@ type Options struct {
 type Reader interface {
 	// Get returns an object, or nil if there is none.
 	Get(Key) Object
-	// List returns the objects in a bucket, sorted by key.
+	// List returns the objects in a bucket, sorted by key. The slice must not be
+	// changed.
 	List(Bucket) []Object
 	// Parent returns what a Gateway, ListenerSet or Service offers to routes, or
 	// nil if it is not ours or not there.

@@ -66,6 +66,9 @@ func (c *common) settle() {
 
 // touchMesh has every node of the mesh looked at.
 func (e *Engine) touchMesh() {
+	touched := make(map[*node]struct{}, len(e.nodes))
+	maps.Copy(touched, e.touched)
+	e.touched = touched
 	for _, n := range e.nodes {
 		if n.common != nil {
 			e.touched[n] = struct{}{}
