@@ -128,11 +128,20 @@ func (w *World) translate(changes []engine.Change) engine.Result {
 
 // push hands the configuration of nodes to the stream's server.
 func (w *World) push(result engine.Result) {
+	mesh := make(map[string]ir.Update, len(result.Nodes))
 	for node, update := range result.Nodes {
+		owner := engine.OwnerOf(node)
+		if owner.Kind == translate.KindNamespace {
+			mesh[node] = update
+			continue
+		}
 		w.send(node, update)
-		if owner := engine.OwnerOf(node); owner.Kind == translate.KindGateway && touchesListeners(update) {
+		if touchesListeners(update) {
 			w.reconsider(owner)
 		}
+	}
+	if err := w.server.UpdateAlike(result.Mesh, mesh); err != nil {
+		w.log.Error(err, "Configuration was not sent to the mesh")
 	}
 	for _, node := range result.RemovedNodes {
 		w.retire(node)

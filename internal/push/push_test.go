@@ -475,6 +475,20 @@ func TestServer_RemoveNodeKeepsConnectedProxies(t *testing.T) {
 	}
 }
 
+func TestServer_NodeThatComesBackWithLess(t *testing.T) {
+	b := newBed(t, nil)
+	b.update(ir.Update{Complete: true, Upserts: []ir.Resource{listener("l", 80), route("a", 200), route("b", 200)}})
+	sink := newRecorder()
+	b.connect(sink)
+	until(t, b.changed, "serving", func() bool { return b.server.State(testNode).Serving })
+	b.server.RemoveNode(testNode)
+	b.update(ir.Update{Complete: true, Upserts: []ir.Resource{listener("l", 80), route("a", 200)}})
+	until(t, sink.signal, "the removal", func() bool { return len(sink.updates()) == 2 })
+	if diff := cmp.Diff(ir.Update{Removed: []ir.Ref{{Type: ir.TypeRoute, Name: "b"}}}, sink.updates()[1]); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func BenchmarkUpdate_OneOfTenThousand(b *testing.B) {
 	s := NewServer(ServerOptions{})
 	all := ir.Update{Complete: true}

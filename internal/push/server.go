@@ -3,6 +3,7 @@ package push
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -65,6 +66,8 @@ type Server struct {
 
 	mu    sync.Mutex
 	nodes map[string]*node
+	// common is what nodes that are alike are held against.
+	common *table
 }
 
 // node is one configuration and the streams that follow it.
@@ -72,7 +75,7 @@ type node struct {
 	// known says that Update was called: a proxy that connects before gets
 	// nothing, and goes on with what it has.
 	known     bool
-	resources map[string]*discoveryv3.Resource
+	resources *table
 	// version counts updates; listeners is the version that last changed one.
 	version, listeners uint64
 	listenersAt        time.Time
@@ -88,25 +91,74 @@ func NewServer(options ServerOptions) *Server {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Server{options: options, nodes: map[string]*node{}}
+	return &Server{options: options, nodes: map[string]*node{}, common: newTable()}
 }
 
 // Update changes the configuration of a node, which it creates where needed.
 // Streams get the difference; nothing is sent that they already have.
 func (s *Server) Update(name string, u ir.Update) error {
-	upserts := make([]*discoveryv3.Resource, 0, len(u.Upserts))
-	for _, r := range u.Upserts {
-		encoded, err := encode(r)
-		if err != nil {
-			return fmt.Errorf("node %s: %w", name, err)
-		}
-		upserts = append(upserts, encoded)
+	c, err := encoder{}.change(u)
+	if err != nil {
+		return fmt.Errorf("node %s: %w", name, err)
 	}
+	s.update(name, c, nil)
+	return nil
+}
+
+// UpdateAlike is Update for nodes that have most of their configuration in
+// common. It takes what changed of that, and what changed of each node: what is
+// common is encoded once and held once. A node is what its own updates make it.
+func (s *Server) UpdateAlike(common ir.Update, nodes map[string]ir.Update) error {
+	encoded := encoder{}
+	shared, err := encoded.change(common)
+	if err != nil {
+		return fmt.Errorf("common configuration: %w", err)
+	}
+	s.share(shared)
+	var errs []error
+	for name, u := range nodes {
+		c := shared
+		if !equal(u, common) { // most are
+			if c, err = encoded.change(u); err != nil {
+				errs = append(errs, fmt.Errorf("node %s: %w", name, err))
+				continue
+			}
+		}
+		s.update(name, c, s.common)
+	}
+	return errors.Join(errs...)
+}
+
+// update changes a node, which is held against common from its next complete
+// update on; nil: as a whole.
+func (s *Server) update(name string, c change, common *table) {
 	s.mu.Lock()
 	n := s.node(name)
 	defer s.release(name, n)
-	n.change(upserts, u, s.options.Now())
-	return nil
+	if c.complete && n.resources.common != nil {
+		n.resources = n.resources.against(nil)
+	}
+	n.change(c, s.options.Now())
+	if c.complete && common != nil {
+		n.resources = n.resources.against(common)
+	}
+}
+
+// share changes what nodes are held against, but none of the nodes.
+func (s *Server) share(c change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, r := range c.resources {
+		if same(s.common.get(name), r) {
+			continue
+		}
+		for _, n := range s.nodes {
+			if n.resources.common != nil {
+				n.resources.pin(name)
+			}
+		}
+		s.common.set(name, r)
+	}
 }
 
 // RemoveNode forgets a node. Proxies that are still connected keep what they
@@ -117,7 +169,7 @@ func (s *Server) RemoveNode(name string) {
 		if len(n.streams) == 0 {
 			delete(s.nodes, name)
 		} else {
-			n.known, n.resources = false, map[string]*discoveryv3.Resource{}
+			n.forget()
 		}
 	}
 	s.mu.Unlock()
@@ -191,7 +243,7 @@ func drain(g *grpc.Server) {
 func (s *Server) node(name string) *node {
 	n := s.nodes[name]
 	if n == nil {
-		n = &node{resources: map[string]*discoveryv3.Resource{}, streams: map[*stream]struct{}{}}
+		n = &node{resources: newTable(), streams: map[*stream]struct{}{}}
 		s.nodes[name] = n
 	}
 	return n
@@ -208,61 +260,59 @@ func (s *Server) release(name string, n *node) {
 }
 
 // change takes an update in and has every stream look at what it touched.
-func (n *node) change(upserts []*discoveryv3.Resource, u ir.Update, now time.Time) {
+func (n *node) change(c change, now time.Time) {
 	n.known = true
 	n.version++
 	if n.listeners == 0 {
 		n.listeners, n.listenersAt = n.version, now
 	}
-	for _, r := range upserts {
-		n.put(r, now)
+	for name, r := range c.resources {
+		n.put(name, r, now)
 	}
-	for _, ref := range u.Removed {
-		n.remove(nameOf(ref), now)
-	}
-	if u.Complete {
-		n.keep(upserts, now)
+	if c.complete {
+		n.keep(c.resources, now)
 	}
 	for st := range n.streams {
 		st.notify()
 	}
 }
 
-func (n *node) put(r *discoveryv3.Resource, now time.Time) {
-	if old := n.resources[r.GetName()]; old != nil && old.GetVersion() == r.GetVersion() {
-		return
-	}
-	n.resources[r.GetName()] = r
-	n.touch(r.GetName(), now)
-}
-
-func (n *node) remove(name string, now time.Time) {
-	if n.resources[name] != nil {
-		delete(n.resources, name)
-		n.touch(name, now)
+// put replaces a resource; nil removes it.
+func (n *node) put(name string, r *discoveryv3.Resource, now time.Time) {
+	before := n.resources.get(name)
+	n.resources.set(name, r)
+	if !same(before, r) {
+		n.touch(name, before.GetVersion(), now)
 	}
 }
 
 // keep removes all but the given resources.
-func (n *node) keep(these []*discoveryv3.Resource, now time.Time) {
-	kept := make(map[string]bool, len(these))
-	for _, r := range these {
-		kept[r.GetName()] = true
-	}
-	for name := range n.resources {
-		if !kept[name] {
-			n.remove(name, now)
+func (n *node) keep(these map[string]*discoveryv3.Resource, now time.Time) {
+	for name := range n.resources.all() {
+		if these[name] == nil {
+			n.put(name, nil, now)
 		}
 	}
 }
 
-// touch marks on every stream that a resource changed.
-func (n *node) touch(name string, now time.Time) {
+// forget leaves the node with nothing, and its proxies with what they have.
+func (n *node) forget() {
+	n.known = false
+	for name, r := range n.resources.all() {
+		for st := range n.streams {
+			st.touch(name, r.GetVersion())
+		}
+	}
+	n.resources = newTable()
+}
+
+// touch tells every stream that a resource changed, and its version before.
+func (n *node) touch(name, before string, now time.Time) {
 	if rank(name) == listenerRank() {
 		n.listeners, n.listenersAt = n.version, now
 	}
 	for st := range n.streams {
-		st.touch(name)
+		st.touch(name, before)
 	}
 }
 

@@ -14,10 +14,9 @@ import (
 type stream struct {
 	node *node
 	log  *slog.Logger
-	// has maps names to the versions that the proxy serves.
-	has map[string]string
-	// dirty are the names whose version here may differ from has.
-	dirty map[string]struct{}
+	// differs maps the names of resources of which the proxy does not, or may
+	// not, have the node's version to the version that it has: "" for none.
+	differs map[string]string
 	// sent is the response in flight, removed resources with version "". One at
 	// a time: what changes meanwhile joins the next.
 	sent        map[string]string
@@ -39,39 +38,32 @@ type stream struct {
 
 // join adds a stream to a node.
 func (s *Server) join(name string, first *discoveryv3.DeltaDiscoveryRequest) *stream {
-	st := newStream(first, s.options.Logger.With("node", name, "proxy", first.GetNode().GetUserAgentName()))
+	st := newStream(s.options.Logger.With("node", name, "proxy", first.GetNode().GetUserAgentName()))
 	st.log.Info("Proxy connected", "has", len(first.GetInitialResourceVersions()), "version", first.GetNode().GetUserAgentVersion())
 	s.mu.Lock()
 	n := s.node(name)
-	st.follow(n)
+	st.follow(n, first.GetInitialResourceVersions())
 	s.release(name, n)
 	return st
 }
 
-func newStream(first *discoveryv3.DeltaDiscoveryRequest, log *slog.Logger) *stream {
-	st := &stream{
-		log:    log,
-		has:    first.GetInitialResourceVersions(),
-		dirty:  map[string]struct{}{},
-		barred: map[string]string{},
-		stale:  true,
-		wake:   make(chan struct{}, 1),
-	}
-	if st.has == nil {
-		st.has = map[string]string{}
-	}
-	return st
+func newStream(log *slog.Logger) *stream {
+	return &stream{log: log, differs: map[string]string{}, barred: map[string]string{}, stale: true, wake: make(chan struct{}, 1)}
 }
 
-// follow adds st to n. Everything that the node or the proxy has may differ.
-func (st *stream) follow(n *node) {
+// follow adds st, whose proxy has resources of the given versions, to n.
+func (st *stream) follow(n *node, has map[string]string) {
 	st.node = n
 	n.streams[st] = struct{}{}
-	for resource := range n.resources {
-		st.dirty[resource] = struct{}{}
+	for name, r := range n.resources.all() {
+		if has[name] != r.GetVersion() {
+			st.differs[name] = has[name]
+		}
 	}
-	for resource := range st.has {
-		st.dirty[resource] = struct{}{}
+	for name, version := range has {
+		if n.resources.get(name) == nil {
+			st.differs[name] = version
+		}
 	}
 }
 
@@ -114,23 +106,24 @@ func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
 	return response
 }
 
-// changes moves what differs from dirty to sent, in the order of dependency
-// and, for what is removed, against it.
+// changes returns what differs, in the order of dependency and, for what is
+// removed, against it, and notes it as sent.
 func (st *stream) changes() *discoveryv3.DeltaDiscoveryResponse {
 	response := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: configType}
-	st.sent = make(map[string]string, len(st.dirty))
-	for _, name := range slices.SortedFunc(maps.Keys(st.dirty), byDependency) {
-		resource, has := st.node.resources[name], st.has[name]
-		switch {
-		case resource != nil && resource.GetVersion() != has && resource.GetVersion() != st.barred[name]:
-			response.Resources = append(response.Resources, resource)
-			st.sent[name] = resource.GetVersion()
-		case resource == nil && has != "":
+	st.sent = make(map[string]string, len(st.differs))
+	for _, name := range byDependency(maps.Keys(st.differs)) {
+		resource := st.node.resources.get(name)
+		switch version := resource.GetVersion(); {
+		case version == st.differs[name]:
+			delete(st.differs, name)
+		case resource == nil:
 			response.RemovedResources = append(response.RemovedResources, name)
 			st.sent[name] = ""
+		case version != st.barred[name]:
+			response.Resources = append(response.Resources, resource)
+			st.sent[name] = version
 		}
 	}
-	clear(st.dirty)
 	slices.Reverse(response.RemovedResources)
 	return response
 }
@@ -171,11 +164,14 @@ func (st *stream) settle(detail *rpcstatus.Status) {
 
 func (st *stream) accept() {
 	for name, version := range st.sent {
-		if version == "" {
-			delete(st.has, name)
+		if version == st.node.resources.get(name).GetVersion() {
+			delete(st.differs, name)
 		} else {
-			st.has[name] = version
+			st.differs[name] = version // it changed meanwhile
 		}
+	}
+	if len(st.differs) == 0 {
+		st.differs = map[string]string{} // an emptied map keeps its size
 	}
 	st.acked, st.ackedVersion = true, st.sentVersion
 	if len(st.barred) == 0 {
@@ -188,9 +184,8 @@ func (st *stream) accept() {
 func (st *stream) refuse(reason string, resources []string) {
 	st.rejected = reason
 	for name, version := range st.sent {
-		st.dirty[name] = struct{}{}
 		if version != "" {
-			st.has[name] = unsure
+			st.differs[name] = unsure
 		}
 	}
 	for _, name := range resources {
@@ -204,16 +199,15 @@ func (st *stream) refuse(reason string, resources []string) {
 // retry has what was refused sent again.
 func (st *stream) retry() {
 	st.stale = true
-	for name := range st.barred {
-		st.dirty[name] = struct{}{}
-	}
 	clear(st.barred)
 }
 
-// touch notes that a resource changed. What was refused is tried again: it may
-// have been refused only for want of what changed now.
-func (st *stream) touch(name string) {
-	st.dirty[name] = struct{}{}
+// touch notes that a resource changed, and its version before. What was refused
+// is tried again: it may have been refused only for want of what changed now.
+func (st *stream) touch(name, before string) {
+	if _, known := st.differs[name]; !known {
+		st.differs[name] = before
+	}
 	st.retry()
 }
 

@@ -3,6 +3,7 @@ package push
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -44,8 +45,7 @@ func refOf(name string) (ref ir.Ref, known bool, err error) {
 	return ref, slices.Contains(ir.Types(), ref.Type), nil
 }
 
-// rank is the place of a wire name's type in ir.Types, so that a proxy can make
-// resources live one after the other.
+// rank is the place of a wire name's type in ir.Types.
 func rank(name string) int {
 	t, _, _ := strings.Cut(name, "/")
 	return slices.Index(ir.Types(), ir.Type(t))
@@ -54,8 +54,23 @@ func rank(name string) int {
 // listenerRank is the rank of listeners.
 func listenerRank() int { return slices.Index(ir.Types(), ir.TypeListener) }
 
-func byDependency(a, b string) int {
-	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+// byDependency returns wire names in the order in which a proxy can make
+// resources live one after the other.
+func byDependency(names iter.Seq[string]) []string {
+	type place struct {
+		rank int
+		name string
+	}
+	var places []place
+	for name := range names {
+		places = append(places, place{rank(name), name})
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.name, b.name)) })
+	out := make([]string, len(places))
+	for i, p := range places {
+		out[i] = p.name
+	}
+	return out
 }
 
 // encode returns the wire form of r.
@@ -69,6 +84,39 @@ func encode(r ir.Resource) (*discoveryv3.Resource, error) {
 		Version:  ir.Version(body),
 		Resource: &anypb.Any{TypeUrl: typePrefix + string(r.ResourceType()), Value: body},
 	}, nil
+}
+
+// change is an update on its way to a node: resources by wire name, nil for what
+// is removed.
+type change struct {
+	resources map[string]*discoveryv3.Resource
+	complete  bool
+}
+
+// encoder holds the wire forms of resources that are in many updates.
+type encoder map[ir.Resource]*discoveryv3.Resource
+
+func (e encoder) change(u ir.Update) (change, error) {
+	c := change{resources: make(map[string]*discoveryv3.Resource, len(u.Upserts)+len(u.Removed)), complete: u.Complete}
+	for _, r := range u.Upserts {
+		if e[r] == nil {
+			encoded, err := encode(r)
+			if err != nil {
+				return change{}, err
+			}
+			e[r] = encoded
+		}
+		c.resources[e[r].GetName()] = e[r]
+	}
+	for _, ref := range u.Removed {
+		c.resources[nameOf(ref)] = nil
+	}
+	return c, nil
+}
+
+// equal says that two updates are of the very same resources.
+func equal(a, b ir.Update) bool {
+	return a.Complete == b.Complete && slices.Equal(a.Upserts, b.Upserts) && slices.Equal(a.Removed, b.Removed)
 }
 
 // decode returns the update that a response asks for. complete says that the
