@@ -251,13 +251,18 @@ func (c *Call) Prepare(req *exchange.Request, backend *upstream.Config, model st
 	return a, nil
 }
 
-// Faithful returns an error where something that the client asks for was left out
+// Faithful returns an error where something that changes the answer was left out
 // or changed for the provider. It is a *chat.Error.
 func (a *Attempt) Faithful() error {
-	if len(a.Wire.Dropped) == 0 {
-		return nil
+	for _, param := range a.Wire.Dropped {
+		switch name, _, _ := strings.Cut(param, "."); name {
+		case "user", "safety_identifier", "metadata": // who asks, and what for
+		case "anthropic-beta": // clients name what they may use; what they do use is in the body
+		default:
+			return chat.Unsupported(param, "is not possible, or not so, with this provider")
+		}
 	}
-	return chat.Unsupported(a.Wire.Dropped[0], "is not possible, or not so, with this provider")
+	return nil
 }
 
 // mayPass says that a client's field goes to any provider. Everything else is

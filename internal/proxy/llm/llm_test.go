@@ -149,6 +149,49 @@ func TestPrepare_AsksForBetas(t *testing.T) {
 	}
 }
 
+// TestFaithful_JudgesByTheBody: what a client may use is no parameter, what it does
+// use is; nor does it change an answer who asks.
+func TestFaithful_JudgesByTheBody(t *testing.T) {
+	const beta = "context-management-2025-06-27,interleaved-thinking-2025-05-14"
+	for name, test := range map[string]struct {
+		protocol ai.Protocol
+		provider string
+		beta     string
+		members  string
+		param    string // why it is refused; "": it is not
+	}{
+		"Names":             {ai.Messages, "bedrock", beta, ``, ""},
+		"NamesToOpenAI":     {ai.Messages, "openai", beta, ``, ""},
+		"Used":              {ai.Messages, "bedrock", beta, `,"context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}`, "context_management"},
+		"UsedNotNamed":      {ai.Messages, "openai", "", `,"context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}`, "context_management"},
+		"UsedAtHome":        {ai.Messages, "anthropic", beta, `,"context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}`, ""},
+		"NamesAndMetadata":  {ai.Messages, "bedrock", beta, `,"metadata":{"user_id":"u"}`, ""},
+		"MoreMetadata":      {ai.Messages, "bedrock", "", `,"metadata":{"user_id":"u","team":"t"}`, ""},
+		"User":              {ai.Chat, "bedrock", "", `,"user":"u","safety_identifier":"s","metadata":{"a":"b"}`, ""},
+		"UserAndSeed":       {ai.Chat, "bedrock", "", `,"user":"u","seed":1`, "seed"},
+		"BetaOfAChatClient": {ai.Chat, "bedrock", beta, ``, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := `{"model":"claude-opus-4-5","max_tokens":9,"messages":[{"role":"user","content":"hello"}]` + test.members + `}`
+			call, err := new(Memory).Parse(test.protocol, []byte(body), false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req := &exchange.Request{Method: "POST"}
+			req.Header.Add("Anthropic-Beta", test.beta)
+			backend := &upstream.Config{Backend: &ir.Backend{LLM: &ir.LLMProvider{Provider: test.provider, Host: "h", Model: "anthropic.claude-opus-4-5"}}}
+			a, err := call.Prepare(req, backend, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, refused := errors.AsType[*chat.Error](a.Faithful())
+			if refused != (test.param != "") || refused && (e.Status != 400 || e.Param != test.param) {
+				t.Errorf("%v, dropped %q", e, a.Wire.Dropped)
+			}
+		})
+	}
+}
+
 func TestPrepare_RefusesWhatItCanNotSend(t *testing.T) {
 	for name, test := range map[string]struct {
 		provider string
