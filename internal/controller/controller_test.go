@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
@@ -64,6 +65,19 @@ func condition(ctx context.Context, gateway *gatewayv1.Gateway, kind gatewayv1.G
 			return ""
 		}
 		return string(c.Status) + " " + c.Reason
+	}
+}
+
+// addresses returns the values of a Gateway's status.addresses.
+func addresses(ctx context.Context, gateway *gatewayv1.Gateway) func() ([]string, error) {
+	return func() ([]string, error) {
+		now := gateway.DeepCopy()
+		err := suite.client.Get(ctx, client.ObjectKeyFromObject(gateway), now)
+		var out []string
+		for _, a := range now.Status.Addresses {
+			out = append(out, a.Value)
+		}
+		return out, err
 	}
 }
 
@@ -181,14 +195,36 @@ var _ = Describe("The controller", Ordered, func() {
 		Expect(meta.FindStatusCondition(gateway.Status.Conditions, string(gatewayv1.GatewayConditionProgrammed)).Message).To(ContainSubstring("port 80 is taken"))
 	})
 
-	It("says which requested address is unusable", func(ctx SpecContext) {
+	It("uses each requested address that the cluster has, and says which it has not", func(ctx SpecContext) {
 		ns := newNamespace(ctx)
 		gateway := newGateway(ns, "web", "citoroute")
-		gateway.Spec.Addresses = []gatewayv1.GatewaySpecAddress{{Value: "203.0.113.1"}}
+		// The API server has no IPv6: it refuses a Service for the second address.
+		gateway.Spec.Addresses = []gatewayv1.GatewaySpecAddress{{Value: "192.0.2.1"}, {Value: "2001:db8::1"}, {Value: "192.0.2.3"}}
 		Expect(suite.client.Create(ctx, gateway)).To(Succeed())
-		service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web-citoroute"}}
-		Eventually(get(ctx, service)).Should(HaveField("Spec.LoadBalancerIP", "203.0.113.1"))
-		Eventually(condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)).Should(Equal("False " + string(gatewayv1.GatewayReasonAddressNotUsable)))
+		names := infra.ServiceNames(gateway)
+		Expect(names).To(HaveLen(3))
+		for name, address := range map[string]string{names[0]: "192.0.2.1", names[2]: "192.0.2.3"} {
+			service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}}
+			Eventually(get(ctx, service)).Should(HaveField("Spec.LoadBalancerIP", address))
+			assign(ctx, client.ObjectKeyFromObject(service), address)
+		}
+		Eventually(addresses(ctx, gateway)).Should(ConsistOf("192.0.2.1", "192.0.2.3"))
+		Expect(condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)()).To(Equal("False AddressNotUsable"))
+
+		Eventually(func() error {
+			if err := suite.client.Get(ctx, client.ObjectKeyFromObject(gateway), gateway); err != nil {
+				return err
+			}
+			gateway.Spec.Addresses = gateway.Spec.Addresses[:1]
+			return suite.client.Update(ctx, gateway)
+		}).Should(Succeed())
+		Eventually(addresses(ctx, gateway)).Should(ConsistOf("192.0.2.1"))
+		Eventually(condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)).Should(Equal("False Pending"), "there is no proxy")
+		Eventually(func() ([]corev1.Service, error) {
+			list := &corev1.ServiceList{}
+			err := suite.client.List(ctx, list, client.InNamespace(ns))
+			return list.Items, err
+		}).Should(ConsistOf(HaveField("Name", names[0])))
 	})
 
 	It("gives a proxy nothing but its own Gateway's configuration", func(ctx SpecContext) {

@@ -1,10 +1,8 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -49,16 +47,16 @@ func (f *facts) of(ctx context.Context, o translate.Object) (facts status.Facts,
 }
 
 func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (out status.Facts, wait time.Duration, err error) {
-	namespace, name := infra.Key(gateway)
-	key := types.NamespacedName{Namespace: namespace, Name: name}
-	service, deployment := &corev1.Service{}, &appsv1.Deployment{}
-	for _, o := range []client.Object{service, deployment} {
-		if err := client.IgnoreNotFound(f.reader.Get(ctx, key, o)); err != nil {
-			return out, 0, fmt.Errorf("gateway %s: %w", key, err)
-		}
+	services, err := f.services(ctx, gateway)
+	if err != nil {
+		return out, 0, err
 	}
-	out.Addresses = addresses(service)
-	out.UnusableAddresses = missingAddresses(infra.RequestedAddresses(gateway), out.Addresses)
+	out.Addresses = infra.Addresses(services)
+	namespace, name := infra.Key(gateway)
+	deployment := &appsv1.Deployment{}
+	if _, err := f.get(ctx, namespace, name, deployment); err != nil {
+		return out, 0, err
+	}
 	state := f.server.State(engine.NodeOf(keyOf(gateway)))
 	out.Rejected = state.Rejected
 	// A pod is ready once its first whole configuration serves. Proxies that are
@@ -67,40 +65,35 @@ func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (out 
 	return out, f.patience(state), nil
 }
 
+// services returns the Services that a Gateway has.
+func (f *facts) services(ctx context.Context, gateway *gatewayv1.Gateway) ([]*corev1.Service, error) {
+	var out []*corev1.Service
+	for _, name := range infra.ServiceNames(gateway) {
+		service := &corev1.Service{}
+		there, err := f.get(ctx, gateway.Namespace, name, service)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			out = append(out, service)
+		}
+	}
+	return out, nil
+}
+
+// get reads an object of a Gateway, if it is there.
+func (f *facts) get(ctx context.Context, namespace, name string, o client.Object) (there bool, err error) {
+	err = f.reader.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, o)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("get %T %s/%s: %w", o, namespace, name, err)
+	}
+	return err == nil, nil
+}
+
 // patience returns how long to wait for proxies that may still acknowledge.
 func (f *facts) patience(state push.State) time.Duration {
 	if state.Proxies == 0 || state.Serving || state.Rejected != "" {
 		return 0
 	}
 	return max(0, ackPatience-f.now().Sub(state.Since))
-}
-
-// missingAddresses returns those that were asked for and are not there.
-func missingAddresses(wanted []string, there []gatewayv1.GatewayStatusAddress) []string {
-	return slices.DeleteFunc(wanted, func(value string) bool {
-		return slices.ContainsFunc(there, func(a gatewayv1.GatewayStatusAddress) bool { return a.Value == value })
-	})
-}
-
-// addresses returns where clients reach a Service, sorted.
-func addresses(service *corev1.Service) []gatewayv1.GatewayStatusAddress {
-	var out []gatewayv1.GatewayStatusAddress
-	add := func(t gatewayv1.AddressType, value string) {
-		if value != "" && value != corev1.ClusterIPNone {
-			out = append(out, gatewayv1.GatewayStatusAddress{Type: &t, Value: value})
-		}
-	}
-	if service.Spec.Type != corev1.ServiceTypeLoadBalancer {
-		for _, ip := range service.Spec.ClusterIPs {
-			add(gatewayv1.IPAddressType, ip)
-		}
-	}
-	for _, ingress := range service.Status.LoadBalancer.Ingress {
-		add(gatewayv1.IPAddressType, ingress.IP)
-		add(gatewayv1.HostnameAddressType, ingress.Hostname)
-	}
-	slices.SortFunc(out, func(a, b gatewayv1.GatewayStatusAddress) int {
-		return cmp.Or(-cmp.Compare(*a.Type, *b.Type), cmp.Compare(a.Value, b.Value))
-	})
-	return out
 }

@@ -65,8 +65,10 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 	return ctrl.Result{}, r.provide(ctx, gateway, objects)
 }
 
-// provide makes what a Gateway owns these objects.
+// provide makes what a Gateway owns these objects. One that the cluster refuses,
+// such as a Service for an address of a family that it lacks, stops no other.
 func (r *GatewayReconciler) provide(ctx context.Context, gateway *gatewayv1.Gateway, objects []infra.Object) error {
+	var errs []error
 	for _, o := range objects {
 		err := apply(ctx, r.client, o, ownedBy(gateway))
 		switch {
@@ -74,10 +76,10 @@ func (r *GatewayReconciler) provide(ctx context.Context, gateway *gatewayv1.Gate
 			return nil
 		case err != nil:
 			r.events.Eventf(gateway, nil, corev1.EventTypeWarning, "InfrastructureFailed", "Apply", "%s", err)
-			return err
+			errs = append(errs, err)
 		}
 	}
-	return r.prune(ctx, gateway, objects)
+	return errors.Join(append(errs, r.prune(ctx, gateway, objects))...)
 }
 
 // abandon removes what a Gateway has that went over to another controller. If

@@ -120,15 +120,23 @@ func tokenOf(ctx context.Context, account types.NamespacedName) string {
 // Service an address and lets a pod of the Deployment be ready.
 func playCluster(ctx context.Context, key types.NamespacedName, address string) {
 	GinkgoHelper()
+	assign(ctx, key, address)
+	Eventually(func(g Gomega) {
+		deployment := &appsv1.Deployment{}
+		g.Expect(suite.client.Get(ctx, key, deployment)).To(Succeed())
+		deployment.Status.Replicas, deployment.Status.ReadyReplicas = 1, 1
+		g.Expect(suite.client.Status().Update(ctx, deployment)).To(Succeed())
+	}).Should(Succeed())
+}
+
+// assign gives a Service an address.
+func assign(ctx context.Context, key types.NamespacedName, address string) {
+	GinkgoHelper()
 	Eventually(func(g Gomega) {
 		service := &corev1.Service{}
 		g.Expect(suite.client.Get(ctx, key, service)).To(Succeed())
 		service.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address}}
 		g.Expect(suite.client.Status().Update(ctx, service)).To(Succeed())
-		deployment := &appsv1.Deployment{}
-		g.Expect(suite.client.Get(ctx, key, deployment)).To(Succeed())
-		deployment.Status.Replicas, deployment.Status.ReadyReplicas = 1, 1
-		g.Expect(suite.client.Status().Update(ctx, deployment)).To(Succeed())
 	}).Should(Succeed())
 }
 

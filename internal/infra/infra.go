@@ -94,7 +94,7 @@ func Objects(in Input) ([]Object, error) {
 	sum := sha256.Sum256(config)
 	objects := []Object{in.account(), in.config(config), in.deployment(hex.EncodeToString(sum[:8])), in.budget()}
 	if len(in.Ports) > 0 {
-		objects = append(objects, in.service())
+		objects = append(objects, in.services()...)
 	}
 	return objects, nil
 }

@@ -3,6 +3,7 @@ package infra
 import (
 	"bytes"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,16 +54,21 @@ func TestObjects_Golden(t *testing.T) {
 		{Type: new(gatewayv1.IPAddressType)},
 		{Value: "192.0.2.7"},
 	}
+	several := testGateway("web")
+	several.Spec.Addresses = []gatewayv1.GatewaySpecAddress{
+		{Value: "192.0.2.7"}, {Value: "2001:db8::7"}, {Value: "2001:0DB8::7"},
+	}
 	clusterIP := testInput(testGateway("web"), Port{80, corev1.ProtocolTCP})
 	clusterIP.ServiceType = corev1.ServiceTypeClusterIP
 	for name, in := range map[string]Input{
 		"Ports": testInput(testGateway("web"),
 			Port{443, corev1.ProtocolTCP}, Port{80, corev1.ProtocolTCP}, Port{443, corev1.ProtocolUDP}, Port{80, corev1.ProtocolTCP}),
-		"NoPorts":        testInput(testGateway("web")),
-		"Infrastructure": testInput(infrastructure, Port{80, corev1.ProtocolTCP}),
-		"StaticAddress":  testInput(static, Port{80, corev1.ProtocolTCP}),
-		"ClusterIP":      clusterIP,
-		"LongName":       testInput(testGateway(strings.Repeat("long-name.", 25)+"abc"), Port{80, corev1.ProtocolTCP}),
+		"NoPorts":         testInput(testGateway("web")),
+		"Infrastructure":  testInput(infrastructure, Port{80, corev1.ProtocolTCP}),
+		"StaticAddress":   testInput(static, Port{80, corev1.ProtocolTCP}),
+		"StaticAddresses": testInput(several, Port{80, corev1.ProtocolTCP}),
+		"ClusterIP":       clusterIP,
+		"LongName":        testInput(testGateway(strings.Repeat("long-name.", 25)+"abc"), Port{80, corev1.ProtocolTCP}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := render(t, in)
@@ -156,9 +162,16 @@ func TestName_IsALabelAndUnique(t *testing.T) {
 		strings.Repeat("x", 53), strings.Repeat("x", 54), strings.Repeat("x-", 60),
 	} {
 		name := objectName(gateway, "citoroute")
-		if errs := validation.IsDNS1035Label(name); len(errs) > 0 {
-			t.Errorf("objectName(%q) = %q: %v", gateway, name, errs)
+		further := furtherName(name, netip.MustParseAddr("2001:db8::"))
+		for _, name := range []string{name, further} {
+			if errs := validation.IsDNS1035Label(name); len(errs) > 0 {
+				t.Errorf("objectName(%q) = %q: %v", gateway, name, errs)
+			}
 		}
+		if other, ok := seen[further]; ok {
+			t.Errorf("%q and %q share the name %q", gateway, other, further)
+		}
+		seen[further] = gateway
 		if other, ok := seen[name]; ok {
 			t.Errorf("%q and %q share the name %q", gateway, other, name)
 		}

@@ -3,6 +3,7 @@ package infra
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/netip"
 	"strings"
 )
 
@@ -26,6 +27,13 @@ func objectName(gateway, class string) string {
 		return name
 	}
 	return shorten(name, full)
+}
+
+// furtherName returns the name of the Service that asks for one more address for
+// the Gateway whose objects are called own.
+func furtherName(own string, address netip.Addr) string {
+	full := own + "-" + address.String()
+	return shorten(strings.NewReplacer(".", "-", ":", "-", "%", "-").Replace(full), full)
 }
 
 // LabelValue returns s where it fits in the value of a label, else a

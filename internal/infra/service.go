@@ -3,19 +3,38 @@ package infra
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 )
 
 // Port is a port that the Service opens.
 type Port struct {
 	Number   int32
 	Protocol corev1.Protocol // TCP or UDP
+}
+
+// services returns the Services of a Gateway. A load balancer can be asked for one
+// address only: the Gateway's Service asks for the first, and every further one
+// has a Service of its own.
+func (in Input) services() []Object {
+	own := in.service()
+	out := []Object{own}
+	if own.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		return out
+	}
+	first, further := splitAddresses(in.Gateway)
+	if first.IsValid() {
+		own.Spec.LoadBalancerIP = first.String()
+	}
+	for _, address := range further {
+		out = append(out, in.furtherService(address))
+	}
+	return out
 }
 
 func (in Input) service() *corev1.Service {
@@ -34,8 +53,19 @@ func (in Input) service() *corev1.Service {
 		// being replaced would drop what still comes to it.
 		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
 	}
-	if wanted := RequestedAddresses(in.Gateway); s.Spec.Type == corev1.ServiceTypeLoadBalancer && len(wanted) > 0 {
-		s.Spec.LoadBalancerIP = wanted[0]
+	return s
+}
+
+// furtherService asks for one more address. It is of the address's family alone:
+// some load balancers refuse a Service of two that asks for an address of one.
+func (in Input) furtherService(address netip.Addr) *corev1.Service {
+	s := in.service()
+	s.Name = furtherName(s.Name, address)
+	s.Spec.LoadBalancerIP = address.String()
+	s.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicySingleStack)
+	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
+	if address.Is4() {
+		s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
 	}
 	return s
 }
@@ -58,16 +88,4 @@ func (p Port) service() corev1.ServicePort {
 		Name: fmt.Sprintf("%s-%d", strings.ToLower(string(p.Protocol)), p.Number),
 		Port: p.Number, Protocol: p.Protocol, TargetPort: intstr.FromInt32(p.Number),
 	}
-}
-
-// RequestedAddresses returns the IP addresses that spec.addresses asks for by
-// value. A LoadBalancer Service can ask for one, so the first is asked for.
-func RequestedAddresses(gateway *gatewayv1.Gateway) []string {
-	var out []string
-	for _, a := range gateway.Spec.Addresses {
-		if a.Value != "" && (a.Type == nil || *a.Type == gatewayv1.IPAddressType) {
-			out = append(out, a.Value)
-		}
-	}
-	return out
 }

@@ -2,12 +2,14 @@ package status
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/translate"
 )
 
@@ -17,16 +19,16 @@ func (c clock) gateway(o *gatewayv1.Gateway, report translate.Report, facts Fact
 		return
 	}
 	extra := []string{string(gatewayv1.GatewayConditionInsecureFrontendValidationMode)}
-	o.Status.Conditions = c.conditions(o.Status.Conditions, gatewayDefaults(facts), extra, about(report.Findings, ""))
+	o.Status.Conditions = c.conditions(o.Status.Conditions, gatewayDefaults(o, facts), extra, about(report.Findings, ""))
 	o.Status.AttachedListenerSets = &report.AttachedListenerSets
 	o.Status.Addresses = facts.Addresses
 	o.Status.Listeners = c.listeners(o.Status.Listeners, report, facts)
 }
 
-func gatewayDefaults(facts Facts) []condition {
+func gatewayDefaults(o *gatewayv1.Gateway, facts Facts) []condition {
 	return []condition{
 		isTrue(string(gatewayv1.GatewayConditionAccepted), string(gatewayv1.GatewayReasonAccepted)),
-		programmed(facts),
+		programmed(o, facts),
 		isTrue(string(gatewayv1.GatewayConditionResolvedRefs), string(gatewayv1.GatewayReasonResolvedRefs)),
 	}
 }
@@ -105,13 +107,16 @@ func served(facts Facts) condition {
 	return out
 }
 
-// programmed is condition Programmed of a Gateway: it needs addresses too.
-func programmed(facts Facts) condition {
+// programmed is condition Programmed of a Gateway: it needs addresses too, and all
+// that it asks for.
+func programmed(o *gatewayv1.Gateway, facts Facts) condition {
 	out := condition{kind: string(gatewayv1.GatewayConditionProgrammed), status: metav1.ConditionFalse}
+	missing := missingAddresses(o, facts)
 	switch {
-	case len(facts.UnusableAddresses) > 0:
+	case len(missing) > 0:
 		out.reason = string(gatewayv1.GatewayReasonAddressNotUsable)
-		out.message = fmt.Sprintf("spec.addresses: the cluster cannot assign %s; remove or replace", strings.Join(facts.UnusableAddresses, ", "))
+		out.message = fmt.Sprintf("spec.addresses: the cluster does not assign %s; remove or replace, or see what the Gateway's Services wait for",
+			strings.Join(missing, ", "))
 	case facts.Rejected == "" && len(facts.Addresses) == 0:
 		out.reason = string(gatewayv1.GatewayReasonAddressNotAssigned)
 		out.message = "waiting for an address; see the Gateway's Service"
@@ -119,4 +124,21 @@ func programmed(facts Facts) condition {
 		return served(facts)
 	}
 	return out
+}
+
+// missingAddresses returns the addresses that a Gateway asks for and does not have.
+func missingAddresses(o *gatewayv1.Gateway, facts Facts) []string {
+	var out []string
+	for _, wanted := range infra.RequestedAddresses(o) {
+		if !slices.ContainsFunc(facts.Addresses, func(a gatewayv1.GatewayStatusAddress) bool { return is(a.Value, wanted) }) {
+			out = append(out, wanted.String())
+		}
+	}
+	return out
+}
+
+// is says that a value is an address, however it is written.
+func is(value string, address netip.Addr) bool {
+	a, err := netip.ParseAddr(value)
+	return err == nil && a.Unmap() == address
 }

@@ -15,9 +15,6 @@ import (
 type Facts struct {
 	// Addresses are where clients reach the Gateway; empty: none is assigned yet.
 	Addresses []gatewayv1.GatewayStatusAddress
-	// UnusableAddresses are the values of spec.addresses that the cluster
-	// cannot give to the Gateway.
-	UnusableAddresses []string
 	// Serving says that a proxy serves the Gateway's current configuration.
 	Serving bool
 	// Rejected is why a proxy refused the current configuration; empty: none did.

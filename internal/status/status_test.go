@@ -51,7 +51,6 @@ func TestCompute_GatewayProgrammed(t *testing.T) {
 	}{
 		"NoAddress":    {facts: Facts{Serving: true}, gateway: "False AddressNotAssigned", listen: "True Programmed"},
 		"NotServing":   {facts: Facts{Addresses: address}, gateway: "False Pending", listen: "False Pending"},
-		"Unusable":     {facts: Facts{Serving: true, UnusableAddresses: []string{"203.0.113.9"}}, gateway: "False AddressNotUsable", listen: "True Programmed", message: "203.0.113.9"},
 		"Rejected":     {facts: Facts{Addresses: address, Serving: true, Rejected: "route x: no"}, gateway: "False Invalid", listen: "False Invalid", message: "route x: no"},
 		"Programmed":   {facts: Facts{Addresses: address, Serving: true}, gateway: "True Programmed", listen: "True Programmed"},
 		"FindingsWin":  {facts: Facts{Addresses: address, Serving: true}, findings: []translate.Finding{{Condition: "Programmed", Status: "False", Reason: "Invalid", Message: "m"}}, gateway: "False Invalid", listen: "True Programmed", message: "m"},
@@ -76,6 +75,44 @@ func TestCompute_GatewayProgrammed(t *testing.T) {
 			}
 			if own.ObservedGeneration != 3 || gw.Status.Listeners[0].AttachedRoutes != 2 {
 				t.Errorf("got generation %d and %d routes, want 3 and 2", own.ObservedGeneration, gw.Status.Listeners[0].AttachedRoutes)
+			}
+		})
+	}
+}
+
+func TestCompute_StaticAddresses(t *testing.T) {
+	for name, c := range map[string]struct {
+		wanted, there []string
+		want, message string
+	}{
+		"All":         {wanted: []string{"192.0.2.1", "2001:DB8::1"}, there: []string{"192.0.2.1", "2001:db8::1"}, want: "True Programmed"},
+		"MoreThanAll": {wanted: []string{"192.0.2.1", ""}, there: []string{"192.0.2.1", "192.0.2.2"}, want: "True Programmed"},
+		"Some":        {wanted: []string{"192.0.2.1", "203.0.113.9"}, there: []string{"192.0.2.1"}, want: "False AddressNotUsable", message: "does not assign 203.0.113.9;"},
+		"None":        {wanted: []string{"192.0.2.1", "203.0.113.9"}, want: "False AddressNotUsable", message: "does not assign 192.0.2.1, 203.0.113.9;"},
+		"Another":     {wanted: []string{"192.0.2.1"}, there: []string{"lb.example.com"}, want: "False AddressNotUsable", message: "does not assign 192.0.2.1;"},
+		"Any":         {wanted: []string{""}, there: []string{"192.0.2.1"}, want: "True Programmed"},
+		"AnyPending":  {wanted: []string{""}, want: "False AddressNotAssigned"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			gw := gateway()
+			for _, value := range c.wanted {
+				gw.Spec.Addresses = append(gw.Spec.Addresses, gatewayv1.GatewaySpecAddress{Value: value})
+			}
+			facts := Facts{Serving: true}
+			for _, value := range c.there {
+				facts.Addresses = append(facts.Addresses, gatewayv1.GatewayStatusAddress{Value: value})
+			}
+			updated, _ := Compute(gw, managed(), facts, at(1))
+			got := updated.(*gatewayv1.Gateway).Status
+			programmed := lookup(t, got.Conditions, "Programmed")
+			if line := string(programmed.Status) + " " + programmed.Reason; line != c.want {
+				t.Errorf("got %s, want %s", line, c.want)
+			}
+			if !strings.Contains(programmed.Message, c.message) {
+				t.Errorf("message %q does not say %q", programmed.Message, c.message)
+			}
+			if diff := cmp.Diff(facts.Addresses, got.Addresses); diff != "" {
+				t.Errorf("status.addresses (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/engine"
+	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/status"
 	"github.com/citoroute/citoroute/internal/translate"
 )
@@ -110,11 +112,10 @@ func renderResources(t *testing.T, e *engine.Engine, _ []engine.Change) []byte {
 // renderStatus prints the status of the case's objects, a line per condition.
 func renderStatus(t *testing.T, e *engine.Engine, own []engine.Change) []byte {
 	t.Helper()
-	ipAddress := gatewayv1.IPAddressType
-	facts := status.Facts{Addresses: []gatewayv1.GatewayStatusAddress{{Type: &ipAddress, Value: "203.0.113.1"}}, Serving: true}
 	now := metav1.NewTime(time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC))
 	var out bytes.Buffer
 	for _, c := range own {
+		facts := factsOf(c.Object, own)
 		updated, changed := status.Compute(c.Object, e.Report(c.Key), facts, now)
 		if _, again := status.Compute(updated, e.Report(c.Key), facts, metav1.NewTime(now.Add(time.Hour))); again {
 			t.Errorf("%s: the same facts change the status twice", c.Key)
@@ -130,6 +131,23 @@ func renderStatus(t *testing.T, e *engine.Engine, own []engine.Change) []byte {
 		out.Write(toYAML(t, compact(fields["status"])))
 	}
 	return out.Bytes()
+}
+
+// factsOf says that a proxy serves, at the addresses of the Services that the case
+// has for a Gateway, or at 203.0.113.1.
+func factsOf(o translate.Object, own []engine.Change) status.Facts {
+	var services []*corev1.Service
+	if gateway, ok := o.(*gatewayv1.Gateway); ok {
+		for _, c := range own {
+			if s, ok := c.Object.(*corev1.Service); ok && slices.Contains(infra.ServiceNames(gateway), s.Name) {
+				services = append(services, s)
+			}
+		}
+	}
+	if services == nil {
+		return status.Facts{Addresses: []gatewayv1.GatewayStatusAddress{{Type: new(gatewayv1.IPAddressType), Value: "203.0.113.1"}}, Serving: true}
+	}
+	return status.Facts{Addresses: infra.Addresses(services), Serving: true}
 }
 
 // compact writes conditions, sources, kinds and endpoints as one line each.
