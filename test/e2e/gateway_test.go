@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -53,7 +54,52 @@ var _ = Describe("A Gateway", func() {
 		Expect(cluster.Delete(ctx, gateway)).To(Succeed())
 		Eventually(func() []string { return madeFor(ctx, e.namespace, "edge") }).WithContext(ctx).Should(BeEmpty())
 	})
+
+	It("serves at all addresses that it asks for and the cluster has", func(ctx SpecContext) {
+		e := newEdge(ctx)
+		network := e.url[:strings.LastIndex(e.url, ".")] // of the cluster's load balancer
+		first, second := network+".251", network+".252"
+		of := func(url string) string { return strings.TrimPrefix(url, "http://") }
+
+		e.setAddresses(ctx, of(first), "203.0.113.1", of(second))
+		Eventually(e.addresses).WithContext(ctx).Should(ConsistOf(of(first), of(second)))
+		programmed := meta.FindStatusCondition(e.gateway(ctx).Status.Conditions, "Programmed")
+		Expect(programmed).To(HaveField("Reason", "AddressNotUsable"))
+		Expect(programmed.Message).To(ContainSubstring("203.0.113.1"))
+		eventuallyServed(ctx, first, "v1")
+		eventuallyServed(ctx, second, "v1")
+
+		e.setAddresses(ctx, of(second))
+		Eventually(e.addresses).WithContext(ctx).Should(ConsistOf(of(second)))
+		Expect(cluster.gatewayAddress(ctx, e.namespace, "edge")).To(Equal(of(second)))
+		eventuallyServed(ctx, second, "v1")
+	})
 })
+
+// setAddresses has the Gateway ask for these addresses.
+func (e edge) setAddresses(ctx context.Context, values ...string) {
+	GinkgoHelper()
+	gateway := &gatewayv1.Gateway{ObjectMeta: metav1.ObjectMeta{Namespace: e.namespace, Name: "edge"}}
+	list := `{"value":"` + strings.Join(values, `"},{"value":"`) + `"}`
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"addresses":[`+list+`]}}`))
+	Expect(cluster.Patch(ctx, gateway, patch)).To(Succeed())
+}
+
+// addresses returns those in the Gateway's status.
+func (e edge) addresses(ctx context.Context) []string {
+	var out []string
+	for _, a := range e.gateway(ctx).Status.Addresses {
+		out = append(out, a.Value)
+	}
+	return out
+}
+
+func (e edge) gateway(ctx context.Context) gatewayv1.Gateway {
+	GinkgoHelper()
+	var gateway gatewayv1.Gateway
+	Expect(cluster.Get(ctx, client.ObjectKey{Namespace: e.namespace, Name: "edge"}, &gateway)).To(Succeed())
+	return gateway
+}
 
 // madeFor lists what the controller made for a Gateway, and the pods of it.
 func madeFor(ctx context.Context, namespace, gateway string) []string {
