@@ -70,11 +70,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	stalled.Stop()
 	b.received += int64(n)
 	if errors.Is(err, io.EOF) {
-		for name, values := range st.r.Trailer {
-			for _, v := range values {
-				st.ex.Request.Trailer.Add(name, v)
-			}
-		}
+		addTrailer(&st.ex.Request.Trailer, st.r.Trailer)
 		st.r.Trailer = nil // a second EOF brings no second trailer
 	}
 	return n, err

@@ -91,13 +91,15 @@ func rawBackend(t *testing.T, f func(*xhttp2.Framer, xhttp2.Frame)) string {
 	return ln.Addr().String()
 }
 
-func serveRaw(conn net.Conn, f func(*xhttp2.Framer, xhttp2.Frame)) {
+func serveRaw(conn net.Conn, f func(*xhttp2.Framer, xhttp2.Frame)) { serveRawWith(conn, nil, f) }
+
+func serveRawWith(conn net.Conn, settings []xhttp2.Setting, f func(*xhttp2.Framer, xhttp2.Frame)) {
 	defer func() { _ = conn.Close() }()
 	if _, err := conn.Read(make([]byte, len(xhttp2.ClientPreface))); err != nil {
 		return
 	}
 	fr := newFramer(conn)
-	_ = fr.WriteSettings()
+	_ = fr.WriteSettings(settings...)
 	for {
 		frame, err := fr.ReadFrame()
 		if err != nil {
@@ -192,68 +194,6 @@ func TestTransport_FailureStages(t *testing.T) {
 			t.Error("the pool of an address that nobody listens on stays")
 		}
 	})
-}
-
-func TestServer_RefusesWhatCouldBeReadInTwoWays(t *testing.T) {
-	served := make(chan string, 100)
-	addr, _ := front(t, handler{serve: func(ex *exchange.Exchange) {
-		served <- ex.Request.Path
-		ex.Response.Status = 200
-	}})
-	pseudo := func(method, authority, path string, more ...string) []string {
-		return append([]string{":method", method, ":scheme", "http", ":authority", authority, ":path", path}, more...)
-	}
-	for name, fields := range map[string][]string{
-		"SpaceInPath":          pseudo("GET", "a", "/ HTTP/1.1"),
-		"FragmentInPath":       pseudo("GET", "a", "/a#b"),
-		"BackslashInPath":      pseudo("GET", "a", `/a\b`),
-		"NoLeadingSlash":       pseudo("GET", "a", "svc/Method"),
-		"StarWithGet":          pseudo("GET", "a", "*"),
-		"HostDisagrees":        pseudo("GET", "a", "/", "host", "b"),
-		"UserinfoInAuthority":  pseudo("GET", "u@a", "/"),
-		"SpaceInAuthority":     pseudo("GET", "a b", "/"),
-		"PortOutOfRange":       pseudo("GET", "a:70000", "/"),
-		"NoAuthority":          {":method", "GET", ":scheme", "http", ":path", "/"},
-		"Connection":           pseudo("GET", "a", "/", "connection", "close"),
-		"TransferEncoding":     pseudo("GET", "a", "/", "transfer-encoding", "chunked"),
-		"TeGzip":               pseudo("GET", "a", "/", "te", "gzip"),
-		"UpperCaseName":        pseudo("GET", "a", "/", "X-A", "1"),
-		"NewlineInValue":       pseudo("GET", "a", "/", "x-a", "1\r\nx-b: 2"),
-		"SpaceBeforeValue":     pseudo("GET", "a", "/", "x-a", " 1"),
-		"Connect":              {":method", "CONNECT", ":authority", "a:80"},
-		"ContentLengthTwice":   pseudo("POST", "a", "/", "content-length", "1", "content-length", "2"),
-		"TooManyFields":        pseudo("GET", "a", "/", many(200)...),
-		"PseudoAfterField":     {":method", "GET", "x-a", "1", ":scheme", "http", ":authority", "a", ":path", "/"},
-		"UnknownPseudo":        pseudo("GET", "a", "/", ":foo", "1"),
-		"MethodWithSpace":      pseudo("GET /", "a", "/"),
-		"ContentLengthNotZero": pseudo("POST", "a", "/", "content-length", "5"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			conn, fr := dialRaw(t, addr)
-			defer func() { _ = conn.Close() }()
-			writeHeaders(t, fr, 1, true, fields...)
-			for refused := false; !refused; {
-				f, err := fr.ReadFrame()
-				if err != nil {
-					break // a connection error refuses, too
-				}
-				switch f := f.(type) {
-				case *xhttp2.MetaHeadersFrame:
-					if s := f.PseudoValue("status"); s < "400" {
-						t.Errorf("answered %s", s)
-					}
-					refused = true
-				case *xhttp2.RSTStreamFrame, *xhttp2.GoAwayFrame:
-					refused = true
-				}
-			}
-			select {
-			case path := <-served:
-				t.Errorf("served as %q", path)
-			default:
-			}
-		})
-	}
 }
 
 func many(n int) []string {

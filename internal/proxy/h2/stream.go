@@ -104,8 +104,11 @@ func (st *stream) readFields() bool {
 				return false
 			}
 		case "Te":
-			req.AcceptsTrailers = true // the library refuses any other value
+			req.AcceptsTrailers = values[0] == "trailers" // the library refuses any other value but none
 		case "Content-Length":
+			if !validLength(values) {
+				return false
+			}
 		default:
 			for _, v := range values {
 				if v != strings.Trim(v, " \t") { // RFC 9113 section 8.2.1
