@@ -3,6 +3,7 @@ package h2
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -60,12 +61,35 @@ func (t *Transport) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error 
 	}
 	if timer != nil && !timer.Stop() {
 		// The head and the deadline came together.
-		_ = resp.Body.Close()
-		a.upload.finish()
-		a.release()
+		_ = a.drop(resp)
 		return a.failure(ctx, exchange.StageTimeout, reused, errDeadline)
 	}
+	if err := checkHead(resp); err != nil {
+		_ = a.drop(resp)
+		return a.failure(ctx, exchange.StageHead, reused, err)
+	}
 	a.respond(resp, to.IdleTimeout)
+	return nil
+}
+
+// drop gives a response up, and the stream with it.
+func (a *attempt) drop(resp *http.Response) error {
+	err := resp.Body.Close()
+	a.upload.finish()
+	a.release()
+	return err
+}
+
+// checkHead finds what is malformed in a response (RFC 9113 section 8.1.1) and
+// yet passes the library.
+func checkHead(resp *http.Response) error {
+	code, _, _ := strings.Cut(resp.Status, " ")
+	if len(code) != len("200") || resp.StatusCode < 200 {
+		return fmt.Errorf("malformed status %q", code)
+	}
+	if values := resp.Header["Content-Length"]; len(values) > 0 && !validLength(values) {
+		return fmt.Errorf("malformed Content-Length %q", values)
+	}
 	return nil
 }
 
@@ -183,11 +207,7 @@ func (a *attempt) interim(status int, fields textproto.MIMEHeader) error {
 		return nil
 	}
 	var h exchange.Header
-	for name, values := range fields {
-		for _, v := range values {
-			h.Add(name, v)
-		}
-	}
+	addFields(&h, fields)
 	return a.ex.Client.Interim(status, &h)
 }
 
@@ -196,14 +216,7 @@ func (a *attempt) respond(resp *http.Response, idle time.Duration) {
 	out := &a.ex.Response
 	out.Status, out.ContentLength = resp.StatusCode, resp.ContentLength
 	out.Header.Reset()
-	for name, values := range resp.Header {
-		if name == "Content-Length" {
-			continue
-		}
-		for _, v := range values {
-			out.Header.Add(name, v)
-		}
-	}
+	addFields(&out.Header, resp.Header)
 	body := &responseBody{attempt: a, resp: resp, idle: idle}
 	if resp.Body == http.NoBody {
 		_ = body.Close()
@@ -253,13 +266,12 @@ func (b *responseBody) limit() (stop func()) {
 func (b *responseBody) Read(p []byte) (int, error) {
 	defer b.limit()()
 	n, err := b.resp.Body.Read(p)
+	if bodiless(b.resp.StatusCode) {
+		n, err = 0, noBody(n, err)
+	}
 	if errors.Is(err, io.EOF) && !b.ended {
 		b.ended = true
-		for name, values := range b.resp.Trailer {
-			for _, v := range values {
-				b.attempt.ex.Response.Trailer.Add(name, v)
-			}
-		}
+		addTrailer(&b.attempt.ex.Response.Trailer, b.resp.Trailer)
 	}
 	switch {
 	case err == nil || b.ended:
@@ -271,6 +283,26 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// bodiless says that a response has no body, whatever its fields say (RFC 9110
+// section 6.4.1).
+func bodiless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+var errBodyNotAllowed = errors.New("a body where there is none")
+
+// noBody is what a Read of a body means that must be empty. To the library the
+// length in a 304, which is that of another response, is one that never came.
+func noBody(n int, err error) error {
+	switch {
+	case n > 0:
+		return errBodyNotAllowed
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return io.EOF
+	}
+	return err
+}
+
 // Buffered implements exchange.Body. The library does not say how much it
 // holds.
 func (b *responseBody) Buffered() int { return 0 }
@@ -278,10 +310,7 @@ func (b *responseBody) Buffered() int { return 0 }
 // Close implements exchange.Body: it resets the stream where it has not ended,
 // and then nothing reads the request's body any more.
 func (b *responseBody) Close() error {
-	err := b.resp.Body.Close()
-	b.attempt.upload.finish()
-	b.attempt.release()
-	return err
+	return b.attempt.drop(b.resp)
 }
 
 // upload is the body of the request as the library reads it, on a goroutine
