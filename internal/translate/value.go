@@ -41,8 +41,10 @@ func invalidPath(path string) string {
 	if err != nil || strings.Contains(plain, "\x00") {
 		return "must have percent signs only before two hexadecimal digits other than 00"
 	}
-	// Encoded dots are dots, and some servers read "..;x" as "..".
-	for segment := range strings.SplitSeq(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path), "/") {
+	// Encoded dots are dots, some servers take encoded slashes and backslashes for
+	// slashes, and some read "..;x" as "..".
+	decode := strings.NewReplacer("%2e", ".", "%2E", ".", "%2f", "/", "%2F", "/", "%5c", "/", "%5C", "/")
+	for segment := range strings.SplitSeq(decode.Replace(path), "/") {
 		if segment, _, _ = strings.Cut(segment, ";"); segment == "." || segment == ".." {
 			return `must not contain the segments "." and ".."`
 		}

@@ -16,9 +16,10 @@ var ErrPath = errors.New("path is ambiguous: dot segment, NUL or malformed perce
 //     /%61dmin is /admin. %2F, %5C and all other reserved characters stay
 //     encoded and are never separators.
 //   - empty segments are merged: //a is /a.
-//   - the segments . and .. , also with parameters, are an error: a client has
-//     removed them long before (RFC 3986 section 5.2.4), so who sends them
-//     tries something. So are %00 and malformed percent-encoding.
+//   - the segments . and .. , also with parameters or between encoded slashes or
+//     backslashes, are an error: a client has removed them long before (RFC 3986
+//     section 5.2.4), so who sends them tries something. So are %00 and
+//     malformed percent-encoding.
 //
 // Parameters (;a=b), case and backslashes are left alone and match as they
 // are. It allocates only where something changes.
@@ -72,16 +73,31 @@ func isClean(path string) bool {
 	return true
 }
 
+// hasDotSegment looks at a path whose escapes are normal. Some servers decode
+// %2F and %5C before they look for segments.
 func hasDotSegment(path string) bool {
 	for rest, more := path, true; more; {
 		var segment string
-		segment, rest, more = strings.Cut(rest, "/")
+		segment, rest, more = cutSegment(rest)
 		segment, _, _ = strings.Cut(segment, ";") // some servers read /..;/ as /../
 		if segment == "." || segment == ".." {
 			return true
 		}
 	}
 	return false
+}
+
+// cutSegment cuts at the first slash, encoded slash or encoded backslash.
+func cutSegment(path string) (segment, rest string, more bool) {
+	for i := range len(path) {
+		switch {
+		case path[i] == '/':
+			return path[:i], path[i+1:], true
+		case path[i] == '%' && (strings.HasPrefix(path[i:], "%2F") || strings.HasPrefix(path[i:], "%5C")):
+			return path[:i], path[i+3:], true
+		}
+	}
+	return path, "", false
 }
 
 func isUnreserved(c byte) bool {
