@@ -13,7 +13,9 @@ import (
 //	X-Forwarded-Proto   http or https, by the connection
 //	X-Forwarded-Host    the host that the client asked for
 //	Forwarded, X-Forwarded-Port, X-Forwarded-Prefix, X-Forwarded-Server,
-//	X-Real-Ip, True-Client-Ip, X-Original-Url, X-Rewrite-Url
+//	X-Real-Ip, True-Client-Ip, X-Original-Url, X-Rewrite-Url,
+//	Client-Cert, Client-Cert-Chain (RFC 9440), X-Forwarded-Client-Cert and what
+//	else tells of a client's certificate
 //	                    removed: a client must not tell them
 //
 // Spellings of these with _ for - are removed, because many servers read both
@@ -76,13 +78,38 @@ func fate(name string) fieldFate {
 		candidates = [2]string{"X-Forwarded-Proto"}
 	case len("X-Forwarded-Prefix"):
 		candidates = [2]string{"X-Forwarded-Prefix", "X-Forwarded-Server"}
-	default:
-		return kept
 	}
 	for _, c := range candidates {
-		if c != "" && (exchange.EqualFold(name, c) || headers.IsAlias(name, c)) {
+		if c != "" && isSpelling(name, c) {
 			return dropped
 		}
 	}
+	if tellsCertificate(name) {
+		return dropped
+	}
 	return kept
+}
+
+// isSpelling says that servers may read name as the field of that name.
+func isSpelling(name, field string) bool {
+	return exchange.EqualFold(name, field) || headers.IsAlias(name, field)
+}
+
+// tellsCertificate says that a backend may take the field for what a proxy has
+// found out of the client's certificate. Nearly all fields differ in the first
+// letters.
+func tellsCertificate(name string) bool {
+	if len(name) < len("Client-Cert") {
+		return false
+	}
+	begins := func(with string) bool { return len(name) >= len(with) && isSpelling(name[:len(with)], with) }
+	switch name[0] | 0x20 {
+	case 'c':
+		return begins("Client-Cert")
+	case 's':
+		return begins("Ssl-Client-")
+	case 'x':
+		return begins("X-Forwarded-Client-Cert") || begins("X-Forwarded-Tls-Client-Cert") || begins("X-Ssl-Client-") || begins("X-Client-Cert")
+	}
+	return false
 }
