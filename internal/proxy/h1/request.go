@@ -2,6 +2,7 @@ package h1
 
 import (
 	"bytes"
+	"encoding/base64"
 	"strconv"
 	"strings"
 
@@ -345,25 +346,33 @@ func (h *requestHead) finishUpgrade(r *exchange.Request) int {
 	if r.Method != "GET" {
 		return headOK
 	}
-	version, _ := r.Header.Get("Sec-WebSocket-Version")
-	key, _ := r.Header.Get("Sec-WebSocket-Key")
-	if version != "13" || !validWebSocketKey(key) {
+	if only(&r.Header, "Sec-WebSocket-Version") != "13" || !validWebSocketKey(only(&r.Header, "Sec-WebSocket-Key")) {
 		return 400
 	}
 	r.Upgrade = "websocket"
 	return headOK
 }
 
+// only is the value of a field that may be there once; "" where it is there
+// more often: a backend might look at another line than this codec.
+func only(h *exchange.Header, name string) (value string) {
+	seen := 0
+	for v := range h.Values(name) {
+		value = v
+		seen++
+	}
+	if seen != 1 {
+		return ""
+	}
+	return value
+}
+
 // validWebSocketKey says whether key is 16 bytes in base64.
 func validWebSocketKey(key string) bool {
-	if len(key) != 24 || key[22:] != "==" {
+	var decoded [18]byte
+	if len(key) != base64.StdEncoding.EncodedLen(16) {
 		return false
 	}
-	for i := range 22 {
-		c := key[i]
-		if charClass[c]&classToken == 0 && c != '/' || c == '-' || c == '_' {
-			return false
-		}
-	}
-	return true
+	n, err := base64.StdEncoding.Decode(decoded[:], []byte(key))
+	return err == nil && n == 16
 }
