@@ -103,6 +103,10 @@ func (st *state) fail(ex *exchange.Exchange, err error) {
 		st.writeLLMError(ex, status, err, text)
 		return
 	}
+	if isGRPC(&ex.Request) {
+		st.writeGRPC(ex, status, text)
+		return
+	}
 	resp.Header.Add("Content-Type", "text/plain; charset=utf-8")
 	st.write(ex, st.scratch.Join(text, "\n"))
 }

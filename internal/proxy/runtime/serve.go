@@ -104,6 +104,10 @@ func (st *state) run(ex *exchange.Exchange) error {
 }
 
 func (st *state) direct(ex *exchange.Exchange, d *ir.Direct) {
+	if d.Status >= 400 && isGRPC(&ex.Request) {
+		st.writeGRPC(ex, d.Status, d.Body)
+		return
+	}
 	ex.Response.Status = d.Status
 	if d.Body != "" {
 		ex.Response.Header.Add("Content-Type", "text/plain; charset=utf-8")
@@ -123,7 +127,9 @@ func (st *state) respond(ex *exchange.Exchange) {
 	if st.LLM != nil && len(st.LLM.Attempts) > 0 {
 		ex.Response.Header.Set("X-Llm-Attempts", strconv.Itoa(len(st.LLM.Attempts)))
 	}
-	st.Status = ex.Response.Status
+	if st.Status = ex.Response.Status; st.own != 0 {
+		st.Status = st.own
+	}
 	st.Head = st.rt.since(st.Start)
 	if st.LLM != nil {
 		st.tellLimits(&ex.Response.Header, st.Start.Add(st.Head))

@@ -23,6 +23,7 @@ type state struct {
 	prefix    string // the part of the path that the rule matched
 	origin    string // the Origin of the client, where the rule has CORS
 	preflight bool
+	own       int // the status that an answer of the proxy's own is for others than gRPC clients; 0: no such answer
 	deadline  time.Time
 	keys      *auth.Keys
 	limits    *limits
