@@ -1,7 +1,6 @@
 package anthropic
 
 import (
-	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"strings"
 
@@ -54,17 +53,9 @@ func readBlock(w *chat.Wire, in *block) (chat.Block, bool) {
 		if in.Name == w.FormatTool && in.Name != "" {
 			return chat.Block{Kind: chat.Text, Text: string(input)}, true
 		}
-		return chat.Block{Kind: chat.ToolUse, ID: in.ID, Name: w.Names.Client(in.Name), Input: compact(input)}, true
+		return chat.Block{Kind: chat.ToolUse, ID: in.ID, Name: w.Names.Client(in.Name), Input: chat.Compact(input)}, true
 	}
 	return chat.Block{}, false
-}
-
-func compact(v jsontext.Value) jsontext.Value {
-	c := v.Clone()
-	if c.Compact(jsontext.AllowDuplicateNames(true), jsontext.PreserveRawStrings(true)) != nil {
-		return v
-	}
-	return c
 }
 
 func value(s *string) string {

@@ -2,7 +2,6 @@ package bedrock
 
 import (
 	"cmp"
-	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"regexp"
 	"strings"
@@ -77,7 +76,7 @@ func readBlock(w *chat.Wire, b *block) (chat.Block, bool) {
 		if w.FormatTool != "" && b.ToolUse.Name == w.FormatTool {
 			return chat.Block{Kind: chat.Text, Text: string(input)}, true
 		}
-		return chat.Block{Kind: chat.ToolUse, ID: b.ToolUse.ToolUseID, Name: w.Names.Client(b.ToolUse.Name), Input: compact(input)}, true
+		return chat.Block{Kind: chat.ToolUse, ID: b.ToolUse.ToolUseID, Name: w.Names.Client(b.ToolUse.Name), Input: chat.Compact(input)}, true
 	case b.ReasoningContent != nil && b.ReasoningContent.ReasoningText != nil:
 		r := b.ReasoningContent.ReasoningText
 		return chat.Block{Kind: chat.Thinking, Text: r.Text, Signature: r.Signature}, true
@@ -91,14 +90,6 @@ func readBlock(w *chat.Wire, b *block) (chat.Block, bool) {
 		return chat.Block{Kind: chat.Text, Text: text.String()}, true
 	}
 	return chat.Block{}, false
-}
-
-func compact(v jsontext.Value) jsontext.Value {
-	c := v.Clone()
-	if c.Compact(jsontext.AllowDuplicateNames(true), jsontext.PreserveRawStrings(true)) != nil {
-		return v
-	}
-	return c
 }
 
 // malformed is the error for an answer that the model itself spoilt.

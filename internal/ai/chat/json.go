@@ -39,6 +39,16 @@ func param(p jsontext.Pointer) string {
 	return b.String()
 }
 
+// Compact returns v without white space, its strings as they are written; v itself
+// where it is not valid.
+func Compact(v jsontext.Value) jsontext.Value {
+	c := v.Clone()
+	if c.Compact(jsontext.AllowDuplicateNames(true), jsontext.PreserveRawStrings(true)) != nil {
+		return v
+	}
+	return c
+}
+
 // Quote returns s as a JSON string; bytes that are not UTF-8 become the
 // replacement character.
 func Quote(s string) string { return string(AppendQuote(nil, s)) }
