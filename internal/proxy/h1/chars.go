@@ -5,23 +5,14 @@ const (
 	classToken  uint8 = 1 << iota // tchar, RFC 9110 section 5.6.2
 	classValue                    // field-value: HTAB, SP to ~, obs-text
 	classTarget                   // what a request target may hold as it is
-	classHost                     // reg-name without pct-encoded, RFC 3986 section 3.2.2
 	classHex
 )
 
 // charClass is a constant table.
 var charClass = func() (t [256]uint8) {
-	const (
-		alnum = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-		// The host of a URI may also hold "&", "'" and more; no host that is
-		// resolved or matched does, and they matter in logs and configuration.
-		host = alnum + "-._~"
-	)
+	const alnum = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	for _, c := range []byte(alnum + "!#$%&'*+-.^_`|~") {
 		t[c] |= classToken
-	}
-	for _, c := range []byte(host) {
-		t[c] |= classHost
 	}
 	for _, c := range []byte("0123456789abcdefABCDEF") {
 		t[c] |= classHex

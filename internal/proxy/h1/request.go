@@ -183,7 +183,7 @@ func (h *requestHead) parseAbsolute(target string, r *exchange.Request) int {
 	if !ok {
 		return 400
 	}
-	if h.authority, ok = parseAuthority(authority); !ok {
+	if h.authority, ok = exchange.ParseAuthority(authority); !ok {
 		return 400
 	}
 	switch {
@@ -304,7 +304,7 @@ func (h *requestHead) finishAuthority(r *exchange.Request) int {
 	}
 	r.Authority = ""
 	if h.hosts == 1 {
-		authority, ok := parseAuthority(h.host)
+		authority, ok := exchange.ParseAuthority(h.host)
 		if !ok {
 			return 400
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -291,21 +290,12 @@ func (zeros) Buffered() int              { return 1 }
 func (zeros) Close() error               { return nil }
 
 func FuzzTarget(f *testing.F) {
-	for _, s := range []string{"/a?b", "*", "/%2F", "a.test:80", "[::1]:8080", "u@h", "a b", "/\\", "/#"} {
+	for _, s := range []string{"/a?b", "*", "/%2F", "a b", "/\\", "/#"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if validTarget(s) && strings.ContainsAny(s, " #\t\r\n\x00\x7f") {
 			t.Errorf("%q passed as a target", s)
-		}
-		if !validAuthority(s) {
-			return
-		}
-		if strings.ContainsAny(s, " \t\r\n\x00\x7f/\\?#@,%") {
-			t.Errorf("%q passed as an authority", s)
-		}
-		if u, err := url.Parse("http://" + s + "/"); err != nil || u.Host != s {
-			t.Errorf("%q passed as an authority, which net/url reads as %v, %v", s, u, err)
 		}
 	})
 }

@@ -74,11 +74,12 @@ func (st *stream) readRequest(conn *serverConn) int {
 	if !validTarget(r.RequestURI) || path == "*" && r.Method != http.MethodOptions {
 		return http.StatusBadRequest
 	}
-	if !validAuthority(r.Host) {
+	authority, ok := exchange.ParseAuthority(r.Host)
+	if !ok {
 		return http.StatusBadRequest
 	}
 	*req = exchange.Request{
-		Proto: exchange.HTTP2, Method: r.Method, Scheme: conn.scheme, Authority: r.Host,
+		Proto: exchange.HTTP2, Method: r.Method, Scheme: conn.scheme, Authority: authority,
 		Path: path, Query: query, HasQuery: hasQuery,
 		Remote: conn.remote, Local: conn.local, TLS: conn.tls,
 	}
