@@ -29,8 +29,9 @@ type pool struct {
 	config    *tls.Config
 
 	mu       sync.Mutex
-	conns    []*http.ClientConn
-	dialling *dialling // nil: no dial is under way
+	conns    []*http.ClientConn // replaced and not changed, but for what is appended
+	added    int                // how many there have been
+	dialling *dialling          // nil: no dial is under way
 	http1    bool
 	closed   bool
 }
@@ -65,9 +66,15 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 			p.mu.Unlock()
 			return nil, false, errHTTP1
 		}
-		if conn := p.reserve(); conn != nil {
-			p.mu.Unlock()
+		conns, added := p.conns, p.added
+		p.mu.Unlock()
+		if conn := reserve(conns); conn != nil {
 			return conn, round == 0, nil
+		}
+		p.mu.Lock()
+		if p.added != added {
+			p.mu.Unlock()
+			continue
 		}
 		d := p.dialling
 		if d == nil {
@@ -89,9 +96,9 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 }
 
 // reserve takes a stream on a connection that has one free, the newest first
-// so that the others may go idle. p.mu is held.
-func (p *pool) reserve() *http.ClientConn {
-	for _, conn := range slices.Backward(p.conns) {
+// so that the others may go idle. It may call check: no lock is held.
+func reserve(conns []*http.ClientConn) *http.ClientConn {
+	for _, conn := range slices.Backward(conns) {
 		if conn.Reserve() == nil {
 			return conn
 		}
@@ -116,6 +123,7 @@ func (p *pool) dial(ctx context.Context, d *dialling, timeout time.Duration) {
 		_ = conn.Close()
 	default:
 		p.conns = append(p.conns, conn)
+		p.added++
 	}
 	p.mu.Unlock()
 	if err != nil {
@@ -133,7 +141,7 @@ func (p *pool) check(conn *http.ClientConn) {
 		return
 	}
 	p.mu.Lock()
-	p.conns = slices.DeleteFunc(p.conns, func(c *http.ClientConn) bool { return c == conn })
+	p.conns = slices.DeleteFunc(slices.Clone(p.conns), func(c *http.ClientConn) bool { return c == conn })
 	empty := len(p.conns) == 0
 	p.mu.Unlock()
 	if empty {

@@ -45,28 +45,22 @@ func (t *Transport) RoundTrip(ex *exchange.Exchange, to *exchange.Target) error 
 		timer = time.AfterFunc(time.Until(to.Deadline), func() { cancel(errDeadline) })
 		defer timer.Stop()
 	}
-	conn, reused, err := p.acquire(ctx, to.ConnectTimeout)
+	resp, err := a.send(ctx, p, to)
 	if err != nil {
 		a.release()
 		if errors.Is(err, errHTTP1) {
 			return t.overHTTP1(p, ex, to)
 		}
-		return a.failure(ctx, exchange.StageConnect, false, err)
-	}
-	resp, err := conn.RoundTrip(a.request(ctx, to))
-	if err != nil {
-		a.upload.finish()
-		a.release()
-		return a.failure(ctx, a.stage(err), reused, err)
+		return err
 	}
 	if timer != nil && !timer.Stop() {
 		// The head and the deadline came together.
 		_ = a.drop(resp)
-		return a.failure(ctx, exchange.StageTimeout, reused, errDeadline)
+		return a.failure(ctx, exchange.StageTimeout, false, errDeadline)
 	}
 	if err := checkHead(resp); err != nil {
 		_ = a.drop(resp)
-		return a.failure(ctx, exchange.StageHead, reused, err)
+		return a.failure(ctx, exchange.StageHead, false, err)
 	}
 	a.respond(resp, to.IdleTimeout)
 	return nil
@@ -91,6 +85,33 @@ func checkHead(resp *http.Response) error {
 		return fmt.Errorf("malformed Content-Length %q", values)
 	}
 	return nil
+}
+
+// maxSends is how many connections a request is put on before it has failed.
+const maxSends = 3
+
+// send puts the request on a connection and waits for the head of the answer. A
+// connection that ends just then has not taken it: it goes on another. The error
+// is errHTTP1 or an *exchange.Failure.
+func (a *attempt) send(ctx context.Context, p *pool, to *exchange.Target) (*http.Response, error) {
+	for sends := 1; ; sends++ {
+		conn, reused, err := p.acquire(ctx, to.ConnectTimeout)
+		switch {
+		case errors.Is(err, errHTTP1):
+			return nil, err
+		case err != nil:
+			return nil, a.failure(ctx, exchange.StageConnect, false, err)
+		}
+		a.sent.Store(false)
+		resp, err := conn.RoundTrip(a.request(ctx, to))
+		if err == nil {
+			return resp, nil
+		}
+		a.upload.finish()
+		if stage := a.stage(err); stage != exchange.StageConnect || sends == maxSends || ctx.Err() != nil {
+			return nil, a.failure(ctx, stage, reused, err)
+		}
+	}
 }
 
 // failure is how a failed attempt is reported: who ended it comes before how
