@@ -51,6 +51,20 @@ func largeMesh(tb testing.TB, namespaces int) *World {
 	return w
 }
 
+// consumers gives every namespace but the producer's a route of its own, each
+// for another Service.
+func consumers(tb testing.TB, w *World, namespaces int) {
+	tb.Helper()
+	for i := 1; i < namespaces; i++ {
+		r := producerRoute(i, "/own")
+		r.Namespace = fmt.Sprintf("n%d", i)
+		r.Spec.ParentRefs[0].Namespace = new(gatewayv1.Namespace("n0"))
+		r.Spec.Rules[0].BackendRefs[0].Namespace = new(gatewayv1.Namespace("n0"))
+		note(tb, w, r)
+	}
+	w.apply()
+}
+
 func note(tb testing.TB, w *World, objects ...translate.Object) {
 	tb.Helper()
 	for _, o := range objects {
@@ -96,18 +110,55 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// perNamespace is what a namespace in the mesh may add to the controller's heap:
+// its objects and what its configuration differs in, but no copy of the routes.
+const perNamespace = 50 << 10
+
+// TestWorld_MeshGrowsWithRoutesAndNotWithNamespaces would see 2.9 MB for each
+// namespace that had a copy of its own.
+func TestWorld_MeshGrowsWithRoutesAndNotWithNamespaces(t *testing.T) {
+	const few, many = 1, 51
+	for name, own := range map[string]bool{"ProducersOnly": false, "RoutesOfTheirOwn": true} {
+		t.Run(name, func(t *testing.T) {
+			held := func(namespaces int) uint64 {
+				before := heap()
+				w := largeMesh(t, namespaces)
+				if own {
+					consumers(t, w, namespaces)
+				}
+				defer runtime.KeepAlive(w)
+				return heap() - before
+			}
+			small, large := held(few), held(many)
+			if limit := small + (many-few)*perNamespace; large > limit {
+				t.Errorf("%d bytes with %d namespaces and %d with %d, want at most %d", small, few, large, many, limit)
+			}
+		})
+	}
+}
+
 // BenchmarkWorld_Mesh changes one producer's route, from the object to what is
 // ready to be sent to the sidecars of all namespaces. heap-MB is all that the
 // world holds, the objects included.
 func BenchmarkWorld_Mesh(b *testing.B) {
-	for _, namespaces := range []int{1, manyNamespaces} {
-		b.Run(fmt.Sprintf("Namespaces%d", namespaces), func(b *testing.B) {
+	for name, c := range map[string]struct {
+		namespaces int
+		own        bool
+	}{
+		"Namespaces1":          {namespaces: 1},
+		"Namespaces200":        {namespaces: manyNamespaces},
+		"Namespaces200WithOwn": {namespaces: manyNamespaces, own: true},
+	} {
+		b.Run(name, func(b *testing.B) {
 			before := heap()
-			w := largeMesh(b, namespaces)
+			w := largeMesh(b, c.namespaces)
+			if c.own {
+				consumers(b, w, c.namespaces)
+			}
 			held := heap() - before
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				note(b, w, producerRoute(77, fmt.Sprintf("/v%d", i%2)))
+				note(b, w, producerRoute(377, fmt.Sprintf("/v%d", i%2)))
 				w.apply()
 			}
 			b.ReportMetric(float64(held)/1e6, "heap-MB")
