@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -212,4 +213,57 @@ func TestServer_UpdateAlikeAtRandom(t *testing.T) {
 			t.Fatalf("seed %d", seed)
 		}
 	}
+}
+
+// mesh is what 500 routes of producers make for every node: 2,000 resources.
+func mesh() ir.Update {
+	u := ir.Update{Complete: true}
+	for i := range 500 {
+		service := fmt.Sprintf("service/producer/service-%d:80", i)
+		u.Upserts = append(u.Upserts,
+			&ir.Endpoints{Name: service, Addresses: []ir.Endpoint{{Host: "10.0.0.1", Port: 80}, {Host: "10.0.0.2", Port: 80}}},
+			&ir.Backend{Name: service, Endpoints: service},
+			listener(fmt.Sprintf("mesh/producer/service-%d/80", i), 80),
+			route(fmt.Sprintf("httproute/producer/route-%d@mesh/producer/service-%d/80", i, i), 200))
+	}
+	return u
+}
+
+// BenchmarkServer_NewProxy is what the server does for a proxy that has nothing:
+// until the whole configuration is ready to be sent, and when it is acknowledged.
+// heap-B/proxy is what it keeps of a proxy that has everything.
+func BenchmarkServer_NewProxy(b *testing.B) {
+	s := NewServer(ServerOptions{})
+	if err := s.UpdateAlike(mesh(), map[string]ir.Update{testNode: mesh()}); err != nil {
+		b.Fatal(err)
+	}
+	connect := func() *stream {
+		st := s.join(testNode, hello(testNode, "proxy", "", nil))
+		response := s.next(testNode, st)
+		if len(response.GetResources()) != 2000 {
+			b.Fatalf("%d resources", len(response.GetResources()))
+		}
+		s.settle(testNode, st, &discoveryv3.DeltaDiscoveryRequest{ResponseNonce: response.GetNonce()})
+		return st
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.leave(testNode, connect())
+	}
+	const proxies = 100
+	before := heap()
+	for range proxies {
+		connect()
+	}
+	b.ReportMetric(float64(heap()-before)/proxies, "heap-B/proxy")
+	runtime.KeepAlive(s)
+}
+
+// heap returns the bytes in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -417,6 +417,56 @@ func TestServer_SlowClientGetsChangesTogether(t *testing.T) {
 	}
 }
 
+// TestServer_StuckProxiesDelayNobody has one proxy that never reads what it is
+// sent, and one that takes in an update and is never done with it.
+func TestServer_StuckProxiesDelayNobody(t *testing.T) {
+	b := newBed(t, nil)
+	all := mesh()
+	b.update(all)
+	b.neverReads()
+	stuck := newRecorder()
+	stuck.hold = make(chan struct{})
+	defer close(stuck.hold)
+	b.connect(stuck)
+	until(t, b.changed, "the stuck proxies are connected", func() bool { return b.server.State(testNode).Proxies == 2 })
+
+	sink := newRecorder()
+	b.connect(sink)
+	until(t, sink.signal, "all of a new proxy", func() bool { return len(sink.names()) == len(all.Upserts) })
+	for i := range 100 {
+		b.update(ir.Update{Upserts: []ir.Resource{route("changing", 200+i)}})
+		until(t, sink.signal, "a change", func() bool {
+			sink.mu.Lock()
+			defer sink.mu.Unlock()
+			r, ok := sink.current[ir.Ref{Type: ir.TypeRoute, Name: "changing"}].(*ir.Route)
+			return ok && r.Rules[0].Direct.Status == 200+i
+		})
+	}
+	if got := len(stuck.updates()); got != 0 {
+		t.Errorf("the stuck proxy has taken %d updates", got)
+	}
+	if got := b.server.State(testNode); got.Proxies != 3 || !got.Serving {
+		t.Errorf("state %+v, want 3 proxies of which one serves", got)
+	}
+}
+
+// neverReads opens a stream of which nobody reads.
+func (b *bed) neverReads() {
+	b.t.Helper()
+	conn, err := grpc.NewClient("passthrough:///controller", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(b.dial))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = conn.Close() })
+	st, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := st.Send(hello(testNode, "never reads", "", nil)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 func TestServer_TenThousandResources(t *testing.T) {
 	b := newBed(t, nil)
 	all := ir.Update{Complete: true}

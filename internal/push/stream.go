@@ -2,8 +2,6 @@ package push
 
 import (
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -84,8 +82,10 @@ func (s *Server) next(name string, st *stream) *discoveryv3.DeltaDiscoveryRespon
 		s.mu.Unlock()
 		return nil
 	}
-	defer s.release(name, st.node)
-	return st.difference()
+	response := st.difference()
+	s.release(name, st.node)
+	sortResponse(response) // a whole configuration takes a while, and others wait for the lock
+	return response
 }
 
 // difference returns what takes the proxy from what it has to the node's
@@ -106,15 +106,14 @@ func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
 	return response
 }
 
-// changes returns what differs, in the order of dependency and, for what is
-// removed, against it, and notes it as sent.
+// changes returns what differs, in no order, and notes it as sent.
 func (st *stream) changes() *discoveryv3.DeltaDiscoveryResponse {
 	response := &discoveryv3.DeltaDiscoveryResponse{TypeUrl: configType}
 	st.sent = make(map[string]string, len(st.differs))
-	for _, name := range byDependency(maps.Keys(st.differs)) {
+	for name, has := range st.differs {
 		resource := st.node.resources.get(name)
 		switch version := resource.GetVersion(); {
-		case version == st.differs[name]:
+		case version == has:
 			delete(st.differs, name)
 		case resource == nil:
 			response.RemovedResources = append(response.RemovedResources, name)
@@ -124,7 +123,6 @@ func (st *stream) changes() *discoveryv3.DeltaDiscoveryResponse {
 			st.sent[name] = version
 		}
 	}
-	slices.Reverse(response.RemovedResources)
 	return response
 }
 

@@ -3,7 +3,6 @@ package push
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -54,23 +53,15 @@ func rank(name string) int {
 // listenerRank is the rank of listeners.
 func listenerRank() int { return slices.Index(ir.Types(), ir.TypeListener) }
 
-// byDependency returns wire names in the order in which a proxy can make
+// byDependency compares wire names by the order in which a proxy can make
 // resources live one after the other.
-func byDependency(names iter.Seq[string]) []string {
-	type place struct {
-		rank int
-		name string
-	}
-	var places []place
-	for name := range names {
-		places = append(places, place{rank(name), name})
-	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.name, b.name)) })
-	out := make([]string, len(places))
-	for i, p := range places {
-		out[i] = p.name
-	}
-	return out
+func byDependency(a, b string) int { return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b)) }
+
+// sortResponse puts what is added in the order of dependency, and what is removed
+// against it.
+func sortResponse(response *discoveryv3.DeltaDiscoveryResponse) {
+	slices.SortFunc(response.GetResources(), func(a, b *discoveryv3.Resource) int { return byDependency(a.GetName(), b.GetName()) })
+	slices.SortFunc(response.GetRemovedResources(), func(a, b string) int { return byDependency(b, a) })
 }
 
 // encode returns the wire form of r.
