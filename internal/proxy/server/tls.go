@@ -9,21 +9,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/router"
 )
 
 // identities are TLS configurations by a hash of all that they are made of, so
 // that an unchanged one keeps its sessions and is not parsed again.
 type identities map[[sha256.Size]byte]*tls.Config
 
-// serverNames finds the listener of a TLS port by server name. It is
-// immutable.
+// serverNames finds the listener of a TLS port by server name, in the same way
+// as the runtime finds it by host: whoever a handshake was with must be whose
+// requests are served. It is immutable.
 type serverNames struct {
-	exact    map[string]*tlsListener
-	wildcard map[string]*tlsListener // by the suffix with its leading dot
-	rest     *tlsListener            // the listener without a hostname
+	hosts router.Hosts[*tlsListener]
 	// passthrough says that one of them leaves TLS to its backends.
 	passthrough bool
 }
@@ -39,7 +38,8 @@ type tlsListener struct {
 // old where they are unchanged, and all of them go into next. The error names
 // listeners whose clients will be refused; the table is complete all the same.
 func newServerNames(listeners []*ir.Listener, secret func(string) *ir.Secret, old, next identities) (*serverNames, error) {
-	t := &serverNames{exact: make(map[string]*tlsListener), wildcard: make(map[string]*tlsListener)}
+	t := &serverNames{}
+	edit := t.hosts.Edit()
 	var errs []error
 	for _, l := range listeners {
 		tl := &tlsListener{Listener: l}
@@ -53,35 +53,22 @@ func newServerNames(listeners []*ir.Listener, secret func(string) *ir.Secret, ol
 			}
 			tl.config = config
 		}
-		t.add(tl)
+		if _, taken := edit.Get(l.Hostname); !taken { // the first counts, as it does to the runtime
+			edit.Set(l.Hostname, tl)
+		}
 	}
+	t.hosts = edit.Done()
 	return t, errors.Join(errs...)
-}
-
-func (t *serverNames) add(l *tlsListener) {
-	switch suffix, wild := strings.CutPrefix(l.Hostname, "*"); {
-	case l.Hostname == "":
-		t.rest = l
-	case wild:
-		t.wildcard[suffix] = l
-	default:
-		t.exact[l.Hostname] = l
-	}
 }
 
 // find returns the listener for a server name, the most specific hostname
 // first, or nil.
-func (t *serverNames) find(name string) *tlsListener {
-	name = strings.ToLower(name)
-	if l := t.exact[name]; l != nil {
-		return l
-	}
-	for i := 1; i < len(name); i++ {
-		if name[i] == '.' && t.wildcard[name[i:]] != nil {
-			return t.wildcard[name[i:]]
-		}
-	}
-	return t.rest
+func (t *serverNames) find(name string) (found *tlsListener) {
+	t.hosts.Find(name, func(l *tlsListener) bool {
+		found = l
+		return true
+	})
+	return found
 }
 
 // configFor is tls.Config.GetConfigForClient.
