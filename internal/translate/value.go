@@ -3,15 +3,18 @@ package translate
 import (
 	"fmt"
 	"net/url"
-	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
 const (
 	maxRegex = 1024 // bytes of a regular expression
-	maxPath  = 1024 // bytes of a path to match or to rewrite to
-	maxName  = 256  // bytes of the name of a header or query parameter
-	maxValue = 4096 // bytes of a header value to match or to set
+	// maxProgram is how many instructions a regular expression may become. Time
+	// and memory grow with them, and \pL{1000} is a thousand.
+	maxProgram = 10_000
+	maxPath    = 1024 // bytes of a path to match or to rewrite to
+	maxName    = 256  // bytes of the name of a header or query parameter
+	maxValue   = 4096 // bytes of a header value to match or to set
 )
 
 // invalidRegex says what is wrong with a regular expression; empty: nothing.
@@ -20,9 +23,13 @@ func invalidRegex(expr string) string {
 		return fmt.Sprintf("a regular expression may have at most %d bytes, not %d", maxRegex, len(expr))
 	}
 	// Both: a parenthesis too many would undo the anchors, and they make nesting deeper.
-	_, alone := regexp.Compile(expr)
-	if _, anchored := regexp.Compile("^(?:" + expr + ")$"); alone != nil || anchored != nil {
+	_, alone := syntax.Parse(expr, syntax.Perl)
+	whole, anchored := syntax.Parse("^(?:"+expr+")$", syntax.Perl)
+	if alone != nil || anchored != nil {
 		return fmt.Sprintf("%q is not a regular expression in RE2 syntax", short(expr))
+	}
+	if program, err := syntax.Compile(whole.Simplify()); err != nil || len(program.Inst) > maxProgram {
+		return fmt.Sprintf("%q is too costly; repeat less in it", short(expr))
 	}
 	return ""
 }
