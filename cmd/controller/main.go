@@ -1,7 +1,7 @@
 // Command controller is the operator: it translates Gateway API objects, serves
 // configuration to the proxies, runs a Deployment of them per Gateway and
 // writes status. Several replicas may run: all serve configuration, the leader
-// alone writes to the cluster.
+// alone writes what users see.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -104,6 +105,7 @@ func (s *settings) manager(logger logr.Logger) (ctrl.Manager, error) {
 // from the environment.
 func parse(args []string) *settings {
 	s := &settings{}
+	s.PodName, s.PodUID = os.Getenv("POD_NAME"), types.UID(os.Getenv("POD_UID"))
 	f := flag.NewFlagSet("controller", flag.ExitOnError)
 	s.streamFlags(f)
 	s.proxyFlags(f)

@@ -342,6 +342,48 @@ var _ = Describe("The controller", Ordered, func() {
 		Eventually(condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)).Should(Equal("True Programmed"))
 	})
 
+	It("says what a proxy refuses at a replica that does not lead", func(ctx SpecContext) {
+		address := freeAddress(ctx)
+		stop := startReplica(address, freeAddress(ctx), func(o *Options) { o.PodName, o.PodUID = "second", "uid" })
+		ns := newNamespace(ctx)
+		gateway := newGateway(ns, "web", "citoroute")
+		Expect(suite.client.Create(ctx, gateway)).To(Succeed())
+		key := types.NamespacedName{Namespace: ns, Name: "web-citoroute"}
+		proxy := connectProxyTo(ctx, address, "gateway/"+ns+"/web", waitForAccount(ctx, key), key)
+		Eventually(proxy.count).WithArguments(ir.TypeListener).Should(Equal(1))
+		playCluster(ctx, key, "192.0.2.1")
+		programmed := condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)
+		Eventually(programmed).Should(Equal("True Programmed"))
+		setPort := func(port gatewayv1.PortNumber) {
+			Eventually(func() error {
+				if err := suite.client.Get(ctx, client.ObjectKeyFromObject(gateway), gateway); err != nil {
+					return err
+				}
+				gateway.Spec.Listeners[0].Port = port
+				return suite.client.Update(ctx, gateway)
+			}).Should(Succeed())
+		}
+
+		proxy.refuse(errors.New("port 81 is taken"))
+		setPort(81)
+		Eventually(programmed).Should(Equal("False Invalid"))
+		Expect(suite.client.Get(ctx, client.ObjectKeyFromObject(gateway), gateway)).To(Succeed())
+		Expect(meta.FindStatusCondition(gateway.Status.Conditions, "Programmed").Message).To(ContainSubstring("port 81 is taken"))
+
+		proxy.refuse(nil)
+		setPort(82)
+		Eventually(programmed).Should(Equal("True Programmed"))
+
+		proxy.refuse(errors.New("port 83 is taken"))
+		setPort(83)
+		Eventually(programmed).Should(Equal("False Invalid"))
+		stop()
+		// What the garbage collector does when the Pod is gone.
+		left := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ownNamespace, Name: "second-refusals"}}
+		Expect(client.IgnoreNotFound(suite.client.Delete(ctx, left))).To(Succeed())
+		Eventually(programmed).Should(Equal("True Programmed"))
+	})
+
 	It("works without an optional kind and takes it in when it is installed", func(ctx SpecContext) {
 		_, err := envtest.InstallCRDs(suite.config, envtest.CRDInstallOptions{
 			Paths: []string{filepath.Join(suite.crds, absentAtFirst)}, ErrorIfPathMissing: true,

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -23,7 +24,9 @@ type facts struct {
 	reader client.Reader
 	world  *World
 	server *push.Server
-	now    func() time.Time
+	// refusals are those of all replicas' proxies.
+	refusals *Refusals
+	now      func() time.Time
 }
 
 // ackPatience is how long proxies have to acknowledge new listeners before a
@@ -57,8 +60,9 @@ func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (out 
 	if _, err := f.get(ctx, namespace, name, deployment); err != nil {
 		return out, 0, err
 	}
-	state := f.server.State(engine.NodeOf(keyOf(gateway)))
-	out.Rejected = state.Rejected
+	node := engine.NodeOf(keyOf(gateway))
+	state := f.server.State(node)
+	out.Rejected = cmp.Or(state.Rejected, f.refusals.of(node))
 	// A pod is ready once its first whole configuration serves. Proxies that are
 	// connected to another replica are known only by that.
 	out.Serving = deployment.Status.ReadyReplicas > 0 && (state.Serving || state.Proxies == 0)

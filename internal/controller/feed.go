@@ -45,6 +45,7 @@ const (
 type Feed struct {
 	world    *World
 	identity *Identity
+	refusals *Refusals
 	cache    cache.Cache
 	mapper   meta.RESTMapper
 	log      logr.Logger
@@ -140,8 +141,13 @@ func (f *Feed) sourceChanged(in any, gone bool) {
 		f.world.note(key, o)
 	}
 	f.noteOwned(o)
-	if secret, ok := o.(*corev1.Secret); ok && !gone {
-		f.identity.observe(secret)
+	switch o := o.(type) {
+	case *corev1.Secret:
+		if !gone {
+			f.identity.observe(o)
+		}
+	case *corev1.ConfigMap:
+		f.refusals.observe(o, gone)
 	}
 }
 

@@ -47,6 +47,10 @@ type Options struct {
 	ControllerName string
 	// Namespace is the controller's own.
 	Namespace string
+	// PodName and PodUID are this replica's Pod, which owns what the replica tells
+	// the others. Without a name it tells them nothing, as one that is alone.
+	PodName string
+	PodUID  types.UID
 	// ServiceName is the Service by which proxies reach the config stream, and
 	// SecretName the Secret with its certificates, both in Namespace.
 	ServiceName, SecretName string
@@ -107,17 +111,18 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	}
 	world := newWorld(engine.Options{ControllerName: o.ControllerName, Mesh: o.Mesh}, logger(mgr), m)
 	identity := newIdentity(mgr, o, world)
-	world.server = newServer(mgr, o, world, identity)
+	refusals := newRefusals(mgr.GetClient(), o, logger(mgr), world.restateNode)
+	world.server = newServer(mgr, o, world, identity, refusals)
 	if err := m.watch(o.Registry, world); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	stream := &Stream{world: world, server: world.server, address: o.StreamAddress, bound: make(chan struct{})}
-	for _, r := range []manager.Runnable{newFeed(mgr, o, world, identity), identity, stream} {
+	for _, r := range []manager.Runnable{newFeed(mgr, o, world, identity, refusals), identity, stream, refusals} {
 		if err := mgr.Add(r); err != nil {
 			return err
 		}
 	}
-	if err := addReconcilers(mgr, o, world, identity); err != nil {
+	if err := addReconcilers(mgr, o, world, identity, refusals); err != nil {
 		return err
 	}
 	if o.Mesh {
@@ -142,28 +147,28 @@ func newIdentity(mgr ctrl.Manager, o Options, world *World) *Identity {
 	}
 }
 
-func newServer(mgr ctrl.Manager, o Options, world *World, identity *Identity) *push.Server {
+func newServer(mgr ctrl.Manager, o Options, world *World, identity *Identity, refusals *Refusals) *push.Server {
+	rejected := func(node string) string { return world.server.State(node).Rejected }
 	return push.NewServer(push.ServerOptions{
 		TLS:       &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: identity.Certificate},
 		Authorize: authorize(mgr.GetClient(), world),
 		Changed: func(node string) {
-			if owner := engine.OwnerOf(node); owner.Kind == translate.KindGateway {
-				world.restate(owner)
-			}
+			refusals.note(node, rejected)
+			world.restateNode(node)
 		},
 		Logger: o.Logger,
 	})
 }
 
-func newFeed(mgr ctrl.Manager, o Options, world *World, identity *Identity) *Feed {
+func newFeed(mgr ctrl.Manager, o Options, world *World, identity *Identity, refusals *Refusals) *Feed {
 	return &Feed{
-		world: world, identity: identity, cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(),
+		world: world, identity: identity, refusals: refusals, cache: mgr.GetCache(), mapper: mgr.GetRESTMapper(),
 		log: logger(mgr).WithName("feed"), mesh: o.Mesh,
 	}
 }
 
 // addReconcilers adds the leader's two writers.
-func addReconcilers(mgr ctrl.Manager, o Options, world *World, identity *Identity) error {
+func addReconcilers(mgr ctrl.Manager, o Options, world *World, identity *Identity, refusals *Refusals) error {
 	gateways := &GatewayReconciler{
 		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,
 		events: mgr.GetEventRecorder("citoroute-controller"),
@@ -173,7 +178,7 @@ func addReconcilers(mgr ctrl.Manager, o Options, world *World, identity *Identit
 	}
 	return drain(mgr, "status", world.status, &StatusReconciler{
 		client: mgr.GetClient(), world: world,
-		facts: &facts{reader: mgr.GetClient(), world: world, server: world.server, now: time.Now},
+		facts: &facts{reader: mgr.GetClient(), world: world, server: world.server, refusals: refusals, now: time.Now},
 	})
 }
 

@@ -255,6 +255,14 @@ func (w *World) restate(gateway translate.Key) {
 	}
 }
 
+// restateNode asks for a look at the status of the Gateway that a node is, if it
+// is one's.
+func (w *World) restateNode(node string) {
+	if owner := engine.OwnerOf(node); owner.Kind == translate.KindGateway {
+		w.restate(owner)
+	}
+}
+
 // reconsiderAll asks for a look at every Gateway, every namespace of the mesh and
 // its webhook.
 func (w *World) reconsiderAll() {
