@@ -9,13 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -25,6 +22,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/redirect/redirecttest"
 )
 
 // asProxy has the test program be the proxy, as this user.
@@ -55,32 +53,12 @@ type namespace struct{ t *testing.T }
 
 func newNamespace(t *testing.T) namespace {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("a network namespace needs root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("setting up a network namespace needs the program ip (package iproute2)")
-	}
-	runtime.LockOSThread() // and never unlock: the thread is of no use to others
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("no network namespace can be made: %v", err)
-	}
-	n := namespace{t}
-	n.run("ip", "link", "set", "lo", "up")
-	for _, a := range []string{endpoint, plain4} {
-		n.run("ip", "address", "add", a+"/32", "dev", "lo")
-	}
-	n.run("ip", "address", "add", plain6+"/128", "dev", "lo", "nodad")
-	n.run("ip", "route", "add", "10.96.0.0/16", "dev", "lo")
-	n.run("ip", "route", "add", "fd00:96::/64", "dev", "lo")
-	return n
-}
-
-func (n namespace) run(words ...string) {
-	n.t.Helper()
-	if out, err := exec.CommandContext(n.t.Context(), words[0], words[1:]...).CombinedOutput(); err != nil {
-		n.t.Fatalf("%s: %v: %s", strings.Join(words, " "), err, out)
-	}
+	redirecttest.Namespace(t,
+		"link set lo up",
+		"address add "+endpoint+"/32 dev lo", "address add "+plain4+"/32 dev lo", "address add "+plain6+"/128 dev lo nodad",
+		"route add 10.96.0.0/16 dev lo", "route add fd00:96::/64 dev lo",
+	)
+	return namespace{t}
 }
 
 // proxy starts the proxy in a mode.

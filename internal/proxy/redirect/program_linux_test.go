@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +16,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
 	"github.com/citoroute/citoroute/internal/proxy/capture"
+	"github.com/citoroute/citoroute/internal/proxy/redirect/redirecttest"
 )
 
 const (
@@ -31,35 +30,13 @@ const (
 	timeout = 5 * time.Second
 )
 
-// newNamespace puts the goroutine of a test, on a thread of its own, into a new
-// network namespace, which goes with it.
-func newNamespace(t *testing.T, commands ...string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("a network namespace needs root")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("setting up a network namespace needs the program ip (package iproute2)")
-	}
-	runtime.LockOSThread() // and never unlock: the thread is of no use to others
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Skipf("no network namespace can be made: %v", err)
-	}
-	for _, c := range commands {
-		words := strings.Fields(c)
-		if out, err := exec.CommandContext(t.Context(), words[0], words[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", c, err, out)
-		}
-	}
-}
-
 func newPod(t *testing.T) {
 	t.Helper()
-	newNamespace(t,
-		"ip link set lo up",
-		"ip address add "+pod4+"/32 dev lo", "ip address add "+pod6+"/128 dev lo nodad",
-		"ip address add "+link4+"/32 dev lo", "ip address add fe80::1/128 dev lo nodad",
-		"ip route add 10.96.0.0/16 dev lo", "ip route add fd00:96::/64 dev lo",
+	redirecttest.Namespace(t,
+		"link set lo up",
+		"address add "+pod4+"/32 dev lo", "address add "+pod6+"/128 dev lo nodad",
+		"address add "+link4+"/32 dev lo", "address add fe80::1/128 dev lo nodad",
+		"route add 10.96.0.0/16 dev lo", "route add fd00:96::/64 dev lo",
 	)
 }
 
@@ -216,7 +193,7 @@ func withoutCapabilities(t *testing.T) {
 }
 
 func TestProgram_NamesTheMissingCapability(t *testing.T) {
-	newNamespace(t)
+	redirecttest.Namespace(t)
 	withoutCapabilities(t)
 	_, err := Program(Tables(Config{}))
 	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "NET_ADMIN") {
@@ -243,7 +220,7 @@ func TestExplain_NamesWhatTheKernelLacks(t *testing.T) {
 func TestProgram_IPv6IsWantedWhereItIs(t *testing.T) {
 	ipv6 := Tables(Config{})[1:]
 	t.Run("Absent", func(t *testing.T) {
-		newNamespace(t, "ip link set lo up")
+		redirecttest.Namespace(t, "link set lo up")
 		withoutCapabilities(t)
 		if skipped, err := Program(ipv6); skipped == nil || err != nil {
 			t.Errorf("skipped %v, error %v; want it skipped", skipped, err)
