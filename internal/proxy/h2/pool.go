@@ -57,9 +57,14 @@ func newPool(t *Transport, key poolKey) *pool {
 // gives up.
 const maxRounds = 64
 
+// maxBarren is how many connections acquire sees that take nothing before it
+// gives up.
+const maxBarren = 3
+
 // acquire returns a connection with a stream reserved. reused says that it
 // was there before. The error is errHTTP1, ctx's cause or the dial's.
 func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.ClientConn, reused bool, err error) {
+	barrens := 0
 	for round := range maxRounds {
 		p.mu.Lock()
 		if p.http1 {
@@ -68,8 +73,16 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 		}
 		conns, added := p.conns, p.added
 		p.mu.Unlock()
-		if conn := reserve(conns); conn != nil {
+		conn, barren := reserve(conns)
+		switch {
+		case conn != nil:
 			return conn, round == 0, nil
+		case barren != nil:
+			_ = barren.Close() // or there would be one more with each request
+			if barrens++; barrens == maxBarren {
+				return nil, false, errNoStream
+			}
+			continue
 		}
 		p.mu.Lock()
 		if p.added != added {
@@ -96,14 +109,19 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 }
 
 // reserve takes a stream on a connection that has one free, the newest first
-// so that the others may go idle. It may call check: no lock is held.
-func reserve(conns []*http.ClientConn) *http.ClientConn {
+// so that the others may go idle. Where there is none, barren is a connection
+// that takes no stream though it carries none: it is ending, or its backend
+// allows zero (RFC 9113 section 6.5.2). It may call check: no lock is held.
+func reserve(conns []*http.ClientConn) (conn, barren *http.ClientConn) {
 	for _, conn := range slices.Backward(conns) {
-		if conn.Reserve() == nil {
-			return conn
+		switch {
+		case conn.Reserve() == nil:
+			return conn, nil
+		case conn.Err() == nil && conn.InFlight() == 0 && conn.Available() == 0:
+			barren = conn
 		}
 	}
-	return nil
+	return nil, barren
 }
 
 // dial adds a connection. It belongs to no request: the one that wanted it
