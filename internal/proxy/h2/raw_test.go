@@ -3,7 +3,6 @@ package h2
 import (
 	"bytes"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"testing"
@@ -201,85 +200,6 @@ func many(n int) []string {
 		fields = append(fields, "x", "y")
 	}
 	return fields
-}
-
-func TestServer_RapidResetsEndTheConnection(t *testing.T) {
-	block := make(chan struct{})
-	defer close(block)
-	addr, _ := front(t, handler{serve: func(ex *exchange.Exchange) {
-		<-block
-		ex.Response.Status = 200
-	}})
-	conn, fr := dialRaw(t, addr)
-	defer func() { _ = conn.Close() }()
-	go func() {
-		for id := uint32(1); id < 20000; id += 2 {
-			if fr.WriteHeaders(xhttp2.HeadersFrameParam{
-				StreamID: id, BlockFragment: encodeFields(":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/"),
-				EndHeaders: true, EndStream: true,
-			}) != nil || fr.WriteRSTStream(id, xhttp2.ErrCodeCancel) != nil {
-				return
-			}
-		}
-	}()
-	for {
-		f, err := fr.ReadFrame()
-		if err != nil {
-			t.Fatalf("closed without GOAWAY: %v", err)
-		}
-		if g, ok := f.(*xhttp2.GoAwayFrame); ok {
-			if g.ErrCode != xhttp2.ErrCodeEnhanceYourCalm {
-				t.Errorf("GOAWAY %v, want ENHANCE_YOUR_CALM", g.ErrCode)
-			}
-			return
-		}
-	}
-}
-
-// TestServer_StalledClientLosesItsStream is H2-007: a client that takes no
-// bytes, or sends none of the body that it announced, holds nothing for long.
-func TestServer_StalledClientLosesItsStream(t *testing.T) {
-	const idle = 100 * time.Millisecond
-	for name, c := range map[string]struct {
-		settings []xhttp2.Setting
-		method   string
-		end      bool
-	}{
-		"TakesNothing": {[]xhttp2.Setting{{ID: xhttp2.SettingInitialWindowSize, Val: 0}}, "GET", true},
-		"SendsNothing": {nil, "POST", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			ended := make(chan exchange.End, 1)
-			addr, _ := frontWith(t, ServerOptions{HeaderTimeout: timeout, IdleTimeout: idle}, handler{
-				serve: func(ex *exchange.Exchange) {
-					ex.Response.Status = 200
-					if ex.Request.Body != nil {
-						if _, err := io.Copy(io.Discard, ex.Request.Body); err == nil {
-							t.Error("a body that never came has ended properly")
-						}
-						return
-					}
-					ex.Response.Body, ex.Response.ContentLength = zeros{}, exchange.Unknown
-				},
-				finish: func(_ *exchange.Exchange, end exchange.End) { ended <- end },
-			})
-			conn, fr := dialRaw(t, addr, c.settings...)
-			defer func() { _ = conn.Close() }()
-			writeHeaders(t, fr, 1, c.end, ":method", c.method, ":scheme", "http", ":authority", "a", ":path", "/")
-			go func() { // reads on, so that only the window holds the server up
-				for {
-					if _, err := fr.ReadFrame(); err != nil {
-						return
-					}
-				}
-			}()
-			select {
-			case <-ended:
-			case <-time.After(timeout):
-				t.Error("the stream is still served")
-			}
-		})
-	}
 }
 
 // zeros is an endless body.

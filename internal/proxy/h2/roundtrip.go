@@ -146,14 +146,11 @@ func (a *attempt) stage(err error) exchange.Stage {
 // its GOAWAY: it did nothing with the request (RFC 9113 section 8.7).
 func unprocessed(err error) bool {
 	if reset, ok := errors.AsType[streamError](err); ok {
-		return reset.Code == refusedStream
+		return reset.Code == codeRefusedStream
 	}
 	// The library exports neither type nor value for these.
 	return strings.HasSuffix(err.Error(), "graceful shutdown GOAWAY") || strings.HasSuffix(err.Error(), "client conn not usable")
 }
-
-// refusedStream is REFUSED_STREAM (RFC 9113 section 7).
-const refusedStream = 0x7
 
 // streamError has the fields of the library's type of that name, which fills
 // it through errors.As.

@@ -17,8 +17,8 @@ import (
 )
 
 // Limits that a client cannot move. The library answers what goes beyond them
-// with 431 or GOAWAY(ENHANCE_YOUR_CALM); resets count against the streams
-// (CVE-2023-44487) because a handler keeps its slot until it has returned.
+// with 431 or GOAWAY. A handler keeps its slot until it has returned, also when
+// its stream was reset; how often that may be is guard's.
 const (
 	maxConcurrentStreams = 250
 	maxHeaderBytes       = 64 << 10
@@ -33,7 +33,8 @@ const closeDelay = 1500 * time.Millisecond
 
 // ServerOptions say how long a Server waits for clients.
 type ServerOptions struct {
-	// HeaderTimeout limits the connection preface; it is positive.
+	// HeaderTimeout limits the connection preface, the acknowledgement of our
+	// SETTINGS and a header block of several frames; it is positive.
 	HeaderTimeout time.Duration
 	// IdleTimeout limits the wait for a next stream, for bytes of a request
 	// body and for the client to take bytes of a response; it is positive.
@@ -50,6 +51,7 @@ type ServerOptions struct {
 // Server is the server half: it serves connections whose client speaks HTTP/2.
 type Server struct {
 	http     *http.Server
+	header   time.Duration
 	idle     time.Duration
 	rejected func(status int)
 	buffers  sync.Pool // of *[]byte
@@ -58,17 +60,20 @@ type Server struct {
 
 // NewServer returns a Server.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{idle: o.IdleTimeout, rejected: o.Rejected}
+	s := &Server{header: o.HeaderTimeout, idle: o.IdleTimeout, rejected: o.Rejected}
 	if s.rejected == nil {
 		s.rejected = func(int) {}
 	}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
-		Handler:             http.HandlerFunc(s.serveStream),
-		Protocols:           protocols,
-		ReadHeaderTimeout:   o.HeaderTimeout,
-		IdleTimeout:         o.IdleTimeout,
+		Handler:           http.HandlerFunc(s.serveStream),
+		Protocols:         protocols,
+		ReadHeaderTimeout: o.HeaderTimeout,
+		IdleTimeout:       o.IdleTimeout,
+		// Of a stream, for what is not written under a timer of its own: answers
+		// of the library, and the end of ours.
+		WriteTimeout:        2 * o.IdleTimeout,
 		MaxHeaderBytes:      maxHeaderBytes,
 		MaxHeaderValueCount: maxHeaderFields,
 		HTTP2: &http.HTTP2Config{
@@ -91,12 +96,15 @@ func NewServer(o ServerOptions) *Server {
 // connection, else the TLS session that conn, already past its handshake,
 // belongs to.
 func (s *Server) Serve(conn net.Conn, state *tls.ConnectionState, handler exchange.Handler) {
-	c := &serverConn{Conn: conn, server: s, tls: state, handler: handler, closed: make(chan struct{})}
+	c := &serverConn{Conn: conn, server: s, tls: state, handler: handler, closed: make(chan struct{}), guard: newGuard(time.Now())}
 	c.scheme = "http"
 	if state != nil {
 		c.scheme = "https"
 	}
 	c.remote, c.local = exchange.AddrPort(conn.RemoteAddr()), exchange.AddrPort(conn.LocalAddr())
+	_ = conn.SetReadDeadline(time.Now().Add(s.header)) // until the first frame
+	acked := time.AfterFunc(s.header, c.awaitAck)
+	defer acked.Stop()
 	// The library takes connections from listeners only: c is its own.
 	if err := s.http.Serve(c); !errors.Is(err, errTaken) {
 		c.shut()
@@ -132,6 +140,11 @@ type serverConn struct {
 
 	remote, local netip.AddrPort
 
+	guard   *guard
+	refusal atomic.Uint32 // the code of the GOAWAY that ends the connection, or 0
+	writing sync.Mutex
+	said    bool // that GOAWAY was written
+
 	taken  atomic.Bool
 	held   atomic.Bool
 	once   sync.Once
@@ -163,13 +176,16 @@ func (c *serverConn) shut() {
 // streamConn is the connection as the library sees it.
 type streamConn struct{ *serverConn }
 
-// Close implements net.Conn.
+// Close implements net.Conn. The library may call it more than once.
 func (c streamConn) Close() error {
-	if c.server.holding.Load() && !c.held.Swap(true) {
+	refused := c.refusal.Load() != 0
+	if (refused || c.server.holding.Load()) && !c.held.Swap(true) {
 		time.AfterFunc(closeDelay, c.shut)
 		return nil
 	}
-	c.shut()
+	if !refused {
+		c.shut()
+	}
 	return nil
 }
 

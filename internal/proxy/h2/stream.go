@@ -29,6 +29,8 @@ type stream struct {
 	body    requestBody
 	sent    int64
 
+	long *time.Timer // fires when the exchange outlives the library's write deadline
+
 	mu   sync.Mutex
 	done bool // w must not be used any more
 }
@@ -42,6 +44,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 	st := &stream{w: w, r: r, idle: s.idle, buffers: &s.buffers, control: http.NewResponseController(w)}
 	st.ex.Client = (*streamClient)(st)
+	st.long = time.AfterFunc(st.idle, st.outlive)
 	defer st.end()
 	if status := st.readRequest(conn); status != 0 {
 		s.rejected(status)
@@ -208,10 +211,23 @@ func (st *stream) expire(set func(time.Time) error) {
 	}
 }
 
+// outlive takes the library's write deadline away.
+func (st *stream) outlive() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !st.done {
+		_ = st.control.SetWriteDeadline(time.Time{})
+	}
+}
+
 // end keeps a late timer from touching a ResponseWriter that the library has
-// taken back.
+// taken back. What the library holds of the response it sends afterwards, for
+// which there is a deadline: the one that it began with, or another.
 func (st *stream) end() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.done = true
+	if !st.long.Stop() {
+		_ = st.control.SetWriteDeadline(time.Now().Add(st.idle))
+	}
 }
