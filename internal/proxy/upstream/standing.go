@@ -27,7 +27,8 @@ func (c *Cluster) Standing(model string) *balance.Standing {
 	return nil
 }
 
-// Troubled is Standing, and never nil: for noting that a model is in trouble.
+// Troubled is Standing, and never nil: for noting that a model is in trouble. It
+// keeps the name.
 func (c *Cluster) Troubled(model string) *balance.Standing {
 	s := c.standings.Load()
 	for s == nil {
