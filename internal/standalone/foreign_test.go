@@ -10,7 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"sync"
@@ -99,6 +101,8 @@ spec:
     - {type: RequestMirror, requestMirror: {backendRef: {name: mirror, port: 80}}}
     - {type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /p}}}
     backendRefs: [{name: plain, port: 80}]
+  - matches: [{path: {type: PathPrefix, value: /plain/h2}}]
+    backendRefs: [{name: plain-h2, port: 80}]
 `
 
 func object(kind, name, rest string) string {
@@ -112,8 +116,12 @@ func object(kind, name, rest string) string {
 func crowdManifests(good, bad, plain, mirror string) string {
 	var b strings.Builder
 	b.WriteString(crowdRoutes)
-	for name, port := range map[string]string{"plain": plain, "mirror": mirror} {
-		b.WriteString(object("Service", name, "spec: {ports: [{port: 80}]}"))
+	for name, port := range map[string]string{"plain": plain, "plain-h2": plain, "mirror": mirror} {
+		protocol := "http"
+		if name == "plain-h2" {
+			protocol = "kubernetes.io/h2c"
+		}
+		b.WriteString(object("Service", name, "spec: {ports: [{port: 80, appProtocol: "+protocol+"}]}"))
 		b.WriteString(object("EndpointSlice", name, "addressType: IPv4\nendpoints: [{addresses: [127.0.0.1]}]\nports: [{port: "+port+"}]"))
 	}
 	const wild = `models: ["model-*"], model: "eu.model-*"`
@@ -201,7 +209,7 @@ func newCrowd(t *testing.T, options observe.Options) *crowd {
 	bad := backend(t, c.guard(fake, func(k ticket) string {
 		return []string{"status=500", "", "cut-after=2", "status=529 plain", "", "deaf", "error-after=0", "end-after=3", ""}[k.round/5%9]
 	}))
-	plain := backend(t, c.guard(http.HandlerFunc(describe), func(ticket) string { return "" }))
+	plain := bothVersions(t, c.guard(http.HandlerFunc(describe), func(ticket) string { return "" }))
 	mirror := backend(t, c.guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { c.mirrored.Add(1) }), func(ticket) string { return "" }))
 	options.AccessLog = &c.log
 	observer := observe.New(options)
@@ -209,6 +217,22 @@ func newCrowd(t *testing.T, options observe.Options) *crowd {
 	t.Cleanup(c.close)
 	c.running = serveWith(t, map[string]string{"crowd.yaml": crowdManifests(good, bad, plain, mirror)}, observer)
 	return c
+}
+
+// bothVersions is backend for a handler that is to speak HTTP/2, too.
+func bothVersions(t *testing.T, handler http.Handler) string {
+	t.Helper()
+	srv := httptest.NewUnstartedServer(handler)
+	srv.Config.Protocols = new(http.Protocols)
+	srv.Config.Protocols.SetHTTP1(true)
+	srv.Config.Protocols.SetUnencryptedHTTP2(true)
+	srv.Start()
+	t.Cleanup(srv.Close)
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // describe answers with what it has got.
@@ -223,6 +247,7 @@ func describe(w http.ResponseWriter, r *http.Request) {
 var crowdPaths = []string{
 	"/openai/v1/chat/completions", "/anthropic/v1/chat/completions", "/bedrock/v1/chat/completions", "/shaky/v1/chat/completions",
 	"/shaky/v1/messages", "/plain", "/anthropic/v1/responses", "/bedrock/v1/messages", "/shaky/v1/chat/completions", "/openai/v1/responses",
+	"/plain/h2",
 }
 
 // request is what a ticket's client sends, and whether it waits for the end.
@@ -259,9 +284,12 @@ func (k ticket) request(ctx context.Context, base string) (req *http.Request, st
 	}
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "Authorization": "Bearer " + key(k.client), "User-Agent": "agent-" + k.mark(),
-		"X-Request-Id": "id-" + k.mark(), "Traceparent": k.trace(), "X-" + k.mark(): k.mark(),
+		"X-Request-Id": "id-" + k.mark(), "Traceparent": k.trace(),
 	} {
 		req.Header.Set(name, value)
+	}
+	for _, name := range []string{"X-" + k.mark(), "1" + k.mark()} {
+		req.Header[name] = []string{k.mark(), k.mark() + "-" + k.mark()}
 	}
 	return req, stays, nil
 }
@@ -305,10 +333,11 @@ func (k ticket) unless(fine bool, err error) error {
 
 // check compares what was answered with what was said.
 func (k ticket) check(path string, resp *http.Response, b []byte) error {
+	plain := strings.HasPrefix(path, "/plain")
 	switch failed := resp.StatusCode != http.StatusOK; {
-	case path == "/plain" && !failed && bytes.Contains(b, []byte(k.mark())), failed && ordered.Match(b):
+	case plain && !failed && bytes.Contains(b, []byte(k.mark())), failed && ordered.Match(b):
 		return nil // it was not tried elsewhere: see the failover's budget
-	case path == "/plain", failed:
+	case plain, failed:
 		return fmt.Errorf("%s %s: %d %.300s", k.mark(), path, resp.StatusCode, b)
 	}
 	var got heard
@@ -474,7 +503,7 @@ func (c *crowd) checkLog() {
 		if err := k.own("line", line); err != nil {
 			c.t.Error(err)
 		}
-		if llm := in.Path != "/plain"; in.UserAgent != "agent-"+k.mark() || llm && in.Consumer != "default/"+k.consumer() || in.LLM != nil && in.LLM.Asked != k.model() {
+		if llm := !strings.HasPrefix(in.Path, "/plain"); in.UserAgent != "agent-"+k.mark() || llm && in.Consumer != "default/"+k.consumer() || in.LLM != nil && in.LLM.Asked != k.model() {
 			c.t.Errorf("%s", line)
 		}
 	}
