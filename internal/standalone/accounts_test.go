@@ -227,7 +227,7 @@ func (a *accounted) giveUp(id, path, body string) error {
 		resp.Body.Close()
 		return fmt.Errorf("%s: status %d instead of a wait", path, resp.StatusCode)
 	}
-	a.note("400 cancelled")
+	a.note("499 cancelled")
 	return nil
 }
 

@@ -6,6 +6,11 @@ import "errors"
 // its time: nobody waits for it any more.
 var ErrClientGone = errors.New("the client left")
 
+// StatusClientGone is the status of an exchange whose client left before it was
+// answered. Nobody gets it but who closed only the half that it sends by; it is
+// for logs and metrics. No specification has it: nginx began with it.
+const StatusClientGone = 499
+
 // ErrReadTimeout is why the reading of a response ended that did not go on.
 var ErrReadTimeout = errors.New("nothing came in time")
 
@@ -54,6 +59,9 @@ func (f *Failure) Status() int {
 	case StageConnect:
 		return 503
 	case StageClient:
+		if errors.Is(f.Err, ErrClientGone) {
+			return StatusClientGone
+		}
 		return 400
 	default:
 		return 502

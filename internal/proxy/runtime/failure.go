@@ -77,6 +77,8 @@ func failureText(status int) string {
 	switch status {
 	case 400:
 		return "the request body is not valid"
+	case exchange.StatusClientGone:
+		return "the client has closed its connection, or its half"
 	case 503:
 		return "the backend can not be reached"
 	case 504:
