@@ -40,7 +40,8 @@ type target struct {
 // retry is a compiled ir.Retry.
 type retry struct {
 	*ir.Retry
-	codes [600]bool
+	codes  [600]bool
+	budget balance.Budget
 }
 
 // route is a compiled route.

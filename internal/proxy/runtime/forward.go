@@ -54,6 +54,9 @@ func (st *state) attempts(ex *exchange.Exchange, c *upstream.Cluster) error {
 	if d := st.rule.ir.Timeouts.Request; d > 0 {
 		st.deadline = st.Start.Add(d)
 	}
+	if st.rule.retry != nil {
+		st.rule.retry.budget.Earn()
+	}
 	for {
 		err := st.attempt(ex, c)
 		wait, again := st.again(ex, c, err)
@@ -155,7 +158,7 @@ func (st *state) again(ex *exchange.Exchange, c *upstream.Cluster, err error) (w
 	if r == nil || st.Attempts > r.Attempts || ex.Request.Body != nil && st.replay == nil {
 		return 0, false
 	}
-	return st.backoff(), r.wants(ex.Response.Status, failed)
+	return st.backoff(), r.wants(ex.Response.Status, failed) && r.budget.Spend()
 }
 
 // elsewhere is again after a failure to connect: nothing was sent, so any
@@ -176,7 +179,7 @@ func (st *state) elsewhere(c *upstream.Cluster) (wait time.Duration, again bool)
 	case st.triedTo < c.Endpoints().Len():
 		return 0, true
 	}
-	return st.backoff(), r != nil
+	return st.backoff(), r != nil && r.budget.Spend()
 }
 
 // wants says that an attempt that ended so is to be repeated. failed is nil
