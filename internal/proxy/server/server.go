@@ -34,6 +34,10 @@ type Options struct {
 	// Port maps a listener's port to the port that is bound, for programs that
 	// may not have the listener's own; nil keeps it. Zero lets the system choose.
 	Port func(listener uint16) uint16
+	// Connections is how many clients may have open at once, over TCP and on all
+	// ports; the others wait to be accepted. Zero: half of what the process may
+	// have of files.
+	Connections int
 	// HeaderTimeout limits the TLS handshake and a request head; zero: 10 s.
 	HeaderTimeout time.Duration
 	// IdleTimeout limits the wait between requests and between bytes of a
@@ -56,6 +60,7 @@ const rebindInterval = time.Second
 // feed it with Apply, run it with Run.
 type Server struct {
 	opts Options
+	room *room
 
 	mu        sync.Mutex // guards what follows and makes Apply one at a time
 	sockets   map[binding]*socket
@@ -87,7 +92,7 @@ func New(opts Options) *Server {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		opts: opts, sockets: make(map[binding]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities),
+		opts: opts, room: newRoom(opts.Connections, opts.Log), sockets: make(map[binding]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities),
 		configured: make(chan struct{}),
 	}
 	s.configure = sync.OnceFunc(func() { close(s.configured) })

@@ -41,8 +41,9 @@ type socket struct {
 	ln     *net.TCPListener
 	open   *observe.Gauge
 	// serving is what new connections get.
-	serving atomic.Pointer[generation]
-	done    chan struct{} // closed when the accept loop has ended
+	serving  atomic.Pointer[generation]
+	stopping chan struct{} // closed when no more are to be accepted
+	done     chan struct{} // closed when the accept loop has ended
 }
 
 // listen binds a port and begins to accept. s.mu is held.
@@ -57,7 +58,7 @@ func (s *Server) listen(b binding, p *plan) (*socket, error) {
 		return nil, fmt.Errorf("bind %s: got a %T", address, ln)
 	}
 	sock := &socket{
-		server: s, port: b.port, ln: tcp, done: make(chan struct{}),
+		server: s, port: b.port, ln: tcp, stopping: make(chan struct{}), done: make(chan struct{}),
 		open: s.opts.Observe.Connections(b.port),
 	}
 	sock.serving.Store(s.newGeneration(sock, p))
@@ -96,6 +97,7 @@ func (k *socket) follow(p *plan) {
 func (k *socket) stop() {
 	// What the kernel has accepted would be reset by closing the socket.
 	_ = k.ln.SetDeadline(time.Now().Add(backlogWait))
+	close(k.stopping)
 	<-k.done
 	_ = k.ln.Close()
 	k.serving.Load().drain()
@@ -122,14 +124,18 @@ func (k *socket) accept() {
 	}
 }
 
-// admit has a goroutine serve a connection.
+// admit has a goroutine serve a connection, when there is room for it.
 func (k *socket) admit(conn *net.TCPConn) {
+	placed := k.server.room.enter(k.stopping)
 	g := k.serving.Load()
 	k.open.Add(1)
 	g.track(conn)
 	go func() {
 		defer k.open.Add(-1)
 		defer g.untrack(conn)
+		if placed {
+			defer k.server.room.leave()
+		}
 		g.serve(conn)
 	}()
 }
