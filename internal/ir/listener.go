@@ -52,7 +52,8 @@ func (l *Listener) ResourceName() string { return l.Name }
 type ServerTLS struct {
 	// Passthrough leaves the TLS session to the backend; nothing else is set then.
 	Passthrough bool `json:"passthrough,omitempty"`
-	// Certificates names Secret resources that hold a certificate and a key.
+	// Certificates names Secret resources that hold a certificate and a key. A
+	// listener without any refuses its clients, and no other one takes them.
 	Certificates []string `json:"certificates,omitempty"`
 	// ClientValidation demands client certificates where set.
 	ClientValidation *ClientValidation `json:"clientValidation,omitempty"`

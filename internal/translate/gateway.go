@@ -3,6 +3,7 @@ package translate
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
@@ -164,10 +165,22 @@ func (t *gatewayTranslation) outputListeners(out *Output) {
 	for _, l := range t.listeners {
 		parent := parents[l.owner]
 		parent.Listeners = append(parent.Listeners, l.parentListener())
-		if l.served {
+		if l.served || t.holdsName(l) {
 			out.Resources = append(out.Resources, NodeResource{t.key, l.resource()})
 		}
 	}
+}
+
+// holdsName says that proxies get a listener without a certificate, to refuse its
+// clients: otherwise another one of the port, perhaps of another owner, would
+// speak for its hostname.
+func (t *gatewayTranslation) holdsName(l *listener) bool {
+	if !t.accepted || !l.accepted || l.tls == nil || l.tls.Passthrough || len(l.tls.Certificates) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(t.listeners, func(o *listener) bool {
+		return o.served && o.spec.Port == l.spec.Port && sharePort(o.spec.Protocol, l.spec.Protocol) && (o.hostname == "" || covers(o.hostname, l.hostname))
+	})
 }
 
 // summarize derives the Gateway's own conditions from those of its listeners.

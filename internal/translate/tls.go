@@ -1,6 +1,10 @@
 package translate
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -65,10 +69,28 @@ func resolveCertificate(r Reader, from Key, ref gatewayv1.SecretObjectReference,
 		return "", invalid("Secret %s/%s has no data.%q or data.%q", key.Namespace, key.Name, corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
 	}
 	// The error is left out: it could quote the key.
-	if _, err := tls.X509KeyPair(certificate, private); err != nil {
+	pair, err := tls.X509KeyPair(certificate, private)
+	if err != nil {
 		return "", invalid("Secret %s/%s does not hold a PEM certificate and the key that belongs to it", key.Namespace, key.Name)
 	}
+	if !usableKey(pair.PrivateKey) {
+		return "", invalid("Secret %s/%s has a key that clients do not accept; use RSA with %d bits or more, P-256, P-384, P-521 or Ed25519", key.Namespace, key.Name, minRSA)
+	}
 	return objectName(prefixSecret, key), nil
+}
+
+// minRSA is the least length of an RSA key, in bits: what browsers accept.
+const minRSA = 2048
+
+// usableKey says whether handshakes with a key can come to an end.
+func usableKey(key crypto.PrivateKey) bool {
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		return key.N.BitLen() >= minRSA
+	case *ecdsa.PrivateKey:
+		return key.Curve != elliptic.P224()
+	}
+	return true
 }
 
 // resolveClientValidation sets which client certificates the listener accepts.

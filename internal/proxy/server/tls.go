@@ -87,6 +87,9 @@ func refusal() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS12} }
 
 // identity returns the TLS configuration of a listener.
 func identity(l *ir.Listener, secret func(string) *ir.Secret, old, next identities) (*tls.Config, error) {
+	if l.TLS != nil && len(l.TLS.Certificates) == 0 {
+		return refusal(), nil
+	}
 	key, err := identityKey(l, secret)
 	if err != nil {
 		return nil, err
@@ -173,9 +176,6 @@ func present(config *tls.Config, secrets []string, secret func(string) *ir.Secre
 			return fmt.Errorf("tls: secret %s: %w", name, err)
 		}
 		config.Certificates = append(config.Certificates, pair)
-	}
-	if len(config.Certificates) == 0 {
-		return errNoCertificate
 	}
 	return nil
 }

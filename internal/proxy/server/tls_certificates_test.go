@@ -211,6 +211,32 @@ func TestCertificates_OnlyOfTheirListener(t *testing.T) {
 	})
 }
 
+// TestCertificates_OfNobody is the rest of row TL-030: a listener without a
+// certificate keeps its name.
+func TestCertificates_OfNobody(t *testing.T) {
+	ca := newAuthority(t)
+	srv, _ := start(t, Options{})
+	gone, rest := httpsListener("gone", "a.test", ""), httpsListener("rest", "", "rest")
+	gone.TLS.Certificates = nil
+	apply(t, srv, gone, rest, answer(rest, 200, "yes"), ca.secret("rest", "a.test", "b.test"))
+	for row, c := range map[string]struct {
+		name, host string
+		want       int // 0: no handshake
+	}{
+		"TL-030 its name":         {"a.test", "a.test", 0},
+		"TL-030 its host":         {"b.test", "a.test", 421},
+		"TL-030 any other, too":   {"b.test", "b.test", 200},
+		"TL-030 name with a port": {"a.test:1", "a.test", 0},
+	} {
+		t.Run(row, func(t *testing.T) {
+			cl := client(t, &tls.Config{InsecureSkipVerify: true, ServerName: c.name}, addr(t, srv, 443), http1)
+			if status, err := askHost(t, cl, addr(t, srv, 443), c.host); status != c.want || (err != nil) != (c.want == 0) {
+				t.Errorf("%d, %v", status, err)
+			}
+		})
+	}
+}
+
 func dialTLS(t *testing.T, at string, config *tls.Config, name string) *tls.Conn {
 	t.Helper()
 	config = config.Clone()
