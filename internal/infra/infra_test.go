@@ -139,14 +139,19 @@ func TestObjects_PodsMayDoNothingButServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range objects {
-		if strings.Contains(o.GetObjectKind().GroupVersionKind().Kind, "Role") {
-			t.Errorf("a proxy gets a %T", o)
+	t.Run("GW-006 no rights", func(t *testing.T) {
+		for _, o := range objects {
+			if strings.Contains(o.GetObjectKind().GroupVersionKind().Kind, "Role") {
+				t.Errorf("a proxy gets a %T", o)
+			}
+			if ref := metav1.GetControllerOf(o); ref == nil || ref.Kind != "Gateway" || ref.UID != "uid" {
+				t.Errorf("%T is not owned by the Gateway: %v", o, ref)
+			}
+			if account, ok := o.(*corev1.ServiceAccount); ok && *account.AutomountServiceAccountToken {
+				t.Error("pods get a token for the API server")
+			}
 		}
-		if ref := metav1.GetControllerOf(o); ref == nil || ref.Kind != "Gateway" || ref.UID != "uid" {
-			t.Errorf("%T is not owned by the Gateway: %v", o, ref)
-		}
-	}
+	})
 	pod := testInput(testGateway("web")).pod()
 	c := pod.Containers[0].SecurityContext
 	if !*pod.SecurityContext.RunAsNonRoot || !*c.ReadOnlyRootFilesystem || *c.AllowPrivilegeEscalation ||

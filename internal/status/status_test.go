@@ -207,16 +207,27 @@ func TestCompute_LimitsListsAndMessages(t *testing.T) {
 	}
 	route, _ := Compute(&gatewayv1.HTTPRoute{}, report, Facts{}, at(1))
 	parents := route.(*gatewayv1.HTTPRoute).Status.Parents
-	if len(parents) != maxParents {
-		t.Errorf("got %d parents, want %d", len(parents), maxParents)
-	}
-	if n := len(lookup(t, parents[0].Conditions, "Accepted").Message); n > maxMessage+4 {
-		t.Errorf("the message has %d bytes", n)
-	}
-	policy, _ := Compute(&gatewayv1.BackendTLSPolicy{}, report, Facts{}, at(1))
-	if n := len(policy.(*gatewayv1.BackendTLSPolicy).Status.Ancestors); n != maxAncestors {
-		t.Errorf("got %d ancestors, want %d", n, maxAncestors)
-	}
+	t.Run("GW-021 parents", func(t *testing.T) {
+		if len(parents) != maxParents {
+			t.Errorf("got %d parents, want %d", len(parents), maxParents)
+		}
+	})
+	t.Run("GW-021 message", func(t *testing.T) {
+		if n := len(lookup(t, parents[0].Conditions, "Accepted").Message); n > maxMessage+4 {
+			t.Errorf("the message has %d bytes", n)
+		}
+	})
+	t.Run("GW-021 ancestors", func(t *testing.T) {
+		policy, _ := Compute(&gatewayv1.BackendTLSPolicy{}, report, Facts{}, at(1))
+		if n := len(policy.(*gatewayv1.BackendTLSPolicy).Status.Ancestors); n != maxAncestors {
+			t.Errorf("got %d ancestors, want %d", n, maxAncestors)
+		}
+	})
+	t.Run("GW-021 nothing is written twice", func(t *testing.T) {
+		if _, again := Compute(route, report, Facts{}, at(2)); again {
+			t.Error("the same report changes the status again")
+		}
+	})
 }
 
 func TestCompute_OwnKinds(t *testing.T) {
