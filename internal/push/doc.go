@@ -13,6 +13,10 @@
 // own. A client subscribes once, to everything that its node has: see
 // docs/decisions/0002-config-stream.md.
 //
+// Nodes that have most of their configuration in common, as those of a mesh, are
+// held as their difference from it: see [Server.UpdateAlike]. What a server keeps of
+// a proxy is only where that differs from its node.
+//
 // The package must not import k8s.io or sigs.k8s.io: who may connect is decided
 // by an injected function.
 package push
