@@ -81,15 +81,31 @@ func Join(a, b net.Conn) {
 	wg.Wait()
 }
 
-// pass copies from src to dst and hands on the end. A failure closes both, so
+// pass copies from src to dst and hands on the end. A failure resets both, so
 // that the other direction ends, too.
 func pass(dst, src net.Conn) {
-	err := copyAll(dst, src)
+	if copyAll(dst, src) != nil {
+		abort(dst)
+		abort(src)
+		return
+	}
 	half, ok := dst.(interface{ CloseWrite() error })
-	if err != nil || !ok || half.CloseWrite() != nil {
+	if !ok || half.CloseWrite() != nil {
 		_ = dst.Close()
 		_ = src.Close()
 	}
+}
+
+// abort closes a connection so that its peer sees an error: an orderly end would
+// make what has come look complete.
+func abort(conn net.Conn) {
+	if session, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = session.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 // copyAll copies until src ends.
