@@ -33,7 +33,8 @@ type Relay struct {
 	Choose func() (Backend, error)
 	// Idle ends sessions; it is positive.
 	Idle time.Duration
-	// MaxSessions bounds the sessions; a new client beyond them is not heard.
+	// MaxSessions bounds the sessions; a new client beyond them takes the place
+	// of one that has been silent, or else is not heard.
 	MaxSessions int
 	// Dropped is called for every datagram that went nowhere.
 	Dropped func()
@@ -49,21 +50,23 @@ type Relay struct {
 type session struct {
 	Backend
 	client netip.AddrPort
+	from   []byte       // has answers come from the address that the client sent to: see answerFrom
 	heard  atomic.Int64 // when the client last sent, in nanoseconds since the epoch
 }
 
 // Serve relays until Conn is closed, and then until every session has ended.
 func (r *Relay) Serve() {
-	buffer := make([]byte, maxDatagram)
+	buffer, control := make([]byte, maxDatagram), make([]byte, controlSize)
+	_ = askLocal(r.Conn) // a kernel that does not say it chooses by itself what answers come from
 	for {
-		n, from, err := r.Conn.ReadFromUDPAddrPort(buffer)
+		n, told, _, from, err := r.Conn.ReadMsgUDPAddrPort(buffer, control)
 		if errors.Is(err, net.ErrClosed) {
 			break
 		}
 		if err != nil {
 			continue // an ICMP error of an earlier answer
 		}
-		s := r.session(from)
+		s := r.session(from, control[:told])
 		if s == nil {
 			r.Dropped()
 			continue
@@ -83,13 +86,13 @@ func (r *Relay) Serve() {
 }
 
 // session returns the session of a client, a new one where there is none, and
-// nil where there can be none.
-func (r *Relay) session(client netip.AddrPort) *session {
+// nil where there can be none. control is what the kernel said about the client's
+// datagram.
+func (r *Relay) session(client netip.AddrPort, control []byte) *session {
 	r.mu.Lock()
-	s := r.sessions[client]
-	full := r.draining || len(r.sessions) >= r.MaxSessions
+	s, draining, full := r.sessions[client], r.draining, len(r.sessions) >= r.MaxSessions
 	r.mu.Unlock()
-	if s != nil || full {
+	if s != nil || draining || full && !r.makeRoom() {
 		return s
 	}
 	// Only Serve makes sessions, so none has come meanwhile.
@@ -97,7 +100,7 @@ func (r *Relay) session(client netip.AddrPort) *session {
 	if err != nil {
 		return nil
 	}
-	s = &session{Backend: backend, client: client}
+	s = &session{Backend: backend, client: client, from: answerFrom(control)}
 	s.heard.Store(time.Now().UnixNano())
 	r.mu.Lock()
 	if r.sessions == nil {
@@ -107,6 +110,36 @@ func (r *Relay) session(client netip.AddrPort) *session {
 	r.mu.Unlock()
 	r.ended.Go(func() { r.answer(s) })
 	return s
+}
+
+const (
+	// leastSilence is how long a session must have been silent to make room.
+	leastSilence = time.Second
+	// looks is how many sessions are looked at for that. Few, at random, are
+	// enough: a flood of forged addresses leaves silent ones everywhere.
+	looks = 16
+)
+
+// makeRoom ends a session that has been silent for long, and says whether it
+// found one.
+func (r *Relay) makeRoom() bool {
+	var silent *session
+	last, left := time.Now().Add(-leastSilence).UnixNano(), looks
+	r.mu.Lock()
+	for _, s := range r.sessions {
+		if heard := s.heard.Load(); heard < last {
+			silent, last = s, heard
+		}
+		if left--; left == 0 {
+			break
+		}
+	}
+	r.mu.Unlock()
+	if silent == nil {
+		return false
+	}
+	r.end(silent, false)
+	return true
 }
 
 // answer passes on what a backend sends, until the session ends.
@@ -141,7 +174,7 @@ func (r *Relay) passOn(s *session, raw syscall.RawConn) error {
 			failure = err
 		default:
 			s.heard.Store(time.Now().UnixNano())
-			_, _ = r.Conn.WriteToUDPAddrPort(buffer[:n], s.client) // UDP promises nothing
+			_, _, _ = r.Conn.WriteMsgUDPAddrPort(buffer[:n], s.from, s.client) // UDP promises nothing
 		}
 		return true
 	})
