@@ -29,7 +29,9 @@ func tcpServer(t *testing.T, opts Options, addresses ...ir.Endpoint) (srv *Serve
 	return srv, configure
 }
 
-func to(backend string) []ir.WeightedBackend { return []ir.WeightedBackend{{Backend: backend, Weight: 1}} }
+func to(backend string) []ir.WeightedBackend {
+	return []ir.WeightedBackend{{Backend: backend, Weight: 1}}
+}
 
 func endpoint(t *testing.T, address string) ir.Endpoint {
 	t.Helper()
