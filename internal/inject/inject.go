@@ -3,6 +3,7 @@ package inject
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -136,11 +137,34 @@ func warnings(spec *corev1.PodSpec) []string {
 		if user := userOf(spec, c.Container); user != nil && *user == bootstrap.SidecarUserID {
 			out = append(out, fmt.Sprintf("%s: container %q runs as user %d, as the sidecar does: what it sends is not redirected", c.path, c.Name, *user))
 		}
+		if what := evading(c.SecurityContext); what != "" {
+			out = append(out, fmt.Sprintf("%s: container %q %s, by which it can take its connections past the sidecar", c.path, c.Name, what))
+		}
 	}
 	if spec.DNSPolicy == corev1.DNSDefault || spec.DNSPolicy == corev1.DNSNone {
 		out = append(out, fmt.Sprintf("spec.dnsPolicy: %s: the sidecar looks up its controller with the pod's DNS, which must know the cluster's Services", spec.DNSPolicy))
 	}
 	return out
+}
+
+// evading returns what is said of a container that can change what is redirected,
+// or become the sidecar's user; empty: it can not.
+func evading(s *corev1.SecurityContext) string {
+	switch {
+	case s == nil:
+		return ""
+	case s.Privileged != nil && *s.Privileged:
+		return "is privileged"
+	case s.Capabilities == nil:
+		return ""
+	}
+	for _, c := range s.Capabilities.Add {
+		switch strings.TrimPrefix(strings.ToUpper(string(c)), "CAP_") {
+		case "ALL", "NET_ADMIN", "NET_RAW", "SETUID", "SYS_ADMIN":
+			return "has the capability " + string(c)
+		}
+	}
+	return ""
 }
 
 // userOf returns whom a container runs as, nil where its image says it.

@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,8 +53,20 @@ func readSettings(annotations map[string]string) (*settings, field.ErrorList) {
 	return s, r.errs
 }
 
+const (
+	// maxExcluded is how many ports, and networks, may be excluded: each is a rule
+	// that the kernel tries for each connection.
+	maxExcluded = 100
+	// maxShown is how much of a wrong value is repeated, in bytes.
+	maxShown = 256
+)
+
 func (r *reader) refuse(name, detail string) {
-	r.errs = append(r.errs, field.Invalid(field.NewPath("metadata", "annotations").Key(name), r.annotations[name], detail))
+	value := r.annotations[name]
+	if len(value) > maxShown {
+		value = value[:maxShown] + "..."
+	}
+	r.errs = append(r.errs, field.Invalid(field.NewPath("metadata", "annotations").Key(name), value, detail))
 }
 
 // list reads values that are separated by commas.
@@ -64,6 +77,10 @@ func list[T any](r *reader, name string, parse func(string) (T, error), want str
 	}
 	var out []T
 	for word := range strings.SplitSeq(value, ",") {
+		if len(out) == maxExcluded {
+			r.refuse(name, fmt.Sprintf("must be at most %d %s", maxExcluded, want))
+			return nil
+		}
 		v, err := parse(strings.TrimSpace(word))
 		if err != nil {
 			r.refuse(name, "must be "+want)
