@@ -20,9 +20,9 @@ const sniffSize = 2 << 10
 // header that for the rest of a preface.
 func sniff(conn net.Conn, idle, header time.Duration) (head []byte, http2 bool, err error) {
 	head = make([]byte, 0, sniffSize)
-	wait := idle
+	until := time.Now().Add(idle)
 	for {
-		if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		if err := conn.SetReadDeadline(until); err != nil {
 			return nil, false, fmt.Errorf("arm the header timeout: %w", err)
 		}
 		n, err := conn.Read(head[len(head):cap(head)])
@@ -35,7 +35,9 @@ func sniff(conn net.Conn, idle, header time.Duration) (head []byte, http2 bool, 
 		case err != nil:
 			return nil, false, err
 		}
-		wait = header
+		if len(head) == n { // the first ones: the rest has its time as a whole
+			until = time.Now().Add(header)
+		}
 	}
 }
 
