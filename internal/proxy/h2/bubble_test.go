@@ -49,6 +49,7 @@ func bubble(t *testing.T, h exchange.Handler, test func(t *testing.T, p *peer, s
 		_ = theirs.Close()
 		<-served
 		<-p.ended
+		time.Sleep(2 * limits.IdleTimeout) // for handlers that are slow to notice
 	})
 }
 

@@ -180,7 +180,7 @@ func TestServer_ConnectionErrors(t *testing.T) {
 			_ = p.open(1, false, pseudo("POST", "a", "/")...)
 			_ = p.WriteRawFrame(xhttp2.FrameData, 8, 1, []byte{3, 0, 0})
 		}, "PROTOCOL_ERROR"},
-		"H2-020/FrameTooLarge":    {func(p *peer) { _, _ = p.Write([]byte{0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 1}) }, "FRAME_SIZE_ERROR"},
+		"H2-020/FrameTooLarge":    {func(p *peer) { _, _ = p.Write([]byte{1, 0, 1, 0, 0, 0, 0, 0, 1}) }, "FRAME_SIZE_ERROR"},
 		"H2-020/HeadersOnStream0": {func(p *peer) { _ = p.open(0, true, get("/")...) }, "PROTOCOL_ERROR"},
 		"H2-020/DataOnStream0":    {raw(xhttp2.FrameData, 0, 0, "x"), "PROTOCOL_ERROR"},
 		"H2-020/DataOnIdle":       {raw(xhttp2.FrameData, 0, 1, "x"), "PROTOCOL_ERROR"},

@@ -23,6 +23,7 @@ const (
 	maxConcurrentStreams = 250
 	maxHeaderBytes       = 64 << 10
 	maxHeaderFields      = 128
+	maxFrameSize         = 64 << 10 // the library keeps a buffer of the largest one that came
 	streamWindow         = 256 << 10
 	connectionWindow     = 1 << 20
 )
@@ -78,6 +79,7 @@ func NewServer(o ServerOptions) *Server {
 		MaxHeaderValueCount: maxHeaderFields,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          maxConcurrentStreams,
+			MaxReadFrameSize:              maxFrameSize,
 			MaxReceiveBufferPerConnection: connectionWindow,
 			MaxReceiveBufferPerStream:     streamWindow,
 			SendPingTimeout:               o.IdleTimeout,
