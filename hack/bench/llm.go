@@ -14,7 +14,8 @@ const (
 	namePlain     = "plain proxy pass"
 	nameOpenAI    = "to OpenAI"
 	nameAnthropic = "to Anthropic"
-	nameBedrock   = "to Bedrock, signed"
+	nameBedrock   = "to Bedrock"
+	nameSigned    = "to Bedrock, signed"
 
 	llmAddress = "127.0.0.1:19084"
 	chatPath   = "/v1/chat/completions"
@@ -30,6 +31,7 @@ var llmSuite = suite{
 		{nameOpenAI, namePlain},
 		{nameAnthropic, namePlain},
 		{nameBedrock, namePlain},
+		{nameSigned, namePlain},
 		{nameAnthropic, nameNginx},
 		{namePlain, nameNginx},
 	},
@@ -55,7 +57,7 @@ func startLLM(ctx context.Context, dir, _ string, o options) ([]contender, error
 		return nil, err
 	}
 	var all []contender
-	for _, c := range [][2]string{{namePlain, "/plain"}, {nameOpenAI, "/openai"}, {nameAnthropic, "/anthropic"}, {nameBedrock, "/bedrock"}} {
+	for _, c := range [][2]string{{namePlain, "/plain"}, {nameOpenAI, "/openai"}, {nameAnthropic, "/anthropic"}, {nameBedrock, "/bedrock"}, {nameSigned, "/signed"}} {
 		all = append(all, contender{name: c[0], url: "http://" + llmAddress + c[1] + chatPath, script: script, body: body, process: p})
 	}
 	plain, err := startNginx(ctx, dir, 0)
@@ -85,17 +87,22 @@ func llmResources(port uint16, address string) []ir.Resource {
 		Listener: "bench/bench/http",
 		Rules:    []ir.Rule{rule("/plain")},
 	}
-	for _, p := range []ir.LLMProvider{
-		{Provider: "openai", BasePath: "/v1", Credentials: "secret/bench/key"},
-		{Provider: "anthropic", Model: "claude-sonnet-4-5", Credentials: "secret/bench/key"},
-		{Provider: "bedrock", Model: "anthropic.claude-sonnet-4-5-20250929-v1:0", Credentials: "secret/bench/aws", Region: "eu-central-1"},
+	const claude = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+	for _, to := range []struct {
+		name     string
+		provider ir.LLMProvider
+	}{
+		{"openai", ir.LLMProvider{Provider: "openai", BasePath: "/v1", Credentials: "secret/bench/key"}},
+		{"anthropic", ir.LLMProvider{Provider: "anthropic", Model: "claude-sonnet-4-5", Credentials: "secret/bench/key"}},
+		{"bedrock", ir.LLMProvider{Provider: "bedrock", Model: claude, Credentials: "secret/bench/key", Region: "eu-central-1"}},
+		{"signed", ir.LLMProvider{Provider: "bedrock", Model: claude, Credentials: "secret/bench/aws", Region: "eu-central-1"}},
 	} {
-		p.Host = address
-		all = append(all, &ir.Backend{Name: "llm/bench/" + p.Provider, Protocol: ir.ProtocolHTTP, Endpoints: "backend", LLM: &p})
+		to.provider.Host = address
+		all = append(all, &ir.Backend{Name: "llm/bench/" + to.name, Protocol: ir.ProtocolHTTP, Endpoints: "backend", LLM: &to.provider})
 		route.Rules = append(route.Rules, ir.Rule{
-			Matches:  []ir.Match{{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: "/" + p.Provider}}},
+			Matches:  []ir.Match{{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: "/" + to.name}}},
 			LLM:      &ir.LLMAction{},
-			Backends: []ir.WeightedBackend{{Backend: "llm/bench/" + p.Provider, Weight: 1}},
+			Backends: []ir.WeightedBackend{{Backend: "llm/bench/" + to.name, Weight: 1}},
 		})
 	}
 	return append(all, route)
