@@ -127,6 +127,23 @@ func TestCertificates_Gone(t *testing.T) {
 	}
 }
 
+// TestCertificates_OfClients is row TL-034: listeners of one port demand the same
+// of clients, whatever their hostnames.
+func TestCertificates_OfClients(t *testing.T) {
+	const ref = `{caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}`
+	w := newWorld(t, strings.Replace(frontend("default: {}, perPort: [{port: 443, tls: {validation: "+ref+"}}]"), ownCert,
+		strings.Replace(ownCert, "protocol", "hostname: a.test, protocol", 1)+", "+strings.Replace(ownCert, "name: https", "name: rest", 1)+", "+strings.NewReplacer("name: https", "name: other", "443", "8443").Replace(ownCert), 1))
+	for name, demands := range map[string]bool{"https": true, "rest": true, "other": false} {
+		t.Run("TL-034 "+name, func(t *testing.T) {
+			_, resource, ok := strings.Cut(w.resources(), "name: infra/gw/"+name+"\n")
+			resource, _, _ = strings.Cut(resource, "listener:")
+			if !ok || strings.Contains(resource, "clientValidation") != demands {
+				t.Errorf("got %q, which should demand certificates: %v", resource, demands)
+			}
+		})
+	}
+}
+
 // TestCertificates_OfBackends is what a BackendTLSPolicy may say.
 func TestCertificates_OfBackends(t *testing.T) {
 	policy := `

@@ -64,6 +64,7 @@ func TestTenants_Values(t *testing.T) {
 		{"GW-028 unbalanced", "{type: PathPrefix, value: /a}", `{type: RegularExpression, value: ")|(.*"}`, "Accepted=False UnsupportedValue"},
 		{"GW-028 nested quantifier", "{type: PathPrefix, value: /a}", `{type: RegularExpression, value: "/(a+)+$"}`, "/(a+)+$"}, // linear in RE2
 		{"GW-029 name is no pattern", "path: {type: PathPrefix, value: /a}", "headers: [{name: cert-manager.io, value: a.c}]", "name: cert-manager.io"},
+		{"GW-034 a cookie of its own", "backendRefs:", "sessionPersistence: {}\n    backendRefs:", "Accepted=False UnsupportedValue"},
 		{"GW-031 Host", "name: X-A", "name: Host", "Accepted=False UnsupportedValue"},
 		{"GW-031 Content-Length", "name: X-A", "name: Content-Length", "Accepted=False UnsupportedValue"},
 		{"GW-031 Transfer-Encoding", "name: X-A", "name: Transfer-Encoding", "Accepted=False UnsupportedValue"},

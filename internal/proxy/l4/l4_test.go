@@ -73,12 +73,12 @@ func TestServerName_HoweverTheHelloIsCut(t *testing.T) {
 		send  []byte
 		piece int
 	}{
-		"Whole":              {whole, len(whole)},
-		"OneByteSegments":    {whole, 1},
-		"SevenByteSegments":  {whole, 7},
-		"OneByteRecords":     {refragment(whole, 1), 4096},
-		"FiveByteRecords":    {refragment(whole, 5), 4096},
-		"HundredByteRecords": {refragment(whole, 100), 33},
+		"TL-001 Whole":              {whole, len(whole)},
+		"TL-001 OneByteSegments":    {whole, 1},
+		"TL-001 SevenByteSegments":  {whole, 7},
+		"TL-002 OneByteRecords":     {refragment(whole, 1), 4096},
+		"TL-002 FiveByteRecords":    {refragment(whole, 5), 4096},
+		"TL-002 HundredByteRecords": {refragment(whole, 100), 33},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, head, err := ServerName(feed(t, c.send, c.piece))
@@ -97,15 +97,15 @@ func TestServerName_GivesUp(t *testing.T) {
 	whole := hello(t, "a.test")
 	long := append([]byte{22, 3, 1, 0, 9, 1, 0xff, 0xff, 0xff}, make([]byte, 5)...) // says 16 MiB
 	for name, send := range map[string][]byte{
-		"PlainHTTP":       []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-		"CutOff":          whole[:len(whole)/2],
-		"LengthOf16MiB":   long,
-		"EmptyRecords":    bytes.Repeat([]byte{22, 3, 1, 0, 0}, 20000),
-		"EndlessRecords":  bytes.Repeat([]byte{22, 3, 1, 0, 1, 0}, 20000),
-		"AlertFirst":      append([]byte{21, 3, 1, 0, 2, 2, 40}, whole...),
-		"SSLv2":           {0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10},
-		"Nothing":         {},
-		"RandomLookalike": append([]byte{22, 3, 1, 2, 0}, make([]byte, 512)...),
+		"TL-005 PlainHTTP":       []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+		"TL-003 CutOff":          whole[:len(whole)/2],
+		"TL-003 LengthOf16MiB":   long,
+		"TL-004 EmptyRecords":    bytes.Repeat([]byte{22, 3, 1, 0, 0}, 20000),
+		"TL-003 EndlessRecords":  bytes.Repeat([]byte{22, 3, 1, 0, 1, 0}, 20000),
+		"TL-004 AlertFirst":      append([]byte{21, 3, 1, 0, 2, 2, 40}, whole...),
+		"TL-004 SSLv2":           {0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10},
+		"TL-004 Nothing":         {},
+		"TL-004 RandomLookalike": append([]byte{22, 3, 1, 2, 0}, make([]byte, 512)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, _, err := ServerName(feed(t, send, 4096))

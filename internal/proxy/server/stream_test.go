@@ -83,7 +83,7 @@ func secureBackend(t *testing.T, ca *authority, name string) string {
 	return srv.Listener.Addr().String()
 }
 
-// TestStream_PassthroughBesideTermination is TL-015 and TL-016.
+// TestStream_PassthroughBesideTermination is TL-016.
 func TestStream_PassthroughBesideTermination(t *testing.T) {
 	proxyCA, backendCA := newAuthority(t), newAuthority(t)
 	srv, _ := start(t, Options{})
@@ -101,8 +101,8 @@ func TestStream_PassthroughBesideTermination(t *testing.T) {
 		ca   *authority
 		want string
 	}{
-		"Passthrough":  {"b.a.test", backendCA, "from behind"},
-		"MostSpecific": {"x.a.test", proxyCA, "from the proxy"},
+		"TL-016 Passthrough":  {"b.a.test", backendCA, "from behind"},
+		"TL-016 MostSpecific": {"x.a.test", proxyCA, "from the proxy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, body, err := get(t, client(t, clientTLS(c.ca), at, http1), "https://"+c.host+"/")
@@ -111,7 +111,7 @@ func TestStream_PassthroughBesideTermination(t *testing.T) {
 			}
 		})
 	}
-	t.Run("Unknown", func(t *testing.T) {
+	t.Run("TL-016 Unknown", func(t *testing.T) {
 		_, err := connect(t, srv, clientTLS(proxyCA), "elsewhere.test")
 		if err == nil || strings.Contains(err.Error(), "remote error") {
 			t.Errorf("a server name of no listener got %v, not a closed connection", err)

@@ -87,9 +87,6 @@ func refusal() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS12} }
 
 // identity returns the TLS configuration of a listener.
 func identity(l *ir.Listener, secret func(string) *ir.Secret, old, next identities) (*tls.Config, error) {
-	if l.TLS != nil && len(l.TLS.Certificates) == 0 {
-		return refusal(), nil
-	}
 	key, err := identityKey(l, secret)
 	if err != nil {
 		return nil, err
@@ -167,7 +164,8 @@ func cipherSuites() []uint16 {
 	}
 }
 
-// present adds the certificates that config shows.
+// present adds the certificates that config shows. Without any, handshakes end as
+// those of refusal do.
 func present(config *tls.Config, secrets []string, secret func(string) *ir.Secret) error {
 	for _, name := range secrets {
 		s := secret(name)

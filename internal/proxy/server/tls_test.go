@@ -160,9 +160,10 @@ func TestTLS_ClientCertificates(t *testing.T) {
 	}
 }
 
-// TestTLS_SessionsStayWithTheirListener is TL-021 and TL-022.
+// TestTLS_SessionsStayWithTheirListener is TL-022, and TL-021
+// without client certificates.
 func TestTLS_SessionsStayWithTheirListener(t *testing.T) {
-	for name, version := range map[string]uint16{"TLS12": tls.VersionTLS12, "TLS13": tls.VersionTLS13} {
+	for name, version := range map[string]uint16{"TL-022 TLS12": tls.VersionTLS12, "TL-022 TLS13": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) {
 			ca := newAuthority(t)
 			srv, _ := start(t, Options{})
@@ -228,12 +229,32 @@ func TestTLS_PlainHTTPIsToldSo(t *testing.T) {
 	ca := newAuthority(t)
 	srv, _ := start(t, Options{})
 	apply(t, srv, httpsListener("l", "a.test", "s"), ca.secret("s", "a.test"))
-	conn := dial(t, addr(t, srv, 443))
-	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"); err != nil {
-		t.Fatal(err)
+	for row, say := range map[string]string{
+		"TL-005 GET":  "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+		"TL-005 POST": "POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100\r\n\r\n",
+	} {
+		t.Run(row, func(t *testing.T) {
+			conn := dial(t, addr(t, srv, 443))
+			_, _ = io.WriteString(conn, say)
+			b := make([]byte, len("HTTP/1.1 400 "))
+			if _, err := io.ReadFull(conn, b); err != nil || string(b) != "HTTP/1.1 400 " {
+				t.Errorf("got %q, %v", b, err)
+			}
+		})
 	}
-	b, _ := io.ReadAll(conn)
-	if !strings.HasPrefix(string(b), "HTTP/1.1 400 ") {
-		t.Errorf("got %q", b)
-	}
+}
+
+// TestTLS_OnAnHTTPPort is the other half of row TL-005.
+func TestTLS_OnAnHTTPPort(t *testing.T) {
+	srv, _ := start(t, Options{})
+	l := httpListener(80)
+	apply(t, srv, l, answer(l, 200, "yes"))
+	t.Run("TL-005 hello", func(t *testing.T) {
+		conn := dial(t, addr(t, srv, 80))
+		_, _ = conn.Write(newHello("a.test").bytes())
+		_ = conn.CloseWrite()
+		if b, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 400 ") {
+			t.Errorf("got %q, %v", b, err)
+		}
+	})
 }
