@@ -52,7 +52,6 @@ func (a *allowance) earn(n int) { a.left = min(a.left+n, a.most) }
 type guard struct {
 	in, out frames // each belongs to whoever reads or writes
 
-	began         bool          // the client's first frame has
 	inBlock       bool          // a header block has begun and not ended
 	continuations int           // of the block
 	last          atomic.Uint32 // the newest stream
@@ -88,7 +87,6 @@ func (g *guard) received(p []byte, now func() time.Time) bool {
 // judge judges the frame in g.in.
 func (g *guard) judge(now func() time.Time) bool {
 	f := &g.in
-	g.began = true
 	switch f.kind() {
 	case frameHeaders:
 		g.last.Store(max(g.last.Load(), f.stream()))
@@ -166,7 +164,7 @@ var errRefused = errors.New("the client asks too much")
 func (c streamConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	g := c.guard
-	began, inBlock := g.began, g.inBlock
+	inBlock := g.inBlock
 	if !g.received(p[:n], time.Now) {
 		c.refuse(codeEnhanceYourCalm)
 	}
@@ -176,7 +174,7 @@ func (c streamConn) Read(p []byte) (int, error) {
 	switch {
 	case g.inBlock && !inBlock: // until here one frame was the whole block, as a rule
 		_ = c.Conn.SetReadDeadline(time.Now().Add(c.server.header))
-	case !g.inBlock && inBlock, g.began && !began:
+	case !g.inBlock && inBlock:
 		_ = c.Conn.SetReadDeadline(time.Time{})
 	}
 	return n, err
@@ -231,7 +229,7 @@ func (c *serverConn) sayGoAway() {
 }
 
 // awaitAck ends the connection if the client has not acknowledged our SETTINGS
-// (RFC 9113 section 6.5.3).
+// (RFC 9113 section 6.5.3), or has not even begun.
 func (c *serverConn) awaitAck() {
 	c.guard.mu.Lock()
 	acked := c.guard.acked

@@ -198,3 +198,26 @@ func TestServer_GoAway(t *testing.T) {
 		})
 	}
 }
+
+func TestServer_AcceptsTrailers(t *testing.T) {
+	for name, c := range map[string]struct {
+		te   string
+		want bool
+	}{"H2-032/TeTrailers": {"trailers", true}, "H2-032/TeEmpty": {"", false}} {
+		t.Run(name, func(t *testing.T) {
+			var got bool
+			h := handler{serve: func(ex *exchange.Exchange) {
+				got = ex.Request.AcceptsTrailers
+				ex.Response.Status = 200
+			}}
+			bubble(t, h, func(t *testing.T, p *peer, _ *Server) {
+				p.hello()
+				_ = p.open(1, true, get("/", "te", c.te)...)
+				p.want(t, "1 200")
+			})
+			if got != c.want {
+				t.Errorf("trailers are accepted: %t, want %t", got, c.want)
+			}
+		})
+	}
+}

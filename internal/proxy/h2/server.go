@@ -104,7 +104,6 @@ func (s *Server) Serve(conn net.Conn, state *tls.ConnectionState, handler exchan
 		c.scheme = "https"
 	}
 	c.remote, c.local = exchange.AddrPort(conn.RemoteAddr()), exchange.AddrPort(conn.LocalAddr())
-	_ = conn.SetReadDeadline(time.Now().Add(s.header)) // until the first frame
 	acked := time.AfterFunc(s.header, c.awaitAck)
 	defer acked.Stop()
 	// The library takes connections from listeners only: c is its own.
