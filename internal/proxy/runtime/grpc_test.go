@@ -222,3 +222,17 @@ func TestGRPC_WG018_Retry(t *testing.T) {
 		})
 	}
 }
+
+// TestWG009_CORSDoesNotGuardUpgrades: a browser asks for no permission before it
+// opens a WebSocket, so the backend gets Origin as it is, and judges it.
+func TestWG009_CORSDoesNotGuardUpgrades(t *testing.T) {
+	f := newFixture(t, append(backend("b", "10.0.0.1"), routeOf("r", ir.Rule{
+		Backends: to("b"), Filters: []ir.Filter{{CORS: &ir.CORS{AllowOrigins: []string{"https://a.test"}, AllowMethods: []string{"GET"}}}},
+	}))...)
+	ex := request80("/ws", "Origin: https://evil.test")
+	ex.Request.Upgrade = "websocket"
+	f.serve(f.Handler(80, ""), ex)
+	if got, _ := f.to.last.Header.Get("Origin"); len(f.to.seen) != 1 || got != "https://evil.test" {
+		t.Errorf("sent to %v, Origin %q", f.to.seen, got)
+	}
+}
