@@ -19,7 +19,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
-// Rows TL-015, TL-018 and TL-035 to TL-038 of the security catalogue: TLS between
+// Rows TL-015 and TL-035 to TL-038 of the security catalogue: TLS between
 // the proxy and backends.
 
 // tlsBackend answers with what it sees of the proxy, and counts the requests.
