@@ -149,12 +149,9 @@ func TestResponses_ObeysAndCounts(t *testing.T) {
 			t.Errorf("%s: got %d %s", orders, res.status, res.body)
 		}
 	}
-	want := Account{
+	checkAccount(t, fake, Account{
 		Requests: 4, OK: 1, Failed: 2, Broken: 1, Streams: 4,
 		Reported: Tokens{Input: 4, Cached: 1, Output: 4},
 		ByModel:  map[string]Tokens{"m": {Input: 4, Cached: 1, Output: 4}},
-	}
-	if diff := cmp.Diff(want, fake.Accounts()["openai"]); diff != "" {
-		t.Errorf("account differs (-want +got):\n%s", diff)
-	}
+	})
 }

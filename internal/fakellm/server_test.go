@@ -317,9 +317,16 @@ func TestServer_KeepsAccount(t *testing.T) {
 		Reported: Tokens{Input: 4, Cached: 1, Output: 4},
 		ByModel:  map[string]Tokens{"m": {Input: 4, Cached: 1, Output: 4}},
 	}
+	checkAccount(t, fake, want)
+}
+
+// checkAccount compares OpenAI's account when all requests are in it: one that
+// was cut off or left is noted after its client knows.
+func checkAccount(t *testing.T, fake *Server, want Account) {
+	t.Helper()
 	look, timeout := time.NewTicker(time.Millisecond), time.After(5*time.Second)
 	defer look.Stop()
-	for fake.Accounts()["openai"].Requests < 4 { // until the server has noticed that the client left
+	for fake.Accounts()["openai"].Requests < want.Requests {
 		select {
 		case <-look.C:
 		case <-timeout:
