@@ -216,7 +216,7 @@ func (b *builder) messages() error {
 	if len(turns) == 0 { // Anthropic needs a message
 		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
 	}
-	b.grow(len(turns), len(system)+len(b.out.System)+blocks(turns))
+	b.grow(len(turns), len(system)+len(b.out.System)+chat.BlocksOf(turns))
 	memory := b.blockMemory[:cap(b.blockMemory)]
 	piece := func(n int) (empty []block) {
 		empty, memory = memory[0:0:n], memory[n:]
@@ -264,14 +264,6 @@ func (b *builder) grow(messages, blocks int) {
 	if cap(b.blockMemory) < blocks {
 		b.blockMemory = make([]block, 0, blocks)
 	}
-}
-
-// blocks is how many blocks turns have.
-func blocks(turns []chat.Turn) (n int) {
-	for i := range turns {
-		n += len(turns[i].Blocks)
-	}
-	return n
 }
 
 // say adds a message. Where nothing was left of the turn before it, it goes on

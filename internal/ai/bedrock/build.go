@@ -4,9 +4,11 @@ import (
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"strings"
+	"sync"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/claude"
+	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // header has the fields of every request, the signature apart.
@@ -28,7 +30,9 @@ func Build(w *chat.Wire, r *chat.Request, o chat.Options) error {
 	if r.Stream {
 		w.Path += "-stream"
 	}
-	b := builder{in: r, out: &request{}, wire: w, can: claude.AbilitiesOf(model)}
+	b := builders.Get().(*builder) //nolint:forcetypeassert // the pool holds nothing else.
+	defer b.free()
+	b.in, b.wire, b.can = r, w, claude.AbilitiesOf(model)
 	b.settings(o)
 	b.tools()
 	b.format()
@@ -38,7 +42,7 @@ func Build(w *chat.Wire, r *chat.Request, o chat.Options) error {
 		return err
 	}
 	var err error
-	w.Body, err = requestJSON.MarshalInto(o.Memory, b.out, r.Source)
+	w.Body, err = requestJSON.MarshalInto(o.Memory, &b.out, r.Source)
 	return err
 }
 
@@ -79,11 +83,38 @@ func escapeModel(s string) string {
 
 type builder struct {
 	in        *chat.Request
-	out       *request
+	out       request
 	wire      *chat.Wire
 	can       claude.Abilities
 	thinks    bool
 	documents map[string]bool // names given so far
+	// What parts of the request are put into.
+	limits        inference
+	maxTokens     int64
+	messageMemory []message
+	blockMemory   []block
+}
+
+// builders are those that nobody uses.
+var builders = sync.Pool{New: func() any { return new(builder) }}
+
+// maxKept is how many messages or blocks are kept to be used again.
+const maxKept = 64
+
+func (b *builder) free() {
+	if poison.On {
+		poison.Values(b.messageMemory)
+		poison.Values(b.blockMemory)
+		return
+	}
+	messages, blocks := b.messageMemory, b.blockMemory
+	if cap(messages) > maxKept || cap(blocks) > maxKept {
+		messages, blocks = nil, nil
+	}
+	clear(messages[:cap(messages)])
+	clear(blocks[:cap(blocks)])
+	*b = builder{messageMemory: messages[:0], blockMemory: blocks[:0]}
+	builders.Put(b)
 }
 
 // settings fits limits, sampling and reasoning to the model. Bedrock has its
@@ -92,9 +123,10 @@ func (b *builder) settings(o chat.Options) {
 	s := claude.Settle(b.in, b.abilities(), o.MaxTokens)
 	b.thinks = s.Thinks
 	b.wire.Dropped = append(b.wire.Dropped, s.Dropped...)
-	c := inference{Temperature: s.Temperature, TopP: s.TopP}
-	if s.MaxTokens > 0 {
-		c.MaxTokens = &s.MaxTokens
+	c := &b.limits
+	c.Temperature, c.TopP = s.Temperature, s.TopP
+	if b.maxTokens = s.MaxTokens; b.maxTokens > 0 {
+		c.MaxTokens = &b.maxTokens
 	}
 	for _, stop := range b.in.Stop {
 		if strings.TrimSpace(stop) == "" {
@@ -104,7 +136,7 @@ func (b *builder) settings(o chat.Options) {
 		c.StopSequences = append(c.StopSequences, stop)
 	}
 	if c.MaxTokens != nil || c.Temperature != nil || c.TopP != nil || c.StopSequences != nil {
-		b.out.InferenceConfig = &c
+		b.out.InferenceConfig = c
 	}
 	switch {
 	case s.TopK == nil:

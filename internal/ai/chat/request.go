@@ -170,6 +170,14 @@ type Turn struct {
 	Blocks []Block
 }
 
+// BlocksOf is how many blocks turns have.
+func BlocksOf(turns []Turn) (n int) {
+	for i := range turns {
+		n += len(turns[i].Blocks)
+	}
+	return n
+}
+
 // Kind is the kind of a Block.
 type Kind uint8
 
