@@ -57,8 +57,8 @@ func newPool(t *Transport, key poolKey) *pool {
 // gives up.
 const maxRounds = 64
 
-// maxBarren is how many connections acquire sees that take nothing before it
-// gives up.
+// maxBarren is how many connections acquire sees that take nothing, or end at
+// once, before it gives up.
 const maxBarren = 3
 
 // acquire returns a connection with a stream reserved. reused says that it
@@ -74,14 +74,18 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 		conns, added := p.conns, p.added
 		p.mu.Unlock()
 		conn, barren := reserve(conns)
-		switch {
-		case conn != nil:
+		if conn != nil {
 			return conn, round == 0, nil
-		case barren != nil:
+		}
+		if barren != nil {
 			_ = barren.Close() // or there would be one more with each request
+		}
+		if barren != nil || round > 0 && ended(conns) {
 			if barrens++; barrens == maxBarren {
 				return nil, false, errNoStream
 			}
+		}
+		if barren != nil {
 			continue
 		}
 		p.mu.Lock()
@@ -106,6 +110,11 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 		}
 	}
 	return nil, false, errNoStream
+}
+
+// ended says that none of the connections is alive.
+func ended(conns []*http.ClientConn) bool {
+	return !slices.ContainsFunc(conns, func(conn *http.ClientConn) bool { return conn.Err() == nil })
 }
 
 // reserve takes a stream on a connection that has one free, the newest first

@@ -189,7 +189,7 @@ func TestTransport_MalformedResponses(t *testing.T) {
 }
 
 // maxBroken is how many connections a request may find broken.
-const maxBroken = 2 * maxSends
+const maxBroken = maxBarren * maxSends
 
 // TestTransport_ConnectionErrors are rows where the backend's connection cannot
 // go on: the request fails at once and the next one has another connection.
