@@ -10,7 +10,6 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/claude"
-	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // defaultMaxTokens is the limit where nobody sets one: Anthropic needs one.
@@ -62,29 +61,15 @@ type builder struct {
 	can      claude.Abilities
 	thinking bool
 	// What the messages and their blocks are put into.
-	messageMemory []message
-	blockMemory   []block
+	lists chat.Lists[message, block]
 }
 
 // builders are those that nobody uses.
 var builders = sync.Pool{New: func() any { return new(builder) }}
 
-// maxKept is how many blocks are kept to be used again.
-const maxKept = 64
-
 func (b *builder) free() {
-	if poison.On {
-		poison.Values(b.messageMemory)
-		poison.Values(b.blockMemory)
-		return
-	}
-	messages, blocks := b.messageMemory, b.blockMemory
-	if cap(messages) > maxKept || cap(blocks) > maxKept {
-		messages, blocks = nil, nil
-	}
-	clear(messages[:cap(messages)])
-	clear(blocks[:cap(blocks)])
-	*b = builder{messageMemory: messages[:0], blockMemory: blocks[:0]}
+	b.lists.Reset()
+	*b = builder{lists: b.lists}
 	builders.Put(b)
 }
 
@@ -216,20 +201,15 @@ func (b *builder) messages() error {
 	if len(turns) == 0 { // Anthropic needs a message
 		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
 	}
-	b.grow(len(turns), len(system)+len(b.out.System)+chat.BlocksOf(turns))
-	memory := b.blockMemory[:cap(b.blockMemory)]
-	piece := func(n int) (empty []block) {
-		empty, memory = memory[0:0:n], memory[n:]
-		return empty
-	}
-	front := piece(len(system) + len(b.out.System))
+	b.lists.Grow(len(turns), len(system)+len(b.out.System)+chat.BlocksOf(turns))
+	front := b.lists.Blocks(len(system) + len(b.out.System))
 	for i := range system {
 		front = append(front, block{Type: typeText, Text: &system[i].Text, CacheControl: system[i].Cache})
 	}
 	b.out.System = append(front, b.out.System...)
-	b.out.Messages = b.messageMemory
+	b.out.Messages = b.lists.Turns()
 	for i, t := range turns {
-		m := message{Role: "user", Content: piece(len(t.Blocks))}
+		m := message{Role: "user", Content: b.lists.Blocks(len(t.Blocks))}
 		if t.Role == chat.Assistant {
 			m.Role = "assistant"
 		}
@@ -254,16 +234,6 @@ func (b *builder) messages() error {
 		return chat.Invalid("messages", "hold nothing that this provider takes")
 	}
 	return nil
-}
-
-// grow makes room for messages and blocks.
-func (b *builder) grow(messages, blocks int) {
-	if cap(b.messageMemory) < messages {
-		b.messageMemory = make([]message, 0, messages)
-	}
-	if cap(b.blockMemory) < blocks {
-		b.blockMemory = make([]block, 0, blocks)
-	}
 }
 
 // say adds a message. Where nothing was left of the turn before it, it goes on

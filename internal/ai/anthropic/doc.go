@@ -5,5 +5,5 @@
 //	Parse  ──> chat.Request      Encode, Encoder <── chat.Response, chat.Event
 //
 // Source: https://docs.anthropic.com/en/api/messages. The package imports the
-// standard library and the packages chat, claude, sse and poison only.
+// standard library and the packages chat, claude and sse only.
 package anthropic

@@ -8,7 +8,6 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/claude"
-	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // header has the fields of every request, the signature apart.
@@ -89,31 +88,17 @@ type builder struct {
 	thinks    bool
 	documents map[string]bool // names given so far
 	// What parts of the request are put into.
-	limits        inference
-	maxTokens     int64
-	messageMemory []message
-	blockMemory   []block
+	limits    inference
+	maxTokens int64
+	lists     chat.Lists[message, block]
 }
 
 // builders are those that nobody uses.
 var builders = sync.Pool{New: func() any { return new(builder) }}
 
-// maxKept is how many messages or blocks are kept to be used again.
-const maxKept = 64
-
 func (b *builder) free() {
-	if poison.On {
-		poison.Values(b.messageMemory)
-		poison.Values(b.blockMemory)
-		return
-	}
-	messages, blocks := b.messageMemory, b.blockMemory
-	if cap(messages) > maxKept || cap(blocks) > maxKept {
-		messages, blocks = nil, nil
-	}
-	clear(messages[:cap(messages)])
-	clear(blocks[:cap(blocks)])
-	*b = builder{messageMemory: messages[:0], blockMemory: blocks[:0]}
+	b.lists.Reset()
+	*b = builder{lists: b.lists}
 	builders.Put(b)
 }
 

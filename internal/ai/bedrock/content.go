@@ -15,20 +15,15 @@ func (b *builder) messages() error {
 	if len(turns) == 0 { // Bedrock needs a message
 		system, turns = nil, []chat.Turn{{Role: chat.User, Blocks: b.in.System}}
 	}
-	b.grow(len(turns), len(system)+len(b.out.System)+chat.BlocksOf(turns))
-	memory := b.blockMemory[:cap(b.blockMemory)]
-	piece := func(n int) (empty []block) {
-		empty, memory = memory[0:0:n], memory[n:]
-		return empty
-	}
-	front := piece(len(system) + len(b.out.System))
+	b.lists.Grow(len(turns), len(system)+len(b.out.System)+chat.BlocksOf(turns))
+	front := b.lists.Blocks(len(system) + len(b.out.System))
 	for i := range system {
 		front = appendMarked(front, block{Text: &system[i].Text}, &system[i])
 	}
 	b.out.System = append(front, b.out.System...)
-	b.out.Messages = b.messageMemory
+	b.out.Messages = b.lists.Turns()
 	for i, t := range turns {
-		m := message{Role: "user", Content: piece(len(t.Blocks))}
+		m := message{Role: "user", Content: b.lists.Blocks(len(t.Blocks))}
 		if t.Role == chat.Assistant {
 			m.Role = "assistant"
 		}
@@ -48,17 +43,6 @@ func (b *builder) messages() error {
 		return chat.Invalid("messages", "hold nothing that this provider takes")
 	}
 	return nil
-}
-
-// grow makes room for messages and blocks. Marks that are set among them may
-// need more: then append makes it.
-func (b *builder) grow(messages, blocks int) {
-	if cap(b.messageMemory) < messages {
-		b.messageMemory = make([]message, 0, messages)
-	}
-	if cap(b.blockMemory) < blocks {
-		b.blockMemory = make([]block, 0, blocks)
-	}
 }
 
 // say adds a message. Where nothing was left of the turn before it, it goes on

@@ -5,8 +5,6 @@ import (
 	json "encoding/json/v2"
 	"maps"
 	"slices"
-
-	"github.com/citoroute/citoroute/internal/poison"
 )
 
 // Role is who speaks in a turn.
@@ -58,43 +56,28 @@ type Request struct {
 	Source []byte
 
 	// What Turns and plain texts are put into.
-	turns  []Turn
-	blocks []Block
+	lists Lists[Turn, Block]
 }
-
-// maxKept is how many turns and blocks are kept to be used again.
-const maxKept = 64
 
 // Reset empties r, and keeps the memory of its turns and texts for what it holds
 // next.
 func (r *Request) Reset() {
-	turns, blocks := r.turns[:cap(r.turns)], r.blocks[:cap(r.blocks)]
-	if poison.On {
-		poison.Values(turns)
-		poison.Values(blocks)
-		turns, blocks = nil, nil
-	}
-	if len(turns) > maxKept || len(blocks) > maxKept {
-		turns, blocks = nil, nil
-	}
-	clear(turns)
-	clear(blocks)
-	*r = Request{turns: turns[:0], blocks: blocks[:0]}
+	r.lists.Reset()
+	*r = Request{lists: r.lists}
 }
 
 // Grow makes room for n turns, of which each is one text.
 func (r *Request) Grow(n int) {
-	if cap(r.turns) < n {
-		r.turns, r.blocks = make([]Turn, 0, n), make([]Block, 0, n)
-	}
-	r.Turns = r.turns
+	r.lists.Grow(n, n)
+	r.Turns = r.lists.Turns()
 }
 
 // Text makes a list of one block, which is text. It is for Say and System.
 func (r *Request) Text(text string, cache jsontext.Value) []Block {
-	n := len(r.blocks)
-	r.blocks = append(r.blocks, Block{Kind: Text, Text: text, Cache: cache})
-	return r.blocks[n : n+1 : n+1]
+	all := &r.lists.blocks
+	n := len(*all)
+	*all = append(*all, Block{Kind: Text, Text: text, Cache: cache})
+	return (*all)[n : n+1 : n+1]
 }
 
 // bedrockMembers are the members of Converse's request that a client may set in
