@@ -85,9 +85,6 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 				return nil, false, errNoStream
 			}
 		}
-		if barren != nil {
-			continue
-		}
 		p.mu.Lock()
 		if p.added != added {
 			p.mu.Unlock()
