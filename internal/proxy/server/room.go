@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,8 +16,9 @@ const ownFiles = 64
 // and who asks how the process is must get in when it is full, or the kubelet
 // kills what is only busy.
 type room struct {
-	places chan struct{}
-	log    *slog.Logger
+	places  chan struct{}
+	crowded atomic.Bool // it was full, and has not been clearly less so since
+	log     *slog.Logger
 }
 
 // newRoom has place for limit connections; 0: for half of what files are left.
@@ -36,10 +38,15 @@ func newRoom(limit int, log *slog.Logger) *room {
 func (r *room) enter(stopping <-chan struct{}) bool {
 	select {
 	case r.places <- struct{}{}:
+		if r.crowded.Load() && len(r.places) < cap(r.places)*9/10 {
+			r.crowded.Store(false)
+		}
 		return true
 	default:
 	}
-	r.log.Warn("Clients have as many connections as there may be; more have to wait", "limit", cap(r.places))
+	if !r.crowded.Swap(true) { // once, not for each who waits
+		r.log.Warn("Clients have as many connections as there may be; more have to wait", "limit", cap(r.places))
+	}
 	select {
 	case r.places <- struct{}{}:
 		return true
