@@ -166,8 +166,8 @@ func TestServe_FollowsAFile(t *testing.T) {
 	config := bootstrap.Default()
 	config.Source, config.File.Path = bootstrap.SourceFile, filepath.Join(t.TempDir(), "config.json")
 	stop := start(t, &config)
-	eventually(t, "http://"+config.Admin+"/livez", "ok\n")
 	for _, admin := range []string{config.Admin, config.Metrics} {
+		eventually(t, "http://"+admin+"/livez", "ok\n")
 		if status, _ := get(t, "http://"+admin+"/readyz"); status != http.StatusServiceUnavailable {
 			t.Errorf("/readyz without a configuration: %d", status)
 		}

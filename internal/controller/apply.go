@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -13,14 +14,21 @@ import (
 	"github.com/citoroute/citoroute/internal/infra"
 )
 
+// applier writes to the cluster what the controller makes.
+type applier struct {
+	client.Client // reads from the cache
+	// live reads from the cluster.
+	live client.Reader
+}
+
 // apply makes one object what it should be, if it is not. An object in its
 // place that is not ours is an error: somebody else made it, for something else.
-func apply(ctx context.Context, c client.Client, want infra.Object, ours func(client.Object) bool) error {
+func (a applier) apply(ctx context.Context, want infra.Object, ours func(client.Object) bool) error {
 	wanted, err := intent(want)
 	if err != nil {
 		return err
 	}
-	current, err := current(ctx, c, want)
+	current, err := a.current(ctx, want)
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
@@ -33,7 +41,7 @@ func apply(ctx context.Context, c client.Client, want infra.Object, ours func(cl
 		}
 	}
 	log.FromContext(ctx).Info("Applying", "kind", wanted.GetKind(), "name", want.GetName())
-	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(infra.ManagedBy), client.ForceOwnership)
+	err = a.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(infra.ManagedBy), client.ForceOwnership)
 	if err != nil {
 		return fmt.Errorf("apply %s %s/%s: %w", wanted.GetKind(), want.GetNamespace(), want.GetName(), err)
 	}
@@ -52,13 +60,18 @@ func matches(current client.Object, wanted *unstructured.Unstructured) (bool, er
 	return contains(has, withoutKind(wanted)), nil
 }
 
-// current reads the object as the cluster has it, from the cache.
-func current(ctx context.Context, c client.Client, want infra.Object) (client.Object, error) {
+// current reads the object as the cluster has it. What the cache has not may
+// have been made a moment ago, by somebody else: then the cluster is asked.
+func (a applier) current(ctx context.Context, want infra.Object) (client.Object, error) {
 	o, ok := want.DeepCopyObject().(client.Object)
 	if !ok {
 		return nil, fmt.Errorf("%T is no API object", want)
 	}
-	err := c.Get(ctx, client.ObjectKeyFromObject(o), o)
+	key := client.ObjectKeyFromObject(o)
+	err := a.Get(ctx, key, o)
+	if apierrors.IsNotFound(err) {
+		err = a.live.Get(ctx, key, o)
+	}
 	return o, err
 }
 

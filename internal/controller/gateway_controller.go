@@ -32,7 +32,7 @@ import (
 // package infra says, mends drift, and removes what a Gateway does not need any
 // more. What a deleted Gateway owned, the garbage collector removes.
 type GatewayReconciler struct {
-	client   client.Client
+	client   applier
 	world    *World
 	identity *Identity
 	options  infra.Options
@@ -70,7 +70,7 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 func (r *GatewayReconciler) provide(ctx context.Context, gateway *gatewayv1.Gateway, objects []infra.Object) error {
 	var errs []error
 	for _, o := range objects {
-		err := apply(ctx, r.client, o, ownedBy(gateway))
+		err := r.client.apply(ctx, o, ownedBy(gateway))
 		switch {
 		case namespaceIsGoing(err):
 			return nil

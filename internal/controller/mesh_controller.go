@@ -19,7 +19,7 @@ import (
 // sidecars start from, and removes it from a namespace that left. It also keeps
 // the configuration of the webhook that injects them.
 type MeshReconciler struct {
-	client   client.Client
+	client   applier
 	world    *World
 	identity *Identity
 	options  infra.Options
@@ -53,7 +53,7 @@ func (r *MeshReconciler) reconcileNamespace(ctx context.Context, key translate.K
 	if err != nil {
 		return err
 	}
-	err = apply(ctx, r.client, config, managed)
+	err = r.client.apply(ctx, config, managed)
 	if err == nil || namespaceIsGoing(err) {
 		return nil
 	}

@@ -170,7 +170,7 @@ func newFeed(mgr ctrl.Manager, o Options, world *World, identity *Identity, refu
 // addReconcilers adds the leader's two writers.
 func addReconcilers(mgr ctrl.Manager, o Options, world *World, identity *Identity, refusals *Refusals) error {
 	gateways := &GatewayReconciler{
-		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,
+		client: applier{mgr.GetClient(), mgr.GetAPIReader()}, world: world, identity: identity, options: o.Infra,
 		events: mgr.GetEventRecorder("citoroute-controller"),
 	}
 	if err := drain(mgr, "gateway", world.infra, gateways); err != nil {
@@ -195,7 +195,7 @@ func addMesh(mgr ctrl.Manager, o Options, world *World, identity *Identity) erro
 		return err
 	}
 	return drain(mgr, "mesh", world.mesh, &MeshReconciler{
-		client: mgr.GetClient(), world: world, identity: identity, options: o.Infra,
+		client: applier{mgr.GetClient(), mgr.GetAPIReader()}, world: world, identity: identity, options: o.Infra,
 		webhook: types.NamespacedName{Namespace: o.Namespace, Name: o.WebhookName},
 		events:  mgr.GetEventRecorder("citoroute-controller"),
 	})
