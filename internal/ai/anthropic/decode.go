@@ -17,6 +17,9 @@ func Decode(w *chat.Wire, body []byte, out *chat.Response) error {
 	}
 	defer loan.Return()
 	in := &loan.Value
+	if in.Content == nil && in.StopReason == nil { // no empty answer is made of something else
+		return chat.BadUpstream("the provider's answer is not a message")
+	}
 	out.Source = body
 	out.ID, out.Model = strings.Clone(in.ID), strings.Clone(in.Model) // they may be kept
 	out.HasUsage = in.Usage.told()
@@ -127,12 +130,12 @@ func (t *usage) sum() chat.Usage {
 
 // Error reads an answer whose status is not 2xx.
 func Error(status int, body []byte) *chat.Error {
+	if status == 529 { // Anthropic's own for an overload
+		status = 503
+	}
 	var in errorBody
 	if err := json.Unmarshal(body, &in); err != nil || in.Error == nil {
 		return chat.ProviderError(status, "", string(body))
-	}
-	if status == 529 {
-		status = 503
 	}
 	return chat.ProviderError(status, in.Error.Type, in.Error.Message)
 }

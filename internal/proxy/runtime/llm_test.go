@@ -24,6 +24,9 @@ type models struct {
 
 const fine = `200 {"id":"1","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}`
 
+// fineMessage is the same from Anthropic, which is b.
+const fineMessage = `200 {"id":"1","type":"message","role":"assistant","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":1}}`
+
 func newModels(t *testing.T, rule ir.Rule) *models {
 	t.Helper()
 	var resources []ir.Resource
@@ -55,7 +58,11 @@ func (m *models) answer(ex *exchange.Exchange, to *exchange.Target) error {
 		}
 	}
 	said := m.answers[name]
-	if said == "" {
+	switch {
+	case said != "":
+	case name == "b":
+		said = fineMessage
+	default:
 		said = fine
 	}
 	if stage, ok := map[string]exchange.Stage{
