@@ -19,6 +19,7 @@ type Stream struct {
 	counted bool
 	said    int
 
+	asked     string // the model, where the provider does not say which it is
 	id, model string // of an answer that is translated
 	finish    chat.Finish
 }
@@ -26,7 +27,7 @@ type Stream struct {
 // Stream returns the translation of a's streamed answer; created is in Unix
 // seconds.
 func (a *Attempt) Stream(created int64) *Stream {
-	s := &Stream{encoder: a.call.client.encoder(created, &a.call.head)}
+	s := &Stream{encoder: a.call.client.encoder(created, &a.call.head), asked: a.Wire.Model}
 	if a.relayed {
 		s.relay = a.call.client.relay(a.call.head.IncludeUsage)
 	} else {
@@ -65,9 +66,10 @@ func (s *Stream) Write(dst, p []byte) ([]byte, error) {
 		return s.settle(dst, out, content, err)
 	}
 	out, content := s.held, false
-	err := s.decoder.Write(p, func(e chat.Event) error {
-		out, content = s.event(out, e), content || e.Content()
-		return nil
+	err := s.decoder.Write(p, func(e chat.Event) (err error) {
+		content = content || e.Content()
+		out, err = s.event(out, e)
+		return err
 	})
 	return s.settle(dst, out, content, err)
 }
@@ -83,9 +85,9 @@ func (s *Stream) Close(dst []byte) ([]byte, error) {
 		return s.settle(dst, s.held, err == nil, err)
 	}
 	out := s.held
-	err := s.decoder.Close(func(e chat.Event) error {
-		out = s.event(out, e)
-		return nil
+	err := s.decoder.Close(func(e chat.Event) (err error) {
+		out, err = s.event(out, e)
+		return err
 	})
 	return s.settle(dst, out, err == nil, err)
 }
@@ -100,9 +102,14 @@ func (s *Stream) Abort(dst []byte, e *chat.Error) []byte {
 	return s.encoder.AppendError(dst, e)
 }
 
-func (s *Stream) event(out []byte, e chat.Event) []byte {
+// event appends what the client is to get for e. An end before which nobody has
+// said why the model stopped is none: the answer failed on the provider's side.
+func (s *Stream) event(out []byte, e chat.Event) ([]byte, error) {
 	switch e.Kind {
 	case chat.Start:
+		if e.Model == "" {
+			e.Model = s.asked
+		}
 		s.id, s.model = e.ID, e.Model
 	case chat.Stop:
 		s.finish = e.Finish
@@ -110,9 +117,13 @@ func (s *Stream) event(out []byte, e chat.Event) []byte {
 		s.usage, s.counted = e.Usage, true
 	case chat.TextDelta, chat.ThinkDelta, chat.RefusalDelta, chat.ToolDelta:
 		s.said += len(e.Text)
+	case chat.End:
+		if s.finish == 0 {
+			return out, chat.BadUpstream("the provider's stream ended without saying why the model stopped")
+		}
 	default:
 	}
-	return s.encoder.Append(out, e)
+	return s.encoder.Append(out, e), nil
 }
 
 // settle decides what of out goes to the client.

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/eventstream"
 )
@@ -85,4 +87,43 @@ func relayed(t *testing.T, request []byte, p Provider, pieces ...[]byte) string 
 		got += "outcome: " + err.Error() + "\n"
 	}
 	return got
+}
+
+// TestA45_NothingComesAfterTheEnd: what follows the end of a stream is no part of
+// the answer and no failure. Some servers say [DONE] after that of any protocol.
+func TestA45_NothingComesAfterTheEnd(t *testing.T) {
+	const done, ping = "data: [DONE]\n\n", "event: ping\ndata: {\"type\":\"ping\"}\n\n"
+	const message = `data: {"type":"message_start","message":{"id":"a","model":"m"}}` + "\n\n" +
+		`data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}` + "\n\n" +
+		`data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}` + "\n\n" + `data: {"type":"message_stop"}` + "\n\n"
+	const completion = `data: {"id":"a","choices":[{"index":0,"delta":{"content":"x"},"finish_reason":"stop"}]}` + "\n\n" + done
+	const response = `data: {"type":"response.completed","response":{"id":"a","status":"completed"}}` + "\n\n"
+	const chatCall, messagesCall, responsesCall = `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`,
+		`{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, `{"model":"m","stream":true,"input":"hi"}`
+	for name, c := range map[string]struct {
+		request  string
+		provider Provider
+		stream   string
+	}{
+		"AnthropicToChat":      {chatCall, Anthropic, message},
+		"AnthropicToMessages":  {messagesCall, Anthropic, message},
+		"AnthropicToResponses": {responsesCall, Anthropic, message},
+		"OpenAIToChat":         {chatCall, OpenAI, completion},
+		"OpenAIToMessages":     {messagesCall, OpenAI, completion},
+		"OpenAIToResponses":    {responsesCall, OpenAI, response},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := relayed(t, []byte(c.request), c.provider, []byte(c.stream))
+			for _, more := range []string{done, ping, c.stream, "data: no JSON\n\n"} {
+				for _, pieces := range [][][]byte{{[]byte(c.stream + more)}, {[]byte(c.stream), []byte(more)}} {
+					if diff := cmp.Diff(want, relayed(t, []byte(c.request), c.provider, pieces...)); diff != "" {
+						t.Errorf("%q after the end: -want +got:\n%s", more, diff)
+					}
+				}
+			}
+			if strings.Contains(want, "outcome:") {
+				t.Errorf("the stream itself fails:\n%s", want)
+			}
+		})
+	}
 }

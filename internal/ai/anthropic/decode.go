@@ -188,6 +188,9 @@ func NewDecoder(w *chat.Wire) *Decoder { return &Decoder{wire: w, open: map[int]
 // a stream that cannot be read.
 func (d *Decoder) Write(p []byte, emit func(chat.Event) error) error {
 	return d.sse.Write(p, func(e sse.Event) error {
+		if d.ended {
+			return nil // some servers say "[DONE]" here, as OpenAI does
+		}
 		var in event
 		if err := eventJSON.Unmarshal(e.Data, &in); err != nil {
 			return chat.BadUpstream("an event of the provider's stream is not valid")
@@ -279,22 +282,37 @@ func (d *Decoder) start(in *event, emit func(chat.Event) error) error {
 	case typeRedactedThinking:
 		return text(emit, chat.ThinkHidden, b.Data)
 	case typeToolUse:
-		if b.Name == d.wire.FormatTool && b.Name != "" {
-			o.asText = true
-			return nil
-		}
-		o.tool = d.tools
-		d.tools++
-		err := emit(chat.Event{Kind: chat.ToolStart, Tool: o.tool, ID: b.ID, Name: d.wire.Names.Client(b.Name)})
-		if err == nil && b.Input.Kind() == '{' && strings.TrimSpace(string(b.Input[1:len(b.Input)-1])) != "" {
-			o.hasInput = true
-			err = emit(chat.Event{Kind: chat.ToolDelta, Tool: o.tool, Text: string(b.Input)})
-		}
-		return err
+		return d.startTool(o, b, emit)
 	default:
 		o.hidden = true
 		return nil
 	}
+}
+
+func (d *Decoder) startTool(o *opened, b *block, emit func(chat.Event) error) error {
+	if o.asText = b.Name == d.wire.FormatTool && b.Name != ""; !o.asText {
+		o.tool = d.tools
+		d.tools++
+		if err := emit(chat.Event{Kind: chat.ToolStart, Tool: o.tool, ID: b.ID, Name: d.wire.Names.Client(b.Name)}); err != nil {
+			return err
+		}
+	}
+	if b.Input.Kind() != '{' || strings.TrimSpace(string(b.Input[1:len(b.Input)-1])) == "" {
+		return nil // it comes in pieces
+	}
+	return o.input(string(b.Input), emit)
+}
+
+// input emits a piece of a tool's arguments.
+func (o *opened) input(s string, emit func(chat.Event) error) error {
+	if s == "" {
+		return nil
+	}
+	o.hasInput = true
+	if o.asText {
+		return emit(chat.Event{Kind: chat.TextDelta, Text: s})
+	}
+	return emit(chat.Event{Kind: chat.ToolDelta, Tool: o.tool, Text: s})
 }
 
 func (d *Decoder) delta(in *event, emit func(chat.Event) error) error {
@@ -317,12 +335,8 @@ func (d *Decoder) delta(in *event, emit func(chat.Event) error) error {
 	case "signature_delta":
 		return text(emit, chat.ThinkSign, in.Delta.Signature)
 	case "input_json_delta":
-		if o.asText {
-			return text(emit, chat.TextDelta, in.Delta.PartialJSON)
-		}
-		if o.tool >= 0 && in.Delta.PartialJSON != "" {
-			o.hasInput = true
-			return emit(chat.Event{Kind: chat.ToolDelta, Tool: o.tool, Text: in.Delta.PartialJSON})
+		if o.asText || o.tool >= 0 {
+			return o.input(in.Delta.PartialJSON, emit)
 		}
 	}
 	return nil
@@ -331,13 +345,16 @@ func (d *Decoder) delta(in *event, emit func(chat.Event) error) error {
 func (d *Decoder) stop(index int, emit func(chat.Event) error) error {
 	o := d.open[index]
 	delete(d.open, index)
-	if o == nil || o.tool < 0 {
+	if o == nil || o.tool < 0 && !o.asText {
 		return nil
 	}
 	if !o.hasInput {
-		if err := emit(chat.Event{Kind: chat.ToolDelta, Tool: o.tool, Text: "{}"}); err != nil {
+		if err := o.input("{}", emit); err != nil {
 			return err
 		}
+	}
+	if o.asText {
+		return nil
 	}
 	return emit(chat.Event{Kind: chat.ToolEnd, Tool: o.tool})
 }

@@ -25,6 +25,9 @@ func NewRelay() *Relay { return &Relay{} }
 // elsewhere. The error is a *chat.Error.
 func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 	err = r.sse.Write(p, func(e sse.Event) error {
+		if r.ended {
+			return nil
+		}
 		in, err := readEvent(e.Data)
 		if err != nil {
 			return err

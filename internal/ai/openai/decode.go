@@ -173,6 +173,9 @@ func NewChatDecoder(w *chat.Wire) *ChatDecoder { return &ChatDecoder{wire: w} }
 // complete. The error is emit's, or a *chat.Error.
 func (d *ChatDecoder) Write(p []byte, emit func(chat.Event) error) error {
 	return d.sse.Write(p, func(e sse.Event) error {
+		if d.ended {
+			return nil
+		}
 		if string(e.Data) == "[DONE]" {
 			d.ended = true
 			return emit(chat.Event{Kind: chat.End})

@@ -33,6 +33,9 @@ func NewRelay(includeUsage bool) *Relay { return &Relay{includeUsage: includeUsa
 // elsewhere. The error is a *chat.Error.
 func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 	err = r.sse.Write(p, func(e sse.Event) error {
+		if r.ended {
+			return nil
+		}
 		if string(e.Data) == "[DONE]" {
 			r.ended = true
 			dst = sse.Append(dst, "", e.Data)

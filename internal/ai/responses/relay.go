@@ -81,6 +81,9 @@ func (r *result) callsTool() bool {
 // elsewhere. The error is a *chat.Error.
 func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 	err = r.sse.Write(p, func(e sse.Event) error {
+		if r.ended {
+			return nil // some servers say "[DONE]" here
+		}
 		var in event
 		if err := json.Unmarshal(e.Data, &in); err != nil {
 			return chat.BadUpstream("an event of the provider's stream is not valid")
