@@ -19,7 +19,6 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/admin"
 	"github.com/citoroute/citoroute/internal/proxy/capture"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
-	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/server"
 	"github.com/citoroute/citoroute/internal/proxy/source"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
@@ -38,8 +37,11 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 		return err
 	}
 	defer observer.Close()
-	live := server.NewRuntime(observer, config.Issuers.Networks, upstream.Dialer{})
-	srv := server.New(serverOptions(config, live, observer, log))
+	dial := upstream.Dialer{Room: server.RoomForBackends(config.Capture.Port != 0, log)}
+	live := server.NewRuntime(observer, config.Issuers.Networks, dial)
+	options := serverOptions(config, observer, log)
+	options.Runtime, options.Dial = live, dial
+	srv := server.New(options)
 	questions := admin.New(admin.Options{
 		Ready: srv.Ready, Resources: live.Resources, Metrics: observer.Registry(), Level: level,
 	})
@@ -64,9 +66,9 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	return group.Wait()
 }
 
-func serverOptions(config *bootstrap.Config, live *runtime.Runtime, observer *observe.Observer, log *slog.Logger) server.Options {
+func serverOptions(config *bootstrap.Config, observer *observe.Observer, log *slog.Logger) server.Options {
 	o := server.Options{
-		Runtime: live, Observe: observer, Log: log,
+		Observe: observer, Log: log,
 		HeaderTimeout: time.Duration(config.Timeouts.Header),
 		IdleTimeout:   time.Duration(config.Timeouts.Idle),
 		DrainTimeout:  time.Duration(config.Timeouts.Drain),

@@ -72,7 +72,7 @@ func (g *gateway) follow(u ir.Update) {
 
 // start makes the data plane of a new Gateway.
 func (f *fleet) start(ctx context.Context) *gateway {
-	dial := upstream.Dialer{Local: true}
+	dial := upstream.Dialer{Local: true, Room: server.RoomForBackends(false, f.log)}
 	g := &gateway{runtime: server.NewRuntime(f.observer, jwks.Local(), dial), stop: func() {}}
 	if g.apply = g.runtime.Apply; !f.serve {
 		return g

@@ -53,7 +53,7 @@ const minProgress = 1 << 10
 // goroutine may read and one may write at a time.
 type link struct {
 	conn            net.Conn
-	raw             syscall.RawConn // nil unless conn is a *net.TCPConn
+	raw             syscall.RawConn // nil unless conn is a socket
 	readBy, writeBy instant
 	readFn, writeFn func(fd uintptr) bool
 	readBuf         []byte
@@ -75,11 +75,11 @@ func (l *link) init(conn net.Conn) {
 		conn: conn, readBy: unarmed, writeBy: unarmed, sent: l.sent,
 		readFn: l.readFn, writeFn: l.writeFn, exchangeFn: l.exchangeFn, turnFn: l.turnFn,
 	}
-	tcp, ok := conn.(*net.TCPConn)
+	socket, ok := conn.(syscall.Conn)
 	if !ok {
 		return
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := socket.SyscallConn()
 	if err != nil {
 		return
 	}
@@ -246,7 +246,7 @@ func (l *link) reset() {
 	if inner, ok := conn.(interface{ NetConn() net.Conn }); ok {
 		conn = inner.NetConn()
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetLinger(seconds int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()

@@ -19,6 +19,7 @@ type pool struct {
 	targets map[poolKey]*target
 	max     int
 	timeout time.Duration
+	wanted  func() bool
 	timer   *time.Timer // closes what has aged; nil while nothing is idle
 }
 
@@ -32,8 +33,8 @@ type target struct {
 	http10 bool
 }
 
-func (p *pool) init(maxIdle int, timeout time.Duration) {
-	p.targets, p.max, p.timeout = make(map[poolKey]*target), maxIdle, timeout
+func (p *pool) init(maxIdle int, timeout time.Duration, wanted func() bool) {
+	p.targets, p.max, p.timeout, p.wanted = make(map[poolKey]*target), maxIdle, timeout, wanted
 }
 
 // get returns the target's entry and an idle connection, or nil if there is
@@ -62,7 +63,7 @@ func (p *pool) put(t *target, u *upstream) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t.busy--
-	if u == nil || len(t.idle) >= p.max {
+	if u == nil || len(t.idle) >= p.max || p.wanted() {
 		return false
 	}
 	t.idle = append(t.idle, u)

@@ -32,6 +32,9 @@ type Options struct {
 	// Dial makes connections; nil means a net.Dialer. ctx ends at
 	// Target.ConnectTimeout.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Wanted says that Dial waits until connections are closed: then none is kept
+	// that carries nothing. nil: it never does.
+	Wanted func() bool
 }
 
 // Transport is the client half, an exchange.Transport: it sends requests to
@@ -54,8 +57,11 @@ func NewTransport(opt Options) *Transport {
 	if opt.Dial == nil {
 		opt.Dial = new(net.Dialer).DialContext
 	}
+	if opt.Wanted == nil {
+		opt.Wanted = func() bool { return false }
+	}
 	t := &Transport{opt: opt}
-	t.pool.init(opt.MaxIdle, opt.IdleTimeout)
+	t.pool.init(opt.MaxIdle, opt.IdleTimeout, opt.Wanted)
 	return t
 }
 

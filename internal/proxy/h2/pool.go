@@ -173,6 +173,19 @@ func (p *pool) check(conn *http.ClientConn) {
 	}
 }
 
+// idle are the connections that carry nothing.
+func (p *pool) idle() (out []*http.ClientConn) {
+	p.mu.Lock()
+	conns := p.conns
+	p.mu.Unlock()
+	for _, conn := range conns {
+		if conn.Err() == nil && conn.InFlight() == 0 {
+			out = append(out, conn)
+		}
+	}
+	return out
+}
+
 // recheck has the next request ask the backend again which protocol it
 // speaks.
 func (p *pool) recheck() {

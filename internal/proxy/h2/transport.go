@@ -87,6 +87,20 @@ func (t *Transport) Close() {
 	}
 }
 
+// CloseIdle closes every connection that carries nothing. A request that is about
+// to use one goes on another.
+func (t *Transport) CloseIdle() {
+	var idle []*http.ClientConn
+	t.mu.Lock()
+	for _, p := range t.pools {
+		idle = append(idle, p.idle()...)
+	}
+	t.mu.Unlock()
+	for _, conn := range idle { // without the locks: it calls check
+		_ = conn.Close()
+	}
+}
+
 func (t *Transport) pool(to *exchange.Target) *pool {
 	key := poolKey{to.Addr, to.TLS}
 	t.mu.Lock()

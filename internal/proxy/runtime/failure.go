@@ -28,7 +28,7 @@ type refusals struct {
 	badPath, noListener, noRoute, noOperation, misdirected *refusal
 	noLimits, uncounted                                    *refusal
 	noAction, badHost, unauthorized, forbidden, brokenRule *refusal
-	moved, full                                            *refusal
+	moved, full, crowded                                   *refusal
 }
 
 func newRefusals() *refusals {
@@ -44,6 +44,7 @@ func newRefusals() *refusals {
 		noAction:     newRefusal(500, "the route has no usable backend"),
 		brokenRule:   newRefusal(500, "the route can not be run as configured"),
 		full:         &refusal{status: 503, text: "the gateway has as many requests as it has memory for", after: "1"},
+		crowded:      &refusal{status: 503, text: "the gateway has as many connections to backends as it may have", after: "1"},
 		moved:        newRefusal(503, "the backend has just become another one"),
 		forbidden:    newRefusal(403, "the caller may not use this"),
 		unauthorized: newRefusal(401, "authentication is required"),

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -134,6 +135,9 @@ func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
 	}
 	err = transport.RoundTrip(ex, &st.to)
 	if failed, ok := errors.AsType[*exchange.Failure](err); ok && failed.Stage == exchange.StageConnect {
+		if upstream.IsOurs(failed.Err) { // the endpoint is not to blame, and the next one is no better
+			return fmt.Errorf("%w: %w", st.rt.refuse.crowded, failed.Err)
+		}
 		st.lease.Unreachable(st.rt.opts.Now())
 		if st.triedTo < len(st.tried) {
 			st.tried[st.triedTo] = e

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +31,28 @@ func (f *fixture) statuses(codes ...int) {
 		ex.Response.Status = code
 		ex.Response.Header.Add("X-Answer", "1")
 		return nil
+	}
+}
+
+// TestForward_WhatIsOurs: that this process has no room says nothing about an
+// endpoint, and another one is no better.
+func TestForward_WhatIsOurs(t *testing.T) {
+	f := newFixture(t, append(backend("b", "10.0.0.1", "10.0.0.2", "10.0.0.3"), routeOf("r", ir.Rule{Backends: to("b"), Retry: &ir.Retry{Attempts: 2}}))...)
+	for _, err := range []error{upstream.ErrNoRoom, os.NewSyscallError("socket", syscall.EMFILE)} {
+		f.to.answer = func(*exchange.Exchange, *exchange.Target) error {
+			return &exchange.Failure{Stage: exchange.StageConnect, Err: err}
+		}
+		f.to.seen = nil
+		ex := f.get("/")
+		f.wantStatus(ex, 503)
+		if after, _ := ex.Response.Header.Get("Retry-After"); len(f.to.seen) != 1 || after == "" {
+			t.Errorf("%v: sent to %v, answered %v", err, f.to.seen, ex.Response.Header)
+		}
+	}
+	for _, e := range f.registry.Get("b").Endpoints().All() {
+		if e.Passed(time.Now()) {
+			t.Errorf("%s is passed over", e.Addr)
+		}
 	}
 }
 

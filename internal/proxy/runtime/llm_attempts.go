@@ -356,7 +356,7 @@ func faultOf(err error) ir.LLMFault {
 		}
 		return ""
 	}
-	if err != nil && !errors.Is(err, errMemory) { // no endpoint
+	if err != nil && !errors.Is(err, errMemory) && !upstream.IsOurs(err) { // no endpoint
 		return ir.LLMFaultConnect
 	}
 	return ""

@@ -10,11 +10,17 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/l4"
+	"github.com/citoroute/citoroute/internal/proxy/room"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
-// maxSessions is how many clients a UDP port serves at a time.
-const maxSessions = 16 << 10
+// maxSessions is how many clients a UDP port serves at a time, and no more than
+// one of sessionShares of the files that the process may have: who floods one with
+// forged addresses is not to take the connections of all other backends.
+const (
+	maxSessions   = 16 << 10
+	sessionShares = 8
+)
 
 // datagramSocket is one bound UDP port.
 type datagramSocket struct {
@@ -47,7 +53,7 @@ func (s *Server) listenUDP(l *ir.Listener) (*datagramSocket, error) {
 func (s *Server) newDatagramSocket(listener string, conn *net.UDPConn) *datagramSocket {
 	k := &datagramSocket{server: s, listener: listener, conn: conn, done: make(chan struct{})}
 	k.relay = &l4.Relay{
-		Conn: conn, Choose: k.choose, Idle: s.opts.IdleTimeout, MaxSessions: maxSessions,
+		Conn: conn, Choose: k.choose, Idle: s.opts.IdleTimeout, MaxSessions: min(maxSessions, max(room.Files(sessionShares), 1)),
 		Dropped: s.opts.Observe.DatagramDropped,
 	}
 	return k
@@ -61,13 +67,22 @@ func (k *datagramSocket) choose() (l4.Backend, error) {
 		o.Log.Debug("Dropping a datagram", "listener", k.listener, "reason", err)
 		return l4.Backend{}, fmt.Errorf("listener %s: %w", k.listener, err)
 	}
+	if !o.Dial.Room.TryEnter() { // to wait would keep the other clients waiting
+		stream.Done(false)
+		return l4.Backend{}, fmt.Errorf("backend %s: %w", stream.Backend, upstream.ErrNoRoom)
+	}
 	conn, err := dialUDP(o.Dial, &stream.Target)
 	if err != nil {
+		o.Dial.Room.Leave()
 		stream.Done(true)
 		o.Log.Debug("Cannot reach a backend", "listener", k.listener, "backend", stream.Backend, "error", err)
 		return l4.Backend{}, fmt.Errorf("backend %s: %w", stream.Backend, err)
 	}
-	return l4.Backend{Conn: conn, Done: stream.Done}, nil
+	done := func(failed bool) {
+		stream.Done(failed)
+		o.Dial.Room.Leave()
+	}
+	return l4.Backend{Conn: conn, Done: done}, nil
 }
 
 func dialUDP(dial upstream.Dialer, to *exchange.Target) (*net.UDPConn, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/room"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -35,8 +36,8 @@ type Options struct {
 	// may not have the listener's own; nil keeps it. Zero lets the system choose.
 	Port func(listener uint16) uint16
 	// Connections is how many clients may have open at once, over TCP and on all
-	// ports; the others wait to be accepted. Zero: half of what the process may
-	// have of files.
+	// ports; the others wait to be accepted. Zero: their part of the files that the
+	// process may have.
 	Connections int
 	// HeaderTimeout limits the TLS handshake and a request head; zero: 10 s.
 	HeaderTimeout time.Duration
@@ -60,7 +61,7 @@ const rebindInterval = time.Second
 // feed it with Apply, run it with Run.
 type Server struct {
 	opts Options
-	room *room
+	room *room.Room // for the connections of clients
 
 	mu        sync.Mutex // guards what follows and makes Apply one at a time
 	sockets   map[binding]*socket
@@ -91,8 +92,12 @@ func New(opts Options) *Server {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Connections <= 0 {
+		opts.Connections = room.Files(shares(opts.Capture != nil))
+	}
+	crowded := room.Warn(opts.Log, "Clients have as many connections as there may be; more have to wait", opts.Connections)
 	s := &Server{
-		opts: opts, room: newRoom(opts.Connections, opts.Log), sockets: make(map[binding]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities),
+		opts: opts, room: room.New(opts.Connections, crowded), sockets: make(map[binding]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities),
 		configured: make(chan struct{}),
 	}
 	s.configure = sync.OnceFunc(func() { close(s.configured) })

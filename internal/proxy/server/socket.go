@@ -126,7 +126,7 @@ func (k *socket) accept() {
 
 // admit has a goroutine serve a connection, when there is room for it.
 func (k *socket) admit(conn *net.TCPConn) {
-	placed := k.server.room.enter(k.stopping)
+	placed := k.server.room.Enter(k.stopping)
 	g := k.serving.Load()
 	k.open.Add(1)
 	g.track(conn)
@@ -134,7 +134,7 @@ func (k *socket) admit(conn *net.TCPConn) {
 		defer k.open.Add(-1)
 		defer g.untrack(conn)
 		if placed {
-			defer k.server.room.leave()
+			defer k.server.room.Leave()
 		}
 		g.serve(conn)
 	}()

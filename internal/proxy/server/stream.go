@@ -32,8 +32,12 @@ func (g *generation) serveStream(conn *net.TCPConn, client net.Conn, listener, s
 		}
 		backend, err := dialStream(o.Dial, &stream.Target)
 		if err != nil {
-			stream.Done(true)
+			ours := upstream.IsOurs(err)
+			stream.Done(!ours)
 			o.Log.Debug("Cannot reach a backend", "listener", listener, "backend", stream.Backend, "error", err)
+			if ours {
+				return
+			}
 			continue
 		}
 		if passed {
@@ -43,7 +47,8 @@ func (g *generation) serveStream(conn *net.TCPConn, client net.Conn, listener, s
 			}
 			client = head.Conn
 		}
-		l4.Join(client, backend)
+		l4.Join(client, upstream.Bare(backend))
+		_ = backend.Close()
 		stream.Done(false)
 		return
 	}

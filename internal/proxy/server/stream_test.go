@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/room"
+	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
 
 // echo is a TCP backend that sends everything back after the client has ended
@@ -153,7 +155,8 @@ func TestDatagrams_FollowTheConfiguration(t *testing.T) {
 			_, _ = backend.WriteToUDP(append([]byte("echo "), b[:n]...), from)
 		}
 	}()
-	srv, _ := start(t, Options{DrainTimeout: time.Millisecond})
+	one := room.New(1, nil)
+	srv, _ := start(t, Options{DrainTimeout: time.Millisecond, Dial: upstream.Dialer{Room: one}})
 	l := &ir.Listener{Name: "ns/gw/dns", Port: 53, Protocol: ir.ProtocolUDP}
 	apply(t, srv, append(forward(l, ir.ProtocolUDP, backend.LocalAddr().String()), l)...)
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "udp", addr(t, srv, 53))
@@ -169,8 +172,12 @@ func TestDatagrams_FollowTheConfiguration(t *testing.T) {
 	if n, err := conn.Read(b); err != nil || string(b[:n]) != "echo hello" {
 		t.Errorf("got %q, %v", b[:n], err)
 	}
+	if one.TryEnter() {
+		t.Error("the session has no place")
+	}
 	apply(t, srv)
 	if _, bound := srv.Addr(53); bound {
 		t.Error("the port is still bound")
 	}
+	one.Enter(t.Context().Done()) // hangs where the session did not give it back
 }

@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/citoroute/citoroute/internal/proxy/room"
 )
 
 // TestDialer_WhatIsDialledCounts asks for a server on this machine by its name and
@@ -52,5 +55,35 @@ func TestDialer_Checks(t *testing.T) {
 	}
 	if err := (Dialer{}).check("tcp", "10.0.0.1:443", nil); err != nil {
 		t.Errorf("a private network: %v", err)
+	}
+}
+
+// TestDialer_WaitsForAPlace: a connection has its place until it is closed.
+func TestDialer_WaitsForAPlace(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dial := Dialer{Room: room.New(1, nil)}
+	for range 3 {
+		conn, err := dial.DialContext(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := dial.DialContext(ended, "tcp", l.Addr().String()); !IsOurs(err) {
+			t.Errorf("the second at a time: %v", err)
+		}
+		_ = Bare(conn).Close()
+		_ = conn.Close()
+		_ = conn.Close() // gives nothing back that is not its own
+	}
+	if _, err := dial.DialContext(t.Context(), "tcp", "127.0.0.1:1"); err == nil || IsOurs(err) {
+		t.Errorf("nobody listens: %v", err)
+	}
+	if !dial.Room.TryEnter() {
+		t.Error("a failure keeps its place")
 	}
 }
