@@ -17,6 +17,7 @@ var GroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&Consumer{}, &ConsumerList{},
+		&GatewayParameters{}, &GatewayParametersList{},
 		&JWTValidationPolicy{}, &JWTValidationPolicyList{},
 		&LLMBackend{}, &LLMBackendList{},
 		&LLMLimitPolicy{}, &LLMLimitPolicyList{},
