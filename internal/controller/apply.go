@@ -40,6 +40,9 @@ func (a applier) apply(ctx context.Context, want infra.Object, ours func(client.
 			return err
 		}
 	}
+	if err := a.release(ctx, want); err != nil {
+		return err
+	}
 	log.FromContext(ctx).Info("Applying", "kind", wanted.GetKind(), "name", want.GetName())
 	err = a.Apply(ctx, client.ApplyConfigurationFromUnstructured(wanted), client.FieldOwner(infra.ManagedBy), client.ForceOwnership)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -37,7 +38,7 @@ const (
 // +kubebuilder:rbac:groups=discovery.k8s.io,resources=endpointslices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses;gateways;listenersets;httproutes;grpcroutes;tlsroutes;tcproutes;udproutes;referencegrants;backendtlspolicies,verbs=get;list;watch
 // +kubebuilder:rbac:groups=gateway.networking.x-k8s.io,resources=xmeshes,verbs=get;list;watch
-// +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes;llmbackends;consumers;jwtvalidationpolicies;llmlimitpolicies;llmpricetables,verbs=get;list;watch
+// +kubebuilder:rbac:groups=citoroute.io,resources=llmroutes;llmbackends;consumers;jwtvalidationpolicies;llmlimitpolicies;llmpricetables;gatewayparameters,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 
 // Feed notes the events of all informers in the World. It runs in every
@@ -154,7 +155,7 @@ func (f *Feed) sourceChanged(in any, gone bool) {
 // ownedKinds are the kinds that are watched by label or name only, for what we
 // make of them. Services and ConfigMaps are watched anyway.
 func (f *Feed) ownedKinds() []client.Object {
-	kinds := []client.Object{&appsv1.Deployment{}, &corev1.ServiceAccount{}, &policyv1.PodDisruptionBudget{}}
+	kinds := []client.Object{&appsv1.Deployment{}, &corev1.ServiceAccount{}, &policyv1.PodDisruptionBudget{}, &autoscalingv2.HorizontalPodAutoscaler{}}
 	if f.mesh {
 		kinds = append(kinds, &admissionv1.MutatingWebhookConfiguration{})
 	}

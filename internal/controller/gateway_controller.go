@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,7 @@ import (
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=services;serviceaccounts;configmaps,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=autoscaling,resources=horizontalpodautoscalers,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gateways/finalizers,verbs=update
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
@@ -48,16 +50,21 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 	if !managed {
 		return ctrl.Result{}, r.abandon(ctx, gateway)
 	}
+	parameters := r.world.parameters(key)
+	if parameters == nil {
+		return ctrl.Result{}, nil // what there is stays: its status says why
+	}
 	bundle := r.identity.Authorities()
 	if bundle == nil {
 		return ctrl.Result{}, nil // every Gateway is looked at again once there is one
 	}
 	objects, err := infra.Objects(infra.Input{
-		Options: r.options,
-		Gateway: gateway,
-		Node:    engine.NodeOf(key),
-		Ports:   r.world.ports(gateway),
-		CA:      bundle,
+		Options:    r.options,
+		Gateway:    gateway,
+		Parameters: *parameters,
+		Node:       engine.NodeOf(key),
+		Ports:      r.world.ports(gateway),
+		CA:         bundle,
 	})
 	if err != nil {
 		return ctrl.Result{}, err
@@ -104,7 +111,8 @@ func ownedBy(gateway *gatewayv1.Gateway) func(client.Object) bool {
 func (r *GatewayReconciler) prune(ctx context.Context, gateway *gatewayv1.Gateway, keep []infra.Object) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
-		&appsv1.DeploymentList{}, &corev1.ServiceList{}, &policyv1.PodDisruptionBudgetList{}, &corev1.ConfigMapList{}, &corev1.ServiceAccountList{},
+		&appsv1.DeploymentList{}, &corev1.ServiceList{}, &policyv1.PodDisruptionBudgetList{},
+		&autoscalingv2.HorizontalPodAutoscalerList{}, &corev1.ConfigMapList{}, &corev1.ServiceAccountList{},
 	} {
 		owned, err := r.owned(ctx, gateway, list)
 		if err != nil {

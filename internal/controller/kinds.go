@@ -39,8 +39,10 @@ type source struct {
 // definition returns the name of the kind's CustomResourceDefinition.
 func (s source) definition() string {
 	plural, _ := meta.UnsafeGuessKindToResource(s.kind)
-	if stem, ok := strings.CutSuffix(plural.Resource, "shs"); ok {
-		plural.Resource = stem + "shes" // the guess does not know
+	for wrong, right := range map[string]string{"shs": "shes", "rses": "rs"} { // the guess does not know
+		if stem, ok := strings.CutSuffix(plural.Resource, wrong); ok {
+			plural.Resource = stem + right
+		}
 	}
 	return plural.GroupResource().String()
 }
@@ -74,5 +76,6 @@ func sources() []source {
 		{ours.WithKind("JWTValidationPolicy"), &v1alpha1.JWTValidationPolicy{}},
 		{ours.WithKind("LLMLimitPolicy"), &v1alpha1.LLMLimitPolicy{}},
 		{ours.WithKind("LLMPriceTable"), &v1alpha1.LLMPriceTable{}},
+		{ours.WithKind("GatewayParameters"), &v1alpha1.GatewayParameters{}},
 	}
 }

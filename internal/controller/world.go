@@ -300,6 +300,14 @@ func (w *World) gateway(key translate.Key) (gateway *gatewayv1.Gateway, managed 
 	return gateway, gateway != nil && report.Managed
 }
 
+// parameters returns how a Gateway's infrastructure is to look; nil: it must stay
+// as it is.
+func (w *World) parameters(key translate.Key) *v1alpha1.GatewayParametersSpec {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.engine.Parameters(key)
+}
+
 // inMesh says that a namespace is of the mesh.
 func (w *World) inMesh(namespace string) bool {
 	w.mu.Lock()

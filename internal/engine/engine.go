@@ -247,9 +247,10 @@ func (e *Engine) settleResources(old, now []translate.NodeResource) {
 
 // settleNode creates or removes the node of a Gateway or a namespace. For a
 // Gateway it asks for a look at the infrastructure if the ports that it needs
-// may have changed.
+// may have changed, or how it is to look.
 func (e *Engine) settleNode(u *unit, old translate.Output) {
-	changed := old.Node != u.output.Node || !reflect.DeepEqual(old.Resources, u.output.Resources)
+	changed := old.Node != u.output.Node || !reflect.DeepEqual(old.Resources, u.output.Resources) ||
+		!reflect.DeepEqual(old.Parameters, u.output.Parameters)
 	if changed && u.id.key.Kind == translate.KindGateway {
 		e.infra[u.id.key] = struct{}{}
 	}

@@ -6,6 +6,7 @@ import (
 
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/translate"
 )
@@ -65,6 +66,15 @@ func (e *Engine) Snapshot(node string) ir.Update {
 
 // Object returns the object as it was last applied, or nil.
 func (e *Engine) Object(key translate.Key) translate.Object { return e.store.objects[key] }
+
+// Parameters returns how the infrastructure of a Gateway is to look; nil: it must
+// stay as it is.
+func (e *Engine) Parameters(gateway translate.Key) *v1alpha1.GatewayParametersSpec {
+	if u := e.units[unitID{key: gateway}]; u != nil {
+		return u.output.Parameters
+	}
+	return nil
+}
 
 // Report returns what there is to say about an object.
 func (e *Engine) Report(key translate.Key) translate.Report {

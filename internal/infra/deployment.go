@@ -1,7 +1,10 @@
 package infra
 
 import (
+	"cmp"
 	"maps"
+	"math"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -20,8 +23,8 @@ const (
 	// A pod that ends first waits until no Service sends it anything new, then
 	// drains, and has some seconds left.
 	preStopSeconds = 5
-	drainSeconds   = 30
-	graceSeconds   = preStopSeconds + drainSeconds + 5
+	defaultDrain   = 30 * time.Second
+	spareSeconds   = 5
 
 	tokenSeconds = 3600
 	// userID is the image's non-root user.
@@ -31,15 +34,17 @@ const (
 )
 
 // deployment runs the proxies. It leaves the number of replicas alone, which
-// belongs to whoever scales it. A changed bootstrap rolls the pods; changed
+// belongs to whoever scales it, unless the parameters say a number. A changed bootstrap rolls the pods; changed
 // certificate authorities do not, for the proxy reads them again.
 func (in Input) deployment(bootstrapHash string) *appsv1.Deployment {
-	annotations := map[string]string{annotationBootstrap: bootstrapHash}
+	annotations := plain(in.Parameters.Deployment.Annotations)
 	maps.Copy(annotations, in.annotations())
+	annotations[annotationBootstrap] = bootstrapHash
 	return &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
 		ObjectMeta: in.meta(),
 		Spec: appsv1.DeploymentSpec{
+			Replicas: in.Parameters.Deployment.Replicas,
 			Selector: &metav1.LabelSelector{MatchLabels: in.selector()},
 			Strategy: rolling(),
 			Template: corev1.PodTemplateSpec{
@@ -53,7 +58,8 @@ func (in Input) deployment(bootstrapHash string) *appsv1.Deployment {
 // podLabels keep the proxy out of the mesh: it balances by itself, and would
 // wait for its own controller.
 func (in Input) podLabels() map[string]string {
-	labels := in.labels()
+	labels := plain(in.Parameters.Deployment.Labels)
+	maps.Copy(labels, in.labels())
 	labels[v1alpha1.LabelInjection] = v1alpha1.InjectionDisabled
 	return labels
 }
@@ -71,20 +77,30 @@ func rolling() appsv1.DeploymentStrategy {
 
 func (in Input) pod() corev1.PodSpec {
 	_, name := Key(in.Gateway)
+	own := in.Parameters.Deployment
 	return corev1.PodSpec{
 		ServiceAccountName:            name,
 		AutomountServiceAccountToken:  new(false),
 		EnableServiceLinks:            new(false),
-		TerminationGracePeriodSeconds: new(int64(graceSeconds)),
+		TerminationGracePeriodSeconds: new(in.graceSeconds()),
 		SecurityContext:               podSecurity(),
-		TopologySpreadConstraints: []corev1.TopologySpreadConstraint{
-			in.spread("topology.kubernetes.io/zone"),
-			in.spread(corev1.LabelHostname),
-		},
-		Containers: []corev1.Container{in.container()},
-		Volumes:    Volumes("", name),
+		NodeSelector:                  plain(own.NodeSelector),
+		Tolerations:                   own.Tolerations,
+		Affinity:                      own.Affinity,
+		TopologySpreadConstraints:     in.spreads(),
+		PriorityClassName:             own.PriorityClassName,
+		ImagePullSecrets:              in.pullSecrets(),
+		Containers:                    []corev1.Container{in.container()},
+		Volumes:                       Volumes("", name),
 	}
 }
+
+// graceSeconds is how long a pod may take to end.
+func (in Input) graceSeconds() int64 {
+	return preStopSeconds + int64(math.Ceil(in.drain().Seconds())) + spareSeconds
+}
+
+func (o Options) drain() time.Duration { return cmp.Or(o.Drain, defaultDrain) }
 
 func podSecurity() *corev1.PodSecurityContext {
 	return &corev1.PodSecurityContext{
@@ -111,6 +127,7 @@ func (in Input) spread(key string) corev1.TopologySpreadConstraint {
 func (in Input) container() corev1.Container {
 	c := in.Options.Container("", keyBootstrap)
 	c.Name = "proxy"
+	c.Resources = in.resources()
 	c.Ports = []corev1.ContainerPort{{Name: "metrics", ContainerPort: MetricsPort, Protocol: corev1.ProtocolTCP}}
 	c.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{
 		Sleep: &corev1.SleepAction{Seconds: preStopSeconds},

@@ -10,12 +10,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/bootstrap"
 )
 
@@ -58,6 +57,8 @@ type Options struct {
 	// LogLevel and AccessLog are the proxies' (see package bootstrap).
 	LogLevel  string
 	AccessLog bool
+	// Drain is how long a proxy waits for requests in flight; 0: 30 s.
+	Drain time.Duration
 	// Tracing and Push are the proxies', too.
 	Tracing bootstrap.Tracing
 	Push    bootstrap.Push
@@ -70,6 +71,9 @@ type Options struct {
 type Input struct {
 	Options
 	Gateway *gatewayv1.Gateway
+	// Parameters are those of the Gateway and its class; they hold before the
+	// Options.
+	Parameters v1alpha1.GatewayParametersSpec
 	// Node is the name under which the proxy asks for its configuration.
 	Node string
 	// Ports are those that listeners bind, the Gateway's and its ListenerSets'.
@@ -87,12 +91,16 @@ type Object interface {
 // Objects returns the objects of a Gateway, in the order in which to apply
 // them. There is no Service without ports: Kubernetes allows none.
 func Objects(in Input) ([]Object, error) {
+	in.Options = in.with(in.Parameters)
 	config, err := in.bootstrap(bootstrap.Default(), in.Node).Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("gateway %s/%s: %w", in.Gateway.Namespace, in.Gateway.Name, err)
 	}
 	sum := sha256.Sum256(config)
 	objects := []Object{in.account(), in.config(config), in.deployment(hex.EncodeToString(sum[:8])), in.budget()}
+	if a := in.Parameters.Deployment.Autoscaling; a != nil {
+		objects = append(objects, in.autoscaler(*a))
+	}
 	if len(in.Ports) > 0 {
 		objects = append(objects, in.services()...)
 	}
@@ -192,7 +200,7 @@ func (o Options) bootstrap(c bootstrap.Config, node string) bootstrap.Config {
 	if o.Push.Endpoint != "" {
 		c.Push = o.Push
 	}
-	c.Timeouts.Drain = bootstrap.Duration(drainSeconds * time.Second)
+	c.Timeouts.Drain = bootstrap.Duration(o.drain())
 	return c
 }
 
@@ -202,18 +210,5 @@ func (o Options) stream() bootstrap.Stream {
 		ServerName: o.ServerName,
 		CAFile:     configDir + "/" + KeyCA,
 		TokenFile:  tokenDir + "/token",
-	}
-}
-
-func (in Input) budget() *policyv1.PodDisruptionBudget {
-	return &policyv1.PodDisruptionBudget{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
-		ObjectMeta: in.meta(),
-		Spec: policyv1.PodDisruptionBudgetSpec{
-			// One at a time, and never a node that cannot be drained because
-			// there is only one replica.
-			MaxUnavailable: new(intstr.FromInt32(1)),
-			Selector:       &metav1.LabelSelector{MatchLabels: in.selector()},
-		},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +17,7 @@ import (
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 	"sigs.k8s.io/yaml"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/bootstrap"
 )
 
@@ -68,6 +70,8 @@ func TestObjects_Golden(t *testing.T) {
 		"StaticAddress":   testInput(static, Port{80, corev1.ProtocolTCP}),
 		"StaticAddresses": testInput(several, Port{80, corev1.ProtocolTCP}),
 		"ClusterIP":       clusterIP,
+		"Parameters":      withParameters(t, infrastructure, "everything"),
+		"Replicas":        withParameters(t, several, "replicas"),
 		"LongName":        testInput(testGateway(strings.Repeat("long-name.", 25)+"abc"), Port{80, corev1.ProtocolTCP}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,6 +82,22 @@ func TestObjects_Golden(t *testing.T) {
 			golden(t, name, got)
 		})
 	}
+}
+
+// withParameters is the Gateway with ports, and parameters of the API's own tests.
+func withParameters(t *testing.T, gateway *gatewayv1.Gateway, file string) Input {
+	t.Helper()
+	b, err := os.ReadFile("../../api/v1alpha1/testdata/valid/gatewayparameters-" + file + ".yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parameters v1alpha1.GatewayParameters
+	if err := yaml.UnmarshalStrict(b, &parameters); err != nil {
+		t.Fatal(err)
+	}
+	in := testInput(gateway, Port{80, corev1.ProtocolTCP}, Port{443, corev1.ProtocolTCP}, Port{443, corev1.ProtocolUDP})
+	in.Parameters = parameters.Spec
+	return in
 }
 
 func TestMesh_Golden(t *testing.T) {
@@ -152,12 +172,73 @@ func TestObjects_PodsMayDoNothingButServe(t *testing.T) {
 			}
 		}
 	})
-	pod := testInput(testGateway("web")).pod()
-	c := pod.Containers[0].SecurityContext
-	if !*pod.SecurityContext.RunAsNonRoot || !*c.ReadOnlyRootFilesystem || *c.AllowPrivilegeEscalation ||
-		*pod.AutomountServiceAccountToken || c.Capabilities.Drop[0] != "ALL" || len(c.Capabilities.Add) > 0 {
-		t.Errorf("the pod may do too much: %+v %+v", pod.SecurityContext, c)
+	plain := testInput(testGateway("web")).pod()
+	c := plain.Containers[0].SecurityContext
+	if !*plain.SecurityContext.RunAsNonRoot || !*c.ReadOnlyRootFilesystem || *c.AllowPrivilegeEscalation ||
+		*plain.AutomountServiceAccountToken || c.Capabilities.Drop[0] != "ALL" || len(c.Capabilities.Add) > 0 {
+		t.Errorf("the pod may do too much: %+v %+v", plain.SecurityContext, c)
 	}
+	t.Run("Parameters", func(t *testing.T) {
+		pod := withParameters(t, testGateway("web"), "everything").pod()
+		pod.Containers[0].Resources = plain.Containers[0].Resources
+		pod.TerminationGracePeriodSeconds = plain.TerminationGracePeriodSeconds
+		pod.NodeSelector, pod.Tolerations, pod.Affinity = plain.NodeSelector, plain.Tolerations, plain.Affinity
+		pod.TopologySpreadConstraints, pod.PriorityClassName, pod.ImagePullSecrets = plain.TopologySpreadConstraints, "", nil
+		if diff := cmp.Diff(plain, pod); diff != "" {
+			t.Errorf("they change what the pod may do, or where it comes from (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestObjects_ParametersThatTheTypeOfServiceHasNot(t *testing.T) {
+	in := withParameters(t, testGateway("web"), "everything")
+	in.Parameters.Service.Type = v1alpha1.ServiceType(corev1.ServiceTypeNodePort)
+	in.Options = in.with(in.Parameters)
+	if s := in.service().Spec; s.LoadBalancerClass != nil || s.LoadBalancerSourceRanges != nil || s.Ports[1].NodePort == 0 {
+		t.Errorf("a NodePort Service has %+v", s)
+	}
+	in.Parameters.Service.Type = v1alpha1.ServiceType(corev1.ServiceTypeClusterIP)
+	in.Options = in.with(in.Parameters)
+	if s := in.service().Spec; s.ExternalTrafficPolicy != "" || s.Ports[1].NodePort != 0 || s.LoadBalancerClass != nil {
+		t.Errorf("a ClusterIP Service has %+v", s)
+	}
+}
+
+func TestInput_ResourcesThatAreNotNamed(t *testing.T) {
+	for name, c := range map[string]struct {
+		autoscaling       bool
+		own               string
+		requests, limited string
+	}{
+		"Nothing":     {requests: "cpu=10m memory=32Mi"},
+		"Autoscaling": {autoscaling: true, requests: "cpu=100m memory=32Mi"},
+		"Request":     {own: `{requests: {cpu: 1}}`, requests: "cpu=1 memory=32Mi"},
+		"Limit":       {own: `{limits: {memory: 16Mi}}`, requests: "cpu=10m", limited: "memory=16Mi"},
+		"Both":        {own: `{requests: {memory: 8Mi}, limits: {memory: 16Mi}}`, requests: "cpu=10m memory=8Mi", limited: "memory=16Mi"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := testInput(testGateway("web"))
+			if c.autoscaling {
+				in.Parameters.Deployment.Autoscaling = &v1alpha1.Autoscaling{MaxReplicas: 2}
+			}
+			if err := yaml.UnmarshalStrict([]byte(c.own), &in.Parameters.Deployment.Resources); err != nil {
+				t.Fatal(err)
+			}
+			got := in.resources()
+			if diff := cmp.Diff([]string{c.requests, c.limited}, []string{amounts(got.Requests), amounts(got.Limits)}); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func amounts(list corev1.ResourceList) string {
+	var out []string
+	for name, amount := range list {
+		out = append(out, string(name)+"="+amount.String())
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
 }
 
 func TestName_IsALabelAndUnique(t *testing.T) {

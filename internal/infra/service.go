@@ -3,6 +3,7 @@ package infra
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/citoroute/citoroute/api/v1alpha1"
 )
 
 // Port is a port that the Service opens.
@@ -42,22 +45,71 @@ func (in Input) service() *corev1.Service {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: in.meta(),
 		Spec: corev1.ServiceSpec{
-			Type:           cmp.Or(in.ServiceType, corev1.ServiceTypeLoadBalancer),
-			Selector:       in.selector(),
-			Ports:          in.servicePorts(),
-			IPFamilyPolicy: new(corev1.IPFamilyPolicyPreferDualStack),
+			Type:     cmp.Or(in.ServiceType, corev1.ServiceTypeLoadBalancer),
+			Selector: in.selector(),
+			Ports:    in.servicePorts(),
 		},
 	}
-	if s.Spec.Type != corev1.ServiceTypeClusterIP {
-		// Local would keep the client's address, but a node whose only proxy is
-		// being replaced would drop what still comes to it.
-		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyCluster
+	if own := in.Parameters.Service.Annotations; own != nil {
+		s.Annotations = plain(own)
+		maps.Copy(s.Annotations, in.annotations())
 	}
+	in.setFamilies(&s.Spec)
+	in.setReach(&s.Spec)
 	return s
+}
+
+// setFamilies says of which families the addresses are: of both where the
+// cluster has both, unless the parameters say something else.
+func (in Input) setFamilies(s *corev1.ServiceSpec) {
+	policy := corev1.IPFamilyPolicyPreferDualStack
+	for _, family := range in.Parameters.Service.IPFamilies {
+		s.IPFamilies = append(s.IPFamilies, corev1.IPFamily(family))
+	}
+	switch len(s.IPFamilies) {
+	case 1:
+		policy = corev1.IPFamilyPolicySingleStack
+	case 2:
+		policy = corev1.IPFamilyPolicyRequireDualStack
+	}
+	s.IPFamilyPolicy = new(cmp.Or(corev1.IPFamilyPolicy(in.Parameters.Service.IPFamilyPolicy), policy))
+}
+
+// setReach says how clients outside the cluster come in, as far as the type of
+// the Service lets them.
+func (in Input) setReach(s *corev1.ServiceSpec) {
+	own := in.Parameters.Service
+	if s.Type == corev1.ServiceTypeClusterIP {
+		return
+	}
+	// Local would keep the client's address, but a node whose only proxy is being
+	// replaced would drop what still comes to it.
+	s.ExternalTrafficPolicy = cmp.Or(corev1.ServiceExternalTrafficPolicy(own.ExternalTrafficPolicy), corev1.ServiceExternalTrafficPolicyCluster)
+	for i := range s.Ports {
+		s.Ports[i].NodePort = nodePort(own.NodePorts, s.Ports[i])
+	}
+	if s.Type != corev1.ServiceTypeLoadBalancer {
+		return
+	}
+	s.LoadBalancerClass = own.LoadBalancerClass
+	for _, r := range own.LoadBalancerSourceRanges {
+		s.LoadBalancerSourceRanges = append(s.LoadBalancerSourceRanges, string(r))
+	}
+}
+
+// nodePort returns the nodes' port for a port; 0: the cluster chooses one.
+func nodePort(asked []v1alpha1.NodePort, port corev1.ServicePort) int32 {
+	for _, p := range asked {
+		if p.Port == port.Port && cmp.Or(p.Protocol, corev1.ProtocolTCP) == port.Protocol {
+			return p.NodePort
+		}
+	}
+	return 0
 }
 
 // furtherService asks for one more address. It is of the address's family alone:
 // some load balancers refuse a Service of two that asks for an address of one.
+// The nodes' ports that are asked for are the other Service's.
 func (in Input) furtherService(address netip.Addr) *corev1.Service {
 	s := in.service()
 	s.Name = furtherName(s.Name, address)
@@ -66,6 +118,9 @@ func (in Input) furtherService(address netip.Addr) *corev1.Service {
 	s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv6Protocol}
 	if address.Is4() {
 		s.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	}
+	for i := range s.Spec.Ports {
+		s.Spec.Ports[i].NodePort = 0
 	}
 	return s
 }

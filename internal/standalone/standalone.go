@@ -180,7 +180,7 @@ func (s *Standalone) status(key translate.Key) (Status, error) {
 func reportable(kind translate.Kind) bool {
 	return !slices.Contains([]translate.Kind{
 		translate.KindService, translate.KindEndpointSlice, translate.KindSecret, translate.KindConfigMap,
-		translate.KindNamespace, translate.KindReferenceGrant,
+		translate.KindNamespace, translate.KindReferenceGrant, translate.KindGatewayParameters,
 	}, kind)
 }
 

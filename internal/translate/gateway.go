@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
@@ -18,9 +19,8 @@ func GatewayClass(r Reader, key Key, options Options) Output {
 		return Output{}
 	}
 	report := Report{ControllerName: class.Spec.ControllerName, Managed: true}
-	if ref := class.Spec.ParametersRef; ref != nil {
-		deny(&report, gatewayv1.GatewayClassConditionStatusAccepted, gatewayv1.GatewayClassReasonInvalidParameters,
-			fmt.Sprintf("spec.parametersRef: %s %s is not supported; remove the field", ref.Kind, ref.Name))
+	if _, problem := classParameters(r, class); problem != "" {
+		deny(&report, gatewayv1.GatewayClassConditionStatusAccepted, gatewayv1.GatewayClassReasonInvalidParameters, problem)
 	}
 	return Output{Reports: []ObjectReport{{key, report}}}
 }
@@ -42,17 +42,22 @@ func Gateway(r Reader, key Key, options Options) Output {
 	}
 	t := &gatewayTranslation{reader: r, key: key, gateway: gw}
 	t.report = Report{ControllerName: class.Spec.ControllerName, Managed: true}
-	t.translate()
+	t.translate(class)
 	return t.output()
 }
 
 // gatewayTranslation is the state of one run of Gateway.
 type gatewayTranslation struct {
-	reader   Reader
-	key      Key
-	gateway  *gatewayv1.Gateway
-	report   Report
-	accepted bool
+	reader  Reader
+	key     Key
+	gateway *gatewayv1.Gateway
+	report  Report
+	// accepted says that the Gateway can be accepted as far as its listeners do not
+	// matter, served that its listeners can be. Both are false for what is wrong
+	// with more than the infrastructure.
+	accepted, served bool
+	// parameters are nil where they cannot be resolved.
+	parameters *v1alpha1.GatewayParametersSpec
 	// sets are the ListenerSets that refer to the Gateway, accepted or not.
 	sets []*listenerSet
 	// listeners are in order of precedence: the Gateway's own first.
@@ -60,8 +65,9 @@ type gatewayTranslation struct {
 }
 
 // translate goes through the Gateway's listeners and those of its ListenerSets.
-func (t *gatewayTranslation) translate() {
-	t.accepted = t.checkSpec()
+func (t *gatewayTranslation) translate(class *gatewayv1.GatewayClass) {
+	t.served = t.checkSpec()
+	t.accepted = t.resolveParameters(class) && t.served
 	t.addListeners(t.key, t.gateway.Spec.Listeners, &t.report)
 	t.addListenerSets()
 	t.checkConflicts()
@@ -73,15 +79,23 @@ func (t *gatewayTranslation) translate() {
 	t.applyLLMPolicies()
 }
 
-// checkSpec checks what is not part of a listener, and says whether the
-// Gateway can be accepted as far as that goes.
+// resolveParameters says whether the Gateway's infrastructure can be made. While
+// it cannot, what there is stays as it is, and goes on serving.
+func (t *gatewayTranslation) resolveParameters(class *gatewayv1.GatewayClass) bool {
+	spec, problem := gatewayParameters(t.reader, t.gateway, class)
+	if problem == "" {
+		t.parameters = &spec
+		return true
+	}
+	deny(&t.report, gatewayv1.GatewayConditionAccepted, gatewayv1.GatewayReasonInvalidParameters,
+		problem+"; until that is mended, what the Gateway has in the cluster stays as it is")
+	return false
+}
+
+// checkSpec checks what is part neither of a listener nor of the infrastructure,
+// and says whether the Gateway can be accepted as far as that goes.
 func (t *gatewayTranslation) checkSpec() bool {
 	before := len(t.report.Findings)
-	if infra := t.gateway.Spec.Infrastructure; infra != nil && infra.ParametersRef != nil {
-		ref := infra.ParametersRef
-		deny(&t.report, gatewayv1.GatewayConditionAccepted, gatewayv1.GatewayReasonInvalidParameters,
-			fmt.Sprintf("spec.infrastructure.parametersRef: %s %s in group %q is not supported; remove the field", ref.Kind, ref.Name, ref.Group))
-	}
 	for i, address := range t.gateway.Spec.Addresses {
 		if message := unsupportedAddress(address); message != "" {
 			deny(&t.report, gatewayv1.GatewayConditionAccepted, gatewayv1.GatewayReasonUnsupportedAddress, fmt.Sprintf("spec.addresses[%d]%s", i, message))
@@ -127,7 +141,7 @@ func (t *gatewayTranslation) clientCertificate() string {
 // ListenerSets.
 func (t *gatewayTranslation) output() Output {
 	var out Output
-	out.Node = true
+	out.Node, out.Parameters = true, t.parameters
 	own := &Parent{Key: t.key, Root: t.key, ClientCertificate: t.clientCertificate()}
 	t.summarize()
 	if t.accepted {
@@ -175,7 +189,7 @@ func (t *gatewayTranslation) outputListeners(out *Output) {
 // clients: otherwise another one of the port, perhaps of another owner, would
 // speak for its hostname.
 func (t *gatewayTranslation) holdsName(l *listener) bool {
-	if !t.accepted || !l.accepted || l.tls == nil || l.tls.Passthrough || len(l.tls.Certificates) > 0 {
+	if !t.served || !l.accepted || l.tls == nil || l.tls.Passthrough || len(l.tls.Certificates) > 0 {
 		return false
 	}
 	return slices.ContainsFunc(t.listeners, func(o *listener) bool {

@@ -197,7 +197,7 @@ func (t *gatewayTranslation) translateListener(l *listener) {
 	case l.spec.Protocol == gatewayv1.TLSProtocolType, l.spec.Protocol == gatewayv1.HTTPSProtocolType:
 		t.resolveTLS(l)
 	}
-	if l.served && !t.accepted {
+	if l.served && !t.served {
 		l.stop(gatewayv1.ListenerReasonInvalid, "the Gateway is not accepted")
 	}
 }

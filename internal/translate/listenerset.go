@@ -39,9 +39,8 @@ func (t *gatewayTranslation) addListenerSets() {
 		case !t.allowsListenersFrom(object.Namespace):
 			reason = gatewayv1.ListenerSetReasonNotAllowed
 			message = fmt.Sprintf("Gateway %s/%s: spec.allowedListeners does not let ListenerSets from namespace %s in", t.key.Namespace, t.key.Name, object.Namespace)
-		case !t.accepted:
-			reason = gatewayv1.ListenerSetReasonParentNotAccepted
-			message = fmt.Sprintf("Gateway %s/%s is not accepted; see its conditions", t.key.Namespace, t.key.Name)
+		case !t.served:
+			reason, message = gatewayv1.ListenerSetReasonParentNotAccepted, t.notAccepted()
 		default:
 			set.allowed = true
 			entries := make([]gatewayv1.Listener, 0, len(object.Spec.Listeners))
@@ -53,6 +52,11 @@ func (t *gatewayTranslation) addListenerSets() {
 		}
 		set.refuse(reason, message)
 	}
+}
+
+// notAccepted says so in the status of a ListenerSet.
+func (t *gatewayTranslation) notAccepted() string {
+	return fmt.Sprintf("Gateway %s/%s is not accepted; see its conditions", t.key.Namespace, t.key.Name)
 }
 
 // refuse sets the ListenerSet's conditions to False.
@@ -127,9 +131,11 @@ func (t *gatewayTranslation) summarizeSet(set *listenerSet) {
 		set.report.addListener(l)
 	}
 	message := fmt.Sprintf("%d of %d listeners are not valid; see their conditions", all-valid, all)
-	switch valid {
-	case all:
-	case 0:
+	switch {
+	case !t.accepted:
+		set.refuse(gatewayv1.ListenerSetReasonParentNotAccepted, t.notAccepted())
+	case valid == all:
+	case valid == 0:
 		set.refuse(gatewayv1.ListenerSetReasonListenersNotValid, message)
 	default:
 		set.report.add(Finding{

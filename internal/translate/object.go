@@ -48,6 +48,8 @@ const (
 	KindJWTPolicy        Kind = "JWTValidationPolicy"
 	KindLLMLimitPolicy   Kind = "LLMLimitPolicy"
 	KindLLMPriceTable    Kind = "LLMPriceTable"
+
+	KindGatewayParameters Kind = "GatewayParameters"
 )
 
 // Key names one object. Namespace is empty for cluster-scoped kinds.
@@ -142,6 +144,8 @@ func ownKind(o Object) Kind {
 		return KindLLMLimitPolicy
 	case *v1alpha1.LLMPriceTable:
 		return KindLLMPriceTable
+	case *v1alpha1.GatewayParameters:
+		return KindGatewayParameters
 	}
 	return ""
 }

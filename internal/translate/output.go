@@ -4,6 +4,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	gatewayv1 "sigs.k8s.io/gateway-api/apis/v1"
 
+	"github.com/citoroute/citoroute/api/v1alpha1"
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
@@ -11,8 +12,11 @@ import (
 type Output struct {
 	// Node says that the object has a node: a Gateway of ours, or a namespace in
 	// the mesh.
-	Node      bool
-	Resources []NodeResource
+	Node bool
+	// Parameters are how the infrastructure of a Gateway is to look; nil: what it
+	// has must stay as it is.
+	Parameters *v1alpha1.GatewayParametersSpec
+	Resources  []NodeResource
 	// Reports are about the objects that the function looked at, in a fixed order.
 	Reports []ObjectReport
 	// Parents are what Gateways, ListenerSets and Services offer to routes.

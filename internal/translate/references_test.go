@@ -242,6 +242,7 @@ func TestReferences_EveryPlaceNeedsAGrant(t *testing.T) {
 		v1alpha1.JWTValidationPolicy{},
 		v1alpha1.LLMLimitPolicy{},
 		v1alpha1.LLMPriceTable{},
+		v1alpha1.GatewayParameters{},
 	} {
 		of := reflect.TypeOf(kind)
 		spec, _ := of.FieldByName("Spec")
