@@ -102,8 +102,7 @@ func EncodeChat(mem []byte, r *chat.Response, created int64) ([]byte, error) {
 		default: // text: see textOf
 		}
 	}
-	var ok bool
-	if m.text, ok = textOf(r.Blocks); ok || len(a.ToolCalls) == 0 {
+	if m.text = textOf(r.Blocks); m.text != "" || len(a.ToolCalls) == 0 {
 		a.Content = &m.text
 	}
 	if r.Functions && len(a.ToolCalls) > 0 {
@@ -142,10 +141,10 @@ func (m *completion) free() {
 	completions.Put(m)
 }
 
-// textOf returns the text of an answer; ok is false where it has none.
-func textOf(blocks []chat.Block) (text string, ok bool) {
+// textOf returns the text of an answer.
+func textOf(blocks []chat.Block) string {
 	if len(blocks) == 1 && blocks[0].Kind == chat.Text {
-		return blocks[0].Text, true
+		return blocks[0].Text
 	}
 	parts := make([]string, 0, 4)
 	for i := range blocks {
@@ -153,7 +152,7 @@ func textOf(blocks []chat.Block) (text string, ok bool) {
 			parts = append(parts, blocks[i].Text)
 		}
 	}
-	return strings.Join(parts, ""), len(parts) > 0
+	return strings.Join(parts, "")
 }
 
 // ChatEncoder writes a streamed answer for a client, as server-sent events.
