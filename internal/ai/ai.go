@@ -175,8 +175,7 @@ var answers = sync.Pool{New: func() any { return new(chat.Response) }}
 // the provider counts and that is no use to the client.
 func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 	if a.relayed {
-		u, ok := a.call.client.usage(body)
-		return Answer{Body: body, Usage: u, Counted: ok}, nil
+		return a.relay(body)
 	}
 	if a.call.client.embeds {
 		return a.embedded(body)
@@ -204,6 +203,18 @@ func (a *Attempt) Response(body []byte, created int64) (Answer, error) {
 		return out, asError(err)
 	}
 	return out, nil
+}
+
+// relay passes on a whole answer in the client's own protocol. Some servers put
+// an error into one with status 200.
+func (a *Attempt) relay(body []byte) (Answer, error) {
+	u, ok := a.call.client.usage(body)
+	if find := a.call.client.failure; !ok && find != nil {
+		if e := find(body); e != nil {
+			return Answer{}, e
+		}
+	}
+	return Answer{Body: body, Usage: u, Counted: ok}, nil
 }
 
 // Error reads an answer whose status is not 2xx. header returns a field of it

@@ -41,6 +41,9 @@ type client struct {
 	meter  bool
 	relay  func(includeUsage bool) relay
 	usage  func(body []byte) (chat.Usage, bool)
+	// failure is the error that a whole answer without usage holds in place of
+	// what was asked for, if any; nil where the protocol has no such answers.
+	failure func(body []byte) *chat.Error
 	// outcome reads a whole answer that was relayed.
 	outcome func(body []byte) chat.Outcome
 }
@@ -112,6 +115,7 @@ func clientOf(p Protocol) client {
 		meter:   true,
 		relay:   func(usage bool) relay { return openai.NewRelay(usage) },
 		usage:   openai.ReadUsage,
+		failure: openai.Failure,
 		outcome: openai.ReadOutcome,
 	}
 }

@@ -13,10 +13,18 @@ import (
 func Decode(w *chat.Wire, body []byte, out *chat.Response) error {
 	loan, err := responseJSON.Borrow(body)
 	if err != nil {
-		return chat.BadUpstream("the provider's answer is not a message")
+		in := &response{}
+		if chat.UnmarshalAnyhow(body, in) != nil {
+			return chat.BadUpstream("the provider's answer is not a message")
+		}
+		return in.read(w, body, out)
 	}
 	defer loan.Return()
-	in := &loan.Value
+	return loan.Value.read(w, body, out)
+}
+
+// read makes out the answer. Nothing of it is in the memory of in.
+func (in *response) read(w *chat.Wire, body []byte, out *chat.Response) error {
 	if in.Content == nil && in.StopReason == nil { // no empty answer is made of something else
 		return chat.BadUpstream("the provider's answer is not a message")
 	}
@@ -192,7 +200,7 @@ func (d *Decoder) Write(p []byte, emit func(chat.Event) error) error {
 			return nil // some servers say "[DONE]" here, as OpenAI does
 		}
 		var in event
-		if err := eventJSON.Unmarshal(e.Data, &in); err != nil {
+		if !readEvent(e.Data, &in) {
 			return chat.BadUpstream("an event of the provider's stream is not valid")
 		}
 		if in.Type == "" {
@@ -200,6 +208,15 @@ func (d *Decoder) Write(p []byte, emit func(chat.Event) error) error {
 		}
 		return d.event(&in, emit)
 	})
+}
+
+// readEvent reads an event into in, which is empty.
+func readEvent(data []byte, in *event) bool {
+	if eventJSON.Unmarshal(data, in) == nil {
+		return true
+	}
+	*in = event{}
+	return chat.UnmarshalAnyhow(data, in) == nil
 }
 
 // Close is called at the end of the stream; it returns an error for one that

@@ -1,8 +1,6 @@
 package anthropic
 
 import (
-	json "encoding/json/v2"
-
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/sse"
 )
@@ -28,7 +26,7 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		if r.ended {
 			return nil
 		}
-		in, err := readEvent(e.Data)
+		in, err := readAnyEvent(e.Data)
 		if err != nil {
 			return err
 		}
@@ -62,11 +60,11 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 	return dst, content, err
 }
 
-// readEvent reads what must be known of an event. One with other types of
+// readAnyEvent reads what must be known of an event. One with other types of
 // members than we know is the client's to read.
-func readEvent(data []byte) (*event, error) {
+func readAnyEvent(data []byte) (*event, error) {
 	in := &event{}
-	if json.Unmarshal(data, in) == nil {
+	if readEvent(data, in) {
 		return in, nil
 	}
 	var rest struct {
@@ -74,7 +72,7 @@ func readEvent(data []byte) (*event, error) {
 		Usage *usage       `json:"usage"`
 		Error *errorDetail `json:"error"`
 	}
-	if json.Unmarshal(data, &rest) != nil {
+	if chat.UnmarshalAnyhow(data, &rest) != nil {
 		return nil, chat.BadUpstream("an event of the provider's stream is not valid")
 	}
 	return &event{Type: rest.Type, Usage: rest.Usage, Error: rest.Error}, nil
@@ -109,7 +107,7 @@ func ReadUsage(body []byte) (chat.Usage, bool) {
 	var in struct {
 		Usage *usage `json:"usage"`
 	}
-	if json.Unmarshal(body, &in) != nil || in.Usage == nil {
+	if chat.UnmarshalAnyhow(body, &in) != nil || in.Usage == nil {
 		return chat.Usage{}, false
 	}
 	var total usage

@@ -4,6 +4,7 @@ import (
 	"encoding/json/jsontext"
 	json "encoding/json/v2"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -37,6 +38,15 @@ func param(p jsontext.Pointer) string {
 		b.WriteString(token)
 	}
 	return b.String()
+}
+
+// UnmarshalAnyhow reads JSON of a provider as most clients would: halves of
+// characters and repeated members are no errors.
+func UnmarshalAnyhow(b []byte, v any) error {
+	if err := json.Unmarshal(b, v, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)); err != nil {
+		return fmt.Errorf("decode: %w", err)
+	}
+	return nil
 }
 
 // Compact returns v without white space, its strings as they are written; v itself

@@ -1,8 +1,9 @@
 package openai
 
 import (
+	"cmp"
 	"encoding/json/jsontext"
-	json "encoding/json/v2"
+	"strconv"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
@@ -38,6 +39,24 @@ type chunkDelta struct {
 
 	// Rest is every other member, like audio: nothing that is translated.
 	Rest jsontext.Value `json:",embed"`
+}
+
+// readChunk reads an event of a stream.
+func readChunk(data []byte) (*chunk, error) {
+	in := &chunk{}
+	if chunkJSON.Unmarshal(data, in) != nil {
+		in = &chunk{}
+		if chat.UnmarshalAnyhow(data, in) != nil {
+			in = &chunk{Error: errorIn(data)}
+			if in.Error == nil {
+				return nil, chat.BadUpstream("an event of the provider's stream is not valid")
+			}
+		}
+	}
+	if len(in.Choices) == 0 && in.Usage == nil && in.Error == nil {
+		in.Error = errorIn(data)
+	}
+	return in, nil
 }
 
 type errorDetail struct {
@@ -79,8 +98,8 @@ func readFinish(reason string, called bool) chat.Finish {
 // DecodeChat reads a whole answer of OpenAI into out, which is empty.
 func DecodeChat(w *chat.Wire, body []byte, out *chat.Response) error {
 	var in chunk
-	if err := json.Unmarshal(body, &in); err != nil || len(in.Choices) == 0 {
-		return chat.BadUpstream("the provider's answer is not a chat completion")
+	if err := chat.UnmarshalAnyhow(body, &in); err != nil || len(in.Choices) == 0 {
+		return cmp.Or(Failure(body), chat.BadUpstream("the provider's answer is not a chat completion"))
 	}
 	c := in.Choices[0]
 	out.ID, out.Model, out.Refusal = in.ID, in.Model, value(c.Message.Refusal)
@@ -134,13 +153,43 @@ func value(s *string) string {
 
 // Error reads an answer whose status is not 2xx.
 func Error(status int, body []byte) *chat.Error {
-	var in struct {
-		Error *errorDetail `json:"error"`
-	}
-	if err := json.Unmarshal(body, &in); err != nil || in.Error == nil {
+	d := errorIn(body)
+	if d == nil {
 		return chat.ProviderError(status, "", string(body))
 	}
-	return readError(status, in.Error)
+	return readError(status, d)
+}
+
+// Failure is the error that an answer with status 200 holds instead of what was
+// asked for; nil where it holds none.
+func Failure(body []byte) *chat.Error {
+	d := errorIn(body)
+	if d == nil {
+		return nil
+	}
+	return chat.BadUpstream("the provider answered with an error: %s", chat.ProviderError(502, "", d.Message).Message)
+}
+
+// errorIn finds the error in a body or event: OpenAI's object, or what other
+// servers have in its place: a text, or its members beside "object": "error".
+// It returns nil where there is none.
+func errorIn(body []byte) *errorDetail {
+	var in struct {
+		Error  jsontext.Value `json:"error"`
+		Object jsontext.Value `json:"object"`
+	}
+	if chat.UnmarshalAnyhow(body, &in) != nil {
+		return nil
+	}
+	var d errorDetail
+	switch {
+	case in.Error.Kind() == '"':
+		return &errorDetail{Message: quickjson.Text(in.Error)}
+	case in.Error.Kind() == '{' && chat.UnmarshalAnyhow(in.Error, &d) == nil,
+		string(in.Object) == `"error"` && chat.UnmarshalAnyhow(body, &d) == nil:
+		return &d
+	}
+	return nil
 }
 
 func readError(status int, d *errorDetail) *chat.Error {
@@ -180,20 +229,23 @@ func (d *ChatDecoder) Write(p []byte, emit func(chat.Event) error) error {
 			d.ended = true
 			return emit(chat.Event{Kind: chat.End})
 		}
-		var in chunk
-		if err := chunkJSON.Unmarshal(e.Data, &in); err != nil {
-			return chat.BadUpstream("an event of the provider's stream is not valid")
+		in, err := readChunk(e.Data)
+		if err != nil {
+			return err
 		}
 		if in.Error != nil {
 			return readError(errorStatus(in.Error), in.Error)
 		}
-		return d.chunk(&in, emit)
+		return d.chunk(in, emit)
 	})
 }
 
 // errorStatus is the status for an error that came in a stream, whose own
 // status was 200.
 func errorStatus(d *errorDetail) int {
+	if n, err := strconv.Atoi(string(d.Code)); err == nil && n >= 400 && n <= 599 { // as other servers have it
+		return n
+	}
 	switch d.Type {
 	case chat.TypeInvalidRequest:
 		return 400
@@ -214,7 +266,7 @@ func (d *ChatDecoder) Close(func(chat.Event) error) error {
 
 func (d *ChatDecoder) chunk(in *chunk, emit func(chat.Event) error) error {
 	var events []chat.Event
-	if !d.started {
+	if !d.started && len(in.Choices) > 0 { // Azure's first chunk has none, nor an identifier
 		d.started = true
 		events = append(events, chat.Event{Kind: chat.Start, ID: in.ID, Model: in.Model})
 	}

@@ -3,7 +3,6 @@ package openai
 import (
 	"bytes"
 	"encoding/json/jsontext"
-	json "encoding/json/v2"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/quickjson"
@@ -41,7 +40,7 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 			dst = sse.Append(dst, "", e.Data)
 			return nil
 		}
-		in, err := readChunk(e.Data)
+		in, err := readAnyChunk(e.Data)
 		if err != nil {
 			return err
 		}
@@ -99,22 +98,21 @@ func (r *Relay) withoutUsage(data []byte) []byte {
 	return r.scratch
 }
 
-// readChunk reads what must be known of a chunk. Not everything that speaks this
+// readAnyChunk reads what must be known of a chunk. Not everything that speaks this
 // protocol keeps to its types: what has other ones is the client's to read, and
 // becomes a chunk with one piece of unknown content.
-func readChunk(data []byte) (*chunk, error) {
-	in := &chunk{}
-	if chunkJSON.Unmarshal(data, in) == nil {
+func readAnyChunk(data []byte) (*chunk, error) {
+	in, err := readChunk(data)
+	if err == nil {
 		return in, nil
 	}
 	var rest struct {
-		Usage *usage       `json:"usage"`
-		Error *errorDetail `json:"error"`
+		Usage *usage `json:"usage"`
 	}
-	if json.Unmarshal(data, &rest) != nil {
-		return nil, chat.BadUpstream("an event of the provider's stream is not valid")
+	if chat.UnmarshalAnyhow(data, &rest) != nil {
+		return nil, err
 	}
-	return &chunk{Usage: rest.Usage, Error: rest.Error, Choices: []chunkChoice{{Delta: chunkDelta{Rest: data}}}}, nil
+	return &chunk{Usage: rest.Usage, Choices: []chunkChoice{{Delta: chunkDelta{Rest: data}}}}, nil
 }
 
 // note takes from a chunk what it tells of the whole answer.
@@ -203,7 +201,11 @@ type metered struct {
 func ReadUsage(body []byte) (chat.Usage, bool) {
 	in, err := meteredJSON.Borrow(body)
 	if err != nil {
-		return chat.Usage{}, false
+		var anyhow metered
+		if chat.UnmarshalAnyhow(body, &anyhow) != nil || anyhow.Usage == nil {
+			return chat.Usage{}, false
+		}
+		return readUsage(anyhow.Usage), true
 	}
 	defer in.Return()
 	if in.Value.Usage == nil {

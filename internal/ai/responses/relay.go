@@ -2,7 +2,6 @@ package responses
 
 import (
 	"encoding/json/jsontext"
-	json "encoding/json/v2"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 	"github.com/citoroute/citoroute/internal/ai/sse"
@@ -84,9 +83,9 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		if r.ended {
 			return nil // some servers say "[DONE]" here
 		}
-		var in event
-		if err := json.Unmarshal(e.Data, &in); err != nil {
-			return chat.BadUpstream("an event of the provider's stream is not valid")
+		in, err := readEvent(e.Data)
+		if err != nil {
+			return err
 		}
 		if in.Response != nil && in.Response.Usage != nil {
 			r.usage = readUsage(in.Response.Usage)
@@ -116,6 +115,21 @@ func (r *Relay) Write(dst, p []byte) (out []byte, content bool, err error) {
 		return nil
 	})
 	return dst, content, err
+}
+
+// readEvent reads what must be known of an event. One with other types of
+// members than we know is the client's to read.
+func readEvent(data []byte) (in event, err error) {
+	if chat.UnmarshalAnyhow(data, &in) == nil {
+		return in, nil
+	}
+	var rest struct {
+		Type string `json:"type"`
+	}
+	if chat.UnmarshalAnyhow(data, &rest) != nil {
+		return in, chat.BadUpstream("an event of the provider's stream is not valid")
+	}
+	return event{Type: rest.Type}, nil
 }
 
 // failed is the error for a failure that came in a stream, whose own status was
@@ -163,7 +177,7 @@ func ReadUsage(body []byte) (chat.Usage, bool) {
 	var in struct {
 		Usage *usage `json:"usage"`
 	}
-	if json.Unmarshal(body, &in) != nil || in.Usage == nil {
+	if chat.UnmarshalAnyhow(body, &in) != nil || in.Usage == nil {
 		return chat.Usage{}, false
 	}
 	return readUsage(in.Usage), true
@@ -172,7 +186,7 @@ func ReadUsage(body []byte) (chat.Usage, bool) {
 // ReadOutcome reads what a whole answer tells of itself.
 func ReadOutcome(body []byte) chat.Outcome {
 	var in result
-	if json.Unmarshal(body, &in) != nil {
+	if chat.UnmarshalAnyhow(body, &in) != nil {
 		return chat.Outcome{}
 	}
 	return in.outcome()

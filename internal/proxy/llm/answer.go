@@ -110,8 +110,9 @@ func (a *Attempt) answered(resp *exchange.Response, created time.Time) error {
 	out, err := a.Response(body, created.Unix())
 	a.memory.hold(&memory.reply, out.Body)
 	a.answer = out // also the usage of what is no use to the client
-	if err != nil {
-		return err
+	if e, ok := errors.AsType[*chat.Error](err); ok {
+		a.conceal(e) // it may have the provider's words
+		return e
 	}
 	a.whole = true
 	a.said.Whole(out.Body)
