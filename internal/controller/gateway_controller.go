@@ -102,7 +102,10 @@ func (r *GatewayReconciler) abandon(ctx context.Context, gateway *gatewayv1.Gate
 // ownedBy says that an object is the Gateway's, or one of ours that is nobody's.
 func ownedBy(gateway *gatewayv1.Gateway) func(client.Object) bool {
 	return func(o client.Object) bool {
-		return metav1.IsControlledBy(o, gateway) || metav1.GetControllerOf(o) != nil || managed(o)
+		if controller := metav1.GetControllerOf(o); controller != nil {
+			return controller.UID == gateway.UID
+		}
+		return managed(o)
 	}
 }
 

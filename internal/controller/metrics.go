@@ -39,7 +39,7 @@ func register(registry prometheus.Registerer, collectors ...prometheus.Collector
 // watch adds gauges of what the world and its config server hold.
 func (m *metrics) watch(registry prometheus.Registerer, world *World) error {
 	return register(registry,
-		gauge("citoroute_controller_nodes", "Configurations that are kept, one per Gateway.",
+		gauge("citoroute_controller_nodes", "Configurations that are kept: one per Gateway, and per namespace of the mesh.",
 			func() int { return len(world.nodes()) }),
 		gauge("citoroute_controller_streams", "Proxies that are connected to this replica.",
 			world.server.Streams),
