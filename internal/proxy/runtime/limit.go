@@ -180,7 +180,7 @@ func (st *state) usageOf(a *LLMAttempt, last bool) chat.Usage {
 		Prompt: min(a.Usage.Prompt, maxTokens), Completion: min(a.Usage.Completion, maxTokens),
 		CacheRead: a.Usage.CacheRead, CacheWrite: a.Usage.CacheWrite,
 	}
-	answered, left := a.Status >= 200 && a.Status < 300, st.End.Err != nil
+	answered, left := a.Status >= 200 && a.Status < 300 && (st.LLM.Stream || a.Err == nil), st.End.Err != nil
 	if !last || !answered && !left {
 		return u
 	}

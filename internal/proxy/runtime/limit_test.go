@@ -221,6 +221,8 @@ func TestLM022_ClientsThatLeave(t *testing.T) {
 		"InTheAnswer":     {false, fine, gone, 4},
 		"Stays":           {true, "Content-Type: text/event-stream|200 " + chunk + counted + "data: [DONE]\n\n", exchange.End{Sent: 1000}, 9},
 		"BrokenStream":    {true, "Content-Type: text/event-stream|200 " + strings.Repeat(chunk, 600), exchange.End{Sent: 80}, 20 + 150},
+		"Unreadable":      {false, "200 <html>", exchange.End{Sent: 80}, 0},
+		"ErrorInstead":    {false, `200 {"error":{"message":"no"}}`, exchange.End{Sent: 80}, 0},
 		"BrokenBefore":    {true, "Content-Type: text/event-stream|200 " + role, exchange.End{Sent: 80}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
