@@ -167,6 +167,13 @@ var onlyOpenAI = map[string][]string{
 	"logprobs":          {"false"},
 	"top_logprobs":      {"0"},
 	"store":             {"false"},
+	"metadata":          {"{}"},
+}
+
+// changesNothing says that a parameter has the value that it has where it is not
+// there.
+func changesNothing(name string, v jsontext.Value) bool {
+	return v.Kind() == 'n' || slices.Contains(onlyOpenAI[name], string(chat.Compact(v)))
 }
 
 func parseRest(in *chatRequest, out *chat.Request) error {
@@ -178,7 +185,7 @@ func parseRest(in *chatRequest, out *chat.Request) error {
 		if strings.EqualFold(name, "model") || strings.EqualFold(name, "stream") {
 			return chat.Invalid("", "unknown parameter %q: parameter names are lower case", name)
 		}
-		if value.Kind() == 'n' || slices.Contains(onlyOpenAI[name], string(value)) {
+		if changesNothing(name, value) {
 			continue
 		}
 		if err := out.TakeUnknown(name, value); err != nil {

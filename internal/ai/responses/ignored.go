@@ -10,9 +10,10 @@ import (
 )
 
 // harmless are members whose loss changes nothing: nothing is stored, so that
-// there are no identifiers, and thoughts are shown wherever there are any.
+// there are no identifiers, thoughts are shown wherever there are any, and tools
+// whose calls could be limited are refused.
 var harmless = []string{
-	"store", "metadata", "prompt_cache_key", "stream_options",
+	"store", "metadata", "prompt_cache_key", "prompt_cache_retention", "stream_options", "max_tool_calls",
 	"reasoning.summary", "reasoning.generate_summary",
 	"message.id", "message.status", "reasoning.id", "reasoning.status",
 	"function_call.id", "function_call.status", "function_call_output.id", "function_call_output.status",
@@ -25,6 +26,8 @@ func harmlessHere(name string, v jsontext.Value) bool {
 	switch name {
 	case "include":
 		return !bytes.Contains(v, []byte("logprobs"))
+	case "top_logprobs":
+		return string(v) == "0"
 	case "truncation":
 		return string(v) == `"disabled"`
 	}

@@ -168,6 +168,7 @@ func TestFaithful_JudgesByTheBody(t *testing.T) {
 		"NamesAndMetadata":  {ai.Messages, "bedrock", beta, `,"metadata":{"user_id":"u"}`, ""},
 		"MoreMetadata":      {ai.Messages, "bedrock", "", `,"metadata":{"user_id":"u","team":"t"}`, ""},
 		"User":              {ai.Chat, "bedrock", "", `,"user":"u","safety_identifier":"s","metadata":{"a":"b"}`, ""},
+		"Kept":              {ai.Chat, "anthropic", "", `,"store":true,"prompt_cache_key":"k","prompt_cache_retention":"24h"`, ""},
 		"UserAndSeed":       {ai.Chat, "bedrock", "", `,"user":"u","seed":1`, "seed"},
 		"BetaOfAChatClient": {ai.Chat, "bedrock", beta, ``, ""},
 	} {
