@@ -18,6 +18,7 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/admin"
 	"github.com/citoroute/citoroute/internal/proxy/capture"
+	"github.com/citoroute/citoroute/internal/proxy/names"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 	"github.com/citoroute/citoroute/internal/proxy/server"
 	"github.com/citoroute/citoroute/internal/proxy/source"
@@ -37,7 +38,10 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 		return err
 	}
 	defer observer.Close()
-	dial := upstream.Dialer{Room: server.RoomForBackends(config.Capture.Port != 0, log)}
+	dial := upstream.Dialer{
+		Room:  server.RoomForBackends(config.Capture.Port != 0, log),
+		Names: names.New(names.Options{Log: log}),
+	}
 	live := server.NewRuntime(observer, config.Issuers.Networks, dial)
 	options := serverOptions(config, observer, log)
 	options.Runtime, options.Dial = live, dial

@@ -10,6 +10,7 @@ import (
 	"github.com/citoroute/citoroute/internal/engine"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/jwks"
+	"github.com/citoroute/citoroute/internal/proxy/names"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/server"
@@ -72,7 +73,7 @@ func (g *gateway) follow(u ir.Update) {
 
 // start makes the data plane of a new Gateway.
 func (f *fleet) start(ctx context.Context) *gateway {
-	dial := upstream.Dialer{Local: true, Room: server.RoomForBackends(false, f.log)}
+	dial := upstream.Dialer{Local: true, Room: server.RoomForBackends(false, f.log), Names: names.New(names.Options{Log: f.log})}
 	g := &gateway{runtime: server.NewRuntime(f.observer, jwks.Local(), dial), stop: func() {}}
 	if g.apply = g.runtime.Apply; !f.serve {
 		return g

@@ -2,10 +2,16 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net"
+	"net/netip"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
+	"github.com/citoroute/citoroute/internal/proxy/names"
 	"github.com/citoroute/citoroute/internal/proxy/room"
 )
 
@@ -44,17 +50,104 @@ func TestDialer_WhatIsDialledCounts(t *testing.T) {
 	}
 }
 
+// knowing returns names that lead everywhere to addresses, and how often they
+// were asked for.
+func knowing(addresses ...string) (found *names.Cache, asked *atomic.Int64) {
+	asked = new(atomic.Int64)
+	return names.New(names.Options{Lookup: func(context.Context, string) (out []netip.Addr, err error) {
+		asked.Add(1)
+		for _, a := range addresses {
+			out = append(out, netip.MustParseAddr(a))
+		}
+		return out, nil
+	}}), asked
+}
+
 // TestDialer_Checks what names may lead to, without asking for it.
 func TestDialer_Checks(t *testing.T) {
-	for _, address := range []string{"169.254.169.254:80", "[fd00:ec2::254]:80", "[::ffff:169.254.169.254]:80", "[fe80::1%eth0]:80", "0.0.0.0:80", "no address"} {
-		for _, dial := range []Dialer{{}, {Local: true}} {
-			if dial.check("tcp", address, nil) == nil {
-				t.Errorf("%s is dialled by %+v", address, dial)
+	for _, address := range []string{"169.254.169.254", "fd00:ec2::254", "::ffff:169.254.169.254", "fe80::1%eth0", "0.0.0.0"} {
+		for _, local := range []bool{false, true} {
+			found, _ := knowing(address)
+			conn, err := Dialer{Local: local, Names: found}.DialContext(t.Context(), "tcp", "b.example.com:80")
+			if err == nil || !strings.Contains(err.Error(), "where no backend is") {
+				t.Errorf("%s, local %v: got %v, %v", address, local, conn, err)
 			}
 		}
 	}
-	if err := (Dialer{}).check("tcp", "10.0.0.1:443", nil); err != nil {
-		t.Errorf("a private network: %v", err)
+}
+
+// TestDialer_TriesOtherAddresses of a name where one takes no connections, and
+// does not ask for them each time.
+func TestDialer_TriesOtherAddresses(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	found, asked := knowing("127.0.0.2", "127.0.0.3", "169.254.169.254", "::1", "127.0.0.1", "127.0.0.4")
+	dial := Dialer{Local: true, Names: found}
+	for range 10 {
+		conn, err := dial.DialContext(t.Context(), "tcp", "b.example.com:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := conn.RemoteAddr().String(); got != l.Addr().String() {
+			t.Errorf("connected to %s", got)
+		}
+		_ = conn.Close()
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("asked %d times", n)
+	}
+	_ = l.Close()
+	if _, err := dial.DialContext(t.Context(), "tcp", "b.example.com:"+port); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestDialer_DoesNotWaitForTheFirst address of a name when it is silent.
+func TestDialer_DoesNotWaitForTheFirst(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	silent := full(t, "127.0.0.2:"+port)
+	found, _ := knowing("127.0.0.1", "127.0.0.2") // the second is the first one's turn
+	began := time.Now()
+	conn, err := Dialer{Local: true, Names: found}.DialContext(t.Context(), "tcp", "b.example.com:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	if took := time.Since(began); took < stagger || took > 10*stagger {
+		t.Errorf("it took %s: %s was first and answers nothing", took, silent)
+	}
+}
+
+// full listens at an address and takes nothing from its queue, which is full.
+func full(t *testing.T, address string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) }); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		conn, err := net.DialTimeout("tcp", address, 100*time.Millisecond)
+		if err != nil {
+			return address
+		}
+		t.Cleanup(func() { _ = conn.Close() })
 	}
 }
 
