@@ -41,6 +41,7 @@ func rules() map[string]rule {
 			why:      "LLM protocols are translated without knowing a server or a cluster",
 		},
 		"Bootstrap": {packages: "internal/bootstrap/...", never: kubernetes, why: "the proxy reads it, and the proxy knows no Kubernetes"},
+		"Expiry":    {packages: "internal/expiry/...", never: kubernetes, why: "the proxy asks it, and the proxy knows no Kubernetes"},
 		"Push":      {packages: "internal/push/...", never: kubernetes, why: "the stream's client half is linked into the proxy"},
 		"Proxy":     {packages: "internal/proxy/...", never: append([]string{module + "internal/translate", module + "api"}, kubernetes...), why: "the proxy is small: it is copied into every meshed pod"},
 		"RequestPath": {
