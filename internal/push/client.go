@@ -53,6 +53,9 @@ type Client struct {
 	// Have is what the sink already serves, from a kept snapshot: only the
 	// difference is sent.
 	Have []ir.Resource
+	// Connected is told when a stream has brought its first answer, and when it
+	// has ended; nil: nobody is told.
+	Connected func(up bool)
 	// Logger gets a line per connection and rejection; nil: none.
 	Logger *slog.Logger
 	// DialOptions are added to those of every connection.
@@ -99,6 +102,9 @@ func (c *Client) begin() error {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Connected == nil {
+		c.Connected = func(bool) {}
+	}
 	return c.remember()
 }
 
@@ -132,6 +138,7 @@ func (c *Client) follow(ctx context.Context, server string) (served bool, err er
 	if err != nil {
 		return false, err
 	}
+	defer c.Connected(false)
 	return c.serve(st, server)
 }
 
@@ -177,6 +184,7 @@ func (c *Client) serve(st clientStream, server string) (served bool, err error) 
 		}
 		if !served {
 			served = true
+			c.Connected(true)
 			c.Logger.Info("Config stream is up", "server", server, "node", c.Node)
 		}
 		if err := send(st, c.take(response)); err != nil {

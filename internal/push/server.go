@@ -196,6 +196,22 @@ func (s *Server) Streams() int {
 	return total
 }
 
+// Lag returns for how long the proxy that has waited longest has not answered
+// what it was sent, whether it took or refused it; 0: all have.
+func (s *Server) Lag() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now, lag := s.options.Now(), time.Duration(0)
+	for _, n := range s.nodes {
+		for st := range n.streams {
+			if st.inFlight {
+				lag = max(lag, now.Sub(st.sentAt))
+			}
+		}
+	}
+	return lag
+}
+
 // Serve answers connections of l until ctx is done. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	g := s.transport()

@@ -3,6 +3,7 @@ package push
 import (
 	"log/slog"
 	"strconv"
+	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
@@ -19,6 +20,7 @@ type stream struct {
 	// a time: what changes meanwhile joins the next.
 	sent        map[string]string
 	inFlight    bool
+	sentAt      time.Time
 	sentVersion uint64
 	nonce       uint64
 	// stale says that there is something to send: the first response, which may
@@ -82,7 +84,7 @@ func (s *Server) next(name string, st *stream) *discoveryv3.DeltaDiscoveryRespon
 		s.mu.Unlock()
 		return nil
 	}
-	response := st.difference()
+	response := st.difference(s.options.Now())
 	s.release(name, st.node)
 	sortResponse(response) // a whole configuration takes a while, and others wait for the lock
 	return response
@@ -91,7 +93,7 @@ func (s *Server) next(name string, st *stream) *discoveryv3.DeltaDiscoveryRespon
 // difference returns what takes the proxy from what it has to the node's
 // configuration. It is nil where they turned out to be the same; only the
 // first response may be empty, for the proxy waits for it.
-func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
+func (st *stream) difference(now time.Time) *discoveryv3.DeltaDiscoveryResponse {
 	st.stale = false
 	response := st.changes()
 	st.sentVersion = st.node.version
@@ -102,7 +104,7 @@ func (st *stream) difference() *discoveryv3.DeltaDiscoveryResponse {
 	st.nonce++
 	response.Nonce = strconv.FormatUint(st.nonce, 10)
 	response.SystemVersionInfo = strconv.FormatUint(st.sentVersion, 10)
-	st.inFlight = true
+	st.inFlight, st.sentAt = true, now
 	return response
 }
 
