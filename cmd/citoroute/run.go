@@ -95,6 +95,7 @@ func serveFiles(ctx context.Context, f runFlags, paths []string, stdout, stderr 
 	if err != nil {
 		return err
 	}
+	observer.Watch(observe.Live{Resources: s.Resources, Paused: s.Paused})
 	if f.demo {
 		if err := startDemo(ctx); err != nil {
 			return fmt.Errorf("--demo: %w", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/capture"
 	"github.com/citoroute/citoroute/internal/proxy/names"
 	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/proxy/server"
 	"github.com/citoroute/citoroute/internal/proxy/source"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
@@ -43,6 +44,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 		Names: names.New(names.Options{Log: log}),
 	}
 	live := server.NewRuntime(observer, config.Issuers.Networks, dial)
+	observer.Watch(observe.Live{Resources: live.Resources, Paused: live.Paused})
 	options := serverOptions(config, observer, log)
 	options.Runtime, options.Dial = live, dial
 	srv := server.New(options)
@@ -63,7 +65,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 	stopServing, stop := context.WithCancel(ctx)
 	defer stop()
 	context.AfterFunc(after, stop) // a part has failed
-	group.Go(func() error { return follow(stopServing, config, srv, live.Resources, log) })
+	group.Go(func() error { return follow(stopServing, config, srv, served{live, observer}, log) })
 	srv.Run(stopServing)
 	finish()
 	log.Info("Drained")
@@ -105,11 +107,17 @@ func newObserver(ctx context.Context, config *bootstrap.Config, stdout io.Writer
 	return observe.New(options), nil
 }
 
+// served is what is known of the configuration that a proxy serves.
+type served struct {
+	*runtime.Runtime
+	*observe.Observer
+}
+
 // follow keeps sink up to date until ctx is done.
-func follow(ctx context.Context, config *bootstrap.Config, sink push.Sink, live func() []ir.Resource, log *slog.Logger) error {
+func follow(ctx context.Context, config *bootstrap.Config, sink push.Sink, live served, log *slog.Logger) error {
 	var have []ir.Resource
 	if config.StateDir != "" && config.Source == bootstrap.SourceStream {
-		snapshot := source.NewSnapshot(config.StateDir, sink, live, log)
+		snapshot := source.NewSnapshot(config.StateDir, sink, live.Resources, log)
 		var err error
 		if have, err = snapshot.Restore(); err != nil {
 			log.Warn("Starting without the last good configuration", "error", err)
@@ -128,7 +136,10 @@ func follow(ctx context.Context, config *bootstrap.Config, sink push.Sink, live 
 	if config.Source == bootstrap.SourceFile {
 		err = (&source.File{Path: config.File.Path, Sink: sink, Log: log}).Run(ctx)
 	} else {
-		err = source.Stream(config, sink, have, version.String(), log).Run(ctx)
+		live.Following(false)
+		stream := source.Stream(config, sink, have, version.String(), log)
+		stream.Connected = live.Following
+		err = stream.Run(ctx)
 	}
 	if errors.Is(err, context.Canceled) {
 		return nil

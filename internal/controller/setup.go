@@ -115,7 +115,7 @@ func Setup(mgr ctrl.Manager, o Options) error {
 	identity := newIdentity(mgr, o, world)
 	refusals := newRefusals(mgr.GetClient(), o, logger(mgr), world.restateNode)
 	world.server = newServer(mgr, o, world, identity, refusals)
-	if err := m.watch(o.Registry, world); err != nil {
+	if err := m.watch(o.Registry, world, identity); err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	stream := &Stream{world: world, server: world.server, address: o.StreamAddress, bound: make(chan struct{})}

@@ -51,6 +51,7 @@ func (f *fleet) apply(ctx context.Context, r engine.Result) {
 	defer f.mu.Unlock()
 	for _, node := range r.RemovedNodes {
 		if g := f.gateways[node]; g != nil {
+			g.follow(ir.Update{Complete: true}) // whose metrics go with it
 			g.stop()
 			delete(f.gateways, node)
 		}
@@ -113,6 +114,20 @@ func (f *fleet) resources() []ir.Resource {
 	var out []ir.Resource
 	for _, g := range f.gateways {
 		out = append(out, g.runtime.Resources()...)
+	}
+	return out
+}
+
+// paused returns, by the names of the LLM backends, how many models each is not
+// asked for at the moment, at the Gateway where these are most.
+func (f *fleet) paused() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make(map[string]int)
+	for _, g := range f.gateways {
+		for backend, models := range g.runtime.Paused() {
+			out[backend] = max(out[backend], models)
+		}
 	}
 	return out
 }

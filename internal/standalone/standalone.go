@@ -32,8 +32,8 @@ type Options struct {
 }
 
 // Standalone is a gateway made from files. Create one with New, then Load and,
-// to serve, Run. It is not safe for concurrent use, except for Ready and
-// Resources.
+// to serve, Run. It is not safe for concurrent use, except for Ready,
+// Resources and Paused.
 type Standalone struct {
 	opts   Options
 	source source
@@ -120,6 +120,10 @@ func (s *Standalone) Ready() bool { return s.fleet.ready() }
 
 // Resources returns what is being served, for a config dump.
 func (s *Standalone) Resources() []ir.Resource { return s.fleet.resources() }
+
+// Paused returns, by the names of the LLM backends, how many models each is not
+// asked for at the moment.
+func (s *Standalone) Paused() map[string]int { return s.fleet.paused() }
 
 // take reads the files and makes them live.
 func (s *Standalone) take(ctx context.Context, looks map[string]look) Report {

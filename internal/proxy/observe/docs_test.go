@@ -37,8 +37,8 @@ func documented(t *testing.T) map[string][]string {
 		}
 		labels := strings.FieldsFunc(m[2], func(r rune) bool { return r == ',' || r == ' ' })
 		for prefix, more := range of {
-			// The tables of limits name all of their labels.
-			if strings.HasPrefix(m[1], prefix) && !strings.HasPrefix(m[1], "citoroute_llm_limit") {
+			// The tables of limits and backends name all of their labels.
+			if strings.HasPrefix(m[1], prefix) && !strings.HasPrefix(m[1], "citoroute_llm_limit") && !strings.HasPrefix(m[1], "citoroute_llm_backend") {
 				labels = append(labels, more...)
 			}
 		}
@@ -62,6 +62,17 @@ func TestMetrics_AreThoseOfTheDocumentation(t *testing.T) {
 	o.Connections(80).Add(1)
 	o.DatagramDropped()
 	o.HandshakeFailed()
+	o.ConnectionLimit(1)
+	o.Following(true)
+	o.Watch(Live{
+		Resources: func() []ir.Resource {
+			return []ir.Resource{
+				&ir.Listener{Name: "l", TLS: &ir.ServerTLS{Certificates: []string{"s"}}},
+				&ir.Secret{Name: "s", Certificate: endingAt(t, 1)},
+			}
+		},
+		Paused: func() map[string]int { return map[string]int{"b": 1} },
+	})
 	o.metrics.spans.WithLabelValues("exported")
 	o.metrics.pushes.WithLabelValues("sent")
 	families, err := o.Registry().Gather()

@@ -17,6 +17,7 @@ type metrics struct {
 	requests    *prometheus.CounterVec
 	duration    *prometheus.HistogramVec
 	connections *prometheus.GaugeVec
+	room        *prometheus.GaugeVec // not there where it is not known
 	captured    *prometheus.CounterVec
 	handshakes  prometheus.Counter
 	datagrams   prometheus.Counter
@@ -26,6 +27,7 @@ type metrics struct {
 	pushes      *prometheus.CounterVec
 	applies     *prometheus.CounterVec
 	applied     prometheus.Gauge
+	following   *prometheus.GaugeVec // not there where no controller is asked
 	build       *prometheus.GaugeVec
 	llm         llmMetrics
 }
@@ -52,6 +54,7 @@ func newMetrics(r prometheus.Registerer) metrics {
 			},
 		}, []string{"listener", "route"}),
 		connections: gauge("client_connections", "Open client connections by listener port.", "port"),
+		room:        gauge("client_connections_limit", "Client connections that may be open on all ports together."),
 		captured:    counter("mesh_connections_total", "Connections of a pod by what its sidecar did with them.", "result"),
 		handshakes: counter("tls_handshake_failures_total", "TLS handshakes with clients that did not complete.").
 			WithLabelValues(),
@@ -64,8 +67,10 @@ func newMetrics(r prometheus.Registerer) metrics {
 		pushes:  counter("metrics_pushes_total", "Pushes of the metrics to the OTLP collector: sent, or failed because it could not be reached.", "result"),
 		applies: counter("config_updates_total", "Configuration updates by outcome.", "result"),
 		applied: gauge("config_last_applied_timestamp_seconds", "When the configuration last changed.").WithLabelValues(),
-		build:   gauge("build_info", "1, labelled with the version.", "version"),
-		llm:     newLLMMetrics(r),
+		following: gauge("config_stream_connected", "1 while a controller sends the configuration, 0 while none does; "+
+			"not there where it comes from a file."),
+		build: gauge("build_info", "1, labelled with the version.", "version"),
+		llm:   newLLMMetrics(r),
 	}
 	r.MustRegister(m.duration)
 	return m

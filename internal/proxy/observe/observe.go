@@ -29,6 +29,7 @@ type Options struct {
 type Observer struct {
 	registry *prometheus.Registry
 	metrics  metrics
+	live     *liveMetrics
 	log      *accessLog // nil: none
 	spans    *spanQueue // nil: none
 	push     *pusher    // nil: none
@@ -46,12 +47,15 @@ var _ runtime.Observer = (*Observer)(nil)
 // New returns an Observer with its own registry.
 func New(opts Options) *Observer {
 	o := &Observer{registry: prometheus.NewRegistry(), routes: make(map[string]*routeMetrics)}
-	o.metrics = newMetrics(o.registry)
+	o.metrics, o.live = newMetrics(o.registry), newLiveMetrics(o.registry)
 	o.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	o.metrics.build.WithLabelValues(opts.Version).Set(1)
+	for _, result := range []string{accepted, rejected} {
+		o.metrics.applies.WithLabelValues(result) // so that the first one is seen as an increase
+	}
 	o.unrouted = &series{vec: o.metrics.requests, duration: o.metrics.duration.WithLabelValues("", "")}
 	if opts.AccessLog != nil {
 		o.log = newAccessLog(opts.AccessLog, o.metrics.dropped)
@@ -124,11 +128,18 @@ func (o *Observer) Done(rec *runtime.Record) {
 	}
 }
 
+// Results of configuration updates.
+const (
+	accepted = "accepted"
+	rejected = "rejected"
+)
+
 // Applied notes a configuration that has become live, and drops the series of
 // the routes among gone, the resources that are no longer in it.
 func (o *Observer) Applied(gone []ir.Ref) {
-	o.metrics.applies.WithLabelValues("accepted").Inc()
+	o.metrics.applies.WithLabelValues(accepted).Inc()
 	o.metrics.applied.SetToCurrentTime()
+	o.live.changes.Add(1)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, ref := range gone {
@@ -139,7 +150,7 @@ func (o *Observer) Applied(gone []ir.Ref) {
 }
 
 // Rejected notes a configuration that was refused.
-func (o *Observer) Rejected() { o.metrics.applies.WithLabelValues("rejected").Inc() }
+func (o *Observer) Rejected() { o.metrics.applies.WithLabelValues(rejected).Inc() }
 
 // Gauge is a number that goes up and down.
 type Gauge struct{ gauge prometheus.Gauge }
@@ -150,6 +161,18 @@ func (g *Gauge) Add(n int) { g.gauge.Add(float64(n)) }
 // Connections is the number of open client connections of a port.
 func (o *Observer) Connections(port uint16) *Gauge {
 	return &Gauge{o.metrics.connections.WithLabelValues(strconv.Itoa(int(port)))}
+}
+
+// ConnectionLimit notes how many connections clients may have open.
+func (o *Observer) ConnectionLimit(n int) { o.metrics.room.WithLabelValues().Set(float64(n)) }
+
+// Following notes whether a controller sends the configuration at the moment.
+func (o *Observer) Following(connected bool) {
+	value := 0.0
+	if connected {
+		value = 1
+	}
+	o.metrics.following.WithLabelValues().Set(value)
 }
 
 // Capture is what became of a redirected connection.

@@ -143,3 +143,11 @@ func (rt *Runtime) Resources() []ir.Resource {
 	}
 	return out
 }
+
+// Paused returns, by the names of the LLM backends, how many models each is not
+// asked for at the moment, because it failed or asked for a pause.
+func (rt *Runtime) Paused() map[string]int {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.registry.Paused(rt.opts.Now())
+}

@@ -100,6 +100,7 @@ func New(opts Options) *Server {
 		opts: opts, room: room.New(opts.Connections, crowded), sockets: make(map[binding]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities),
 		configured: make(chan struct{}),
 	}
+	opts.Observe.ConnectionLimit(opts.Connections)
 	s.configure = sync.OnceFunc(func() { close(s.configured) })
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/awsauth"
@@ -173,6 +174,18 @@ func (r *Registry) credentials(c *Config, p *ir.LLMProvider, find SecretSource) 
 	if id, ok := identityOf(p, c.Credentials); ok && c.Err == nil {
 		c.Identity, c.drop = r.aws.Use(c.Backend.Name, id)
 	}
+}
+
+// Paused returns, by the names of the LLM backends, how many models each is not
+// asked for at the time now.
+func (r *Registry) Paused(now time.Time) map[string]int {
+	out := make(map[string]int)
+	for name, c := range r.clusters {
+		if config := c.config.Load(); config != nil && config.Backend.LLM != nil {
+			out[name] = c.paused(now)
+		}
+	}
+	return out
 }
 
 // Len returns the number of clusters.

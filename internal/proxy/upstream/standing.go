@@ -3,6 +3,7 @@ package upstream
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 )
@@ -54,6 +55,26 @@ func (s *standings) find(model string) *balance.Standing {
 		return &s.rest
 	}
 	return nil
+}
+
+// paused returns how many models the backend is not asked for at the moment. All
+// those beyond maxStandings count as one.
+func (c *Cluster) paused(now time.Time) (models int) {
+	s := c.standings.Load()
+	if s == nil {
+		return 0
+	}
+	count := func(one *balance.Standing) {
+		if !one.Open(now) {
+			models++
+		}
+	}
+	s.byModel.Range(func(_, one any) bool {
+		count(one.(*balance.Standing)) //nolint:forcetypeassert // the map holds nothing else.
+		return true
+	})
+	count(&s.rest)
+	return models
 }
 
 // forgive forgets every trouble: the backend is another one now.

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
@@ -86,6 +88,20 @@ func TestRegistry_EndpointsMoveWithTheirBackend(t *testing.T) {
 	lease, err := r.Get("b").Pick(1, now, nil)
 	if err != nil || lease.Endpoint.Addr != "10.0.0.2:80" {
 		t.Errorf("%+v, %v", lease.Endpoint, err)
+	}
+}
+
+func TestRegistry_PausedCountsModels(t *testing.T) {
+	r := NewRegistry(nil)
+	r.Set(&ir.Backend{Name: "plain"}, nil, none)
+	r.Set(&ir.Backend{Name: "llm", LLM: &ir.LLMProvider{}}, nil, none)
+	r.Get("llm").Troubled("a").Throttled(now, now, time.Minute)
+	r.Get("llm").Troubled("b").Throttled(now, now, time.Second)
+	r.Get("llm").Troubled("c")
+	for after, want := range map[time.Duration]int{0: 2, 2 * time.Second: 1, time.Hour: 0} {
+		if diff := cmp.Diff(map[string]int{"llm": want}, r.Paused(now.Add(after))); diff != "" {
+			t.Errorf("after %v: -want +got:\n%s", after, diff)
+		}
 	}
 }
 
