@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,7 @@ func newExplain() *cobra.Command {
 		Short: "Say which listener, route, rule and backend a request would take, and why",
 		Long: `Say where a request would go through the Gateways in a folder of manifests:
 listener, route, rule, filters and backends, and what was passed over and why.
+Certificates on the way that have expired or expire within 14 days are named.
 The exit code is 1 if no backend would answer and no route means to.`,
 		Example: `  citoroute explain examples/quickstart --path /hello
   citoroute explain my-app --host shop.example --path /cart --method POST --header 'X-User: beta'`,
@@ -57,7 +59,10 @@ func explain(c *cobra.Command, args []string, f explainFlags) error {
 	if err != nil {
 		return err
 	}
-	ways := s.Explain(f.gateway, q)
+	ways, expiring := s.Explain(f.gateway, q), s.Expiring(time.Now())
+	for i := range ways {
+		ways[i].Warn(expiring)
+	}
 	if f.output == "json" {
 		if err := printJSON(c.OutOrStdout(), ways); err != nil {
 			return err
@@ -123,6 +128,9 @@ func printWay(w standalone.Way, row func(name, value string)) {
 	}
 	if w.Status != 0 {
 		row("answer", fmt.Sprintf("%d %s, by the gateway itself", w.Status, http.StatusText(w.Status)))
+	}
+	for _, e := range w.Expiring {
+		row("warning", e.Certificate+": "+e.Message)
 	}
 	for _, why := range w.Why {
 		row("because", why)

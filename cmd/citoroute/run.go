@@ -115,6 +115,9 @@ func serveFiles(ctx context.Context, f runFlags, paths []string, stdout, stderr 
 		printReport(out, r)
 		if first {
 			first = false
+			for _, e := range s.Expiring(time.Now()) {
+				out.Expiring(e)
+			}
 			printTries(out, s.Try(triesShown))
 		}
 	})

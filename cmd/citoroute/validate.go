@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,8 @@ func newValidate() *cobra.Command {
 		Short: "Say what is wrong with manifests, and the status that they would get",
 		Long: `Check manifests as an API server and CitoRoute's controller would: schema, CEL
 rules, references, conflicts. The status that each object would get is printed.
-The exit code is 1 if something is refused or cannot work.`,
+Certificates that have expired or expire within 14 days are warned of. The exit
+code is 1 if something is refused or cannot work.`,
 		Args: usage(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return validate(c, args, quiet) },
 	}
@@ -29,6 +31,9 @@ func validate(c *cobra.Command, paths []string, quiet bool) error {
 		return err
 	}
 	out := printerFor(c.OutOrStdout())
+	for _, e := range s.Expiring(time.Now()) {
+		out.Expiring(e)
+	}
 	if bad := printBad(out, report, quiet); bad > 0 {
 		out.Note("\n%d of %d objects cannot be used as they are", bad, max(bad, s.Len()))
 		return errBad

@@ -10,6 +10,8 @@ import (
 type Way struct {
 	Gateway translate.Key
 	runtime.Explanation
+	// Expiring are the certificates on the way that have expired or are about to.
+	Expiring []Expiring `json:"expiring,omitempty"`
 }
 
 // Explain says where a request goes at each Gateway, or at the one called name
@@ -33,7 +35,7 @@ func (g *gateway) explain(key translate.Key, q runtime.Question) []Way {
 	var out []Way
 	for _, l := range ports(g.runtime.Listeners()) {
 		if q.Port == 0 || q.Port == l.Port {
-			out = append(out, Way{key, g.runtime.Explain(askedAt(l, q))})
+			out = append(out, Way{Gateway: key, Explanation: g.runtime.Explain(askedAt(l, q))})
 		}
 	}
 	return out

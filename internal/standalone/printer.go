@@ -91,6 +91,9 @@ func (p Printer) Problem(problem Problem) {
 	p.line(p.paint(red, "error") + "  " + problem.String())
 }
 
+// Expiring writes a warning of a certificate.
+func (p Printer) Expiring(e Expiring) { p.line(p.paint(yellow, "warning") + "  " + e.String()) }
+
 // Note writes a line of text.
 func (p Printer) Note(format string, args ...any) { p.line(fmt.Sprintf(format, args...)) }
 
