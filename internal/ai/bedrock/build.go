@@ -152,8 +152,6 @@ type novaInference struct {
 	TopK int64 `json:"topK"`
 }
 
-func isNova(model string) bool { return strings.Contains(model, "amazon.nova") }
-
 // abilities lets a model that is no Claude be told its effort in Bedrock's own
 // way.
 func (b *builder) abilities() claude.Abilities {
@@ -192,8 +190,8 @@ func (b *builder) tools() {
 			InputSchema: inputSchema{JSON: chat.ObjectSchema(t.Schema)},
 			Strict:      t.Strict,
 		}})
-		if t.Cache != nil {
-			c.Tools = append(c.Tools, toolEntry{CachePoint: cachePointOf(t.Cache)})
+		if point := b.cachePoint(t.Cache, true); point != nil {
+			c.Tools = append(c.Tools, toolEntry{CachePoint: point})
 		}
 	}
 	c.ToolChoice = b.choice()

@@ -1,8 +1,6 @@
 package bedrock
 
 import (
-	"encoding/json/jsontext"
-	json "encoding/json/v2"
 	"path"
 	"strconv"
 	"strings"
@@ -18,7 +16,7 @@ func (b *builder) messages() error {
 	b.lists.Grow(len(turns), len(system)+len(b.out.System)+chat.BlocksOf(turns))
 	front := b.lists.Blocks(len(system) + len(b.out.System))
 	for i := range system {
-		front = appendMarked(front, block{Text: &system[i].Text}, &system[i])
+		front = b.appendMarked(front, block{Text: &system[i].Text}, &system[i])
 	}
 	b.out.System = append(front, b.out.System...)
 	b.out.Messages = b.lists.Turns()
@@ -33,7 +31,7 @@ func (b *builder) messages() error {
 				return err
 			}
 			if ok {
-				m.Content = appendMarked(m.Content, out, &t.Blocks[i])
+				m.Content = b.appendMarked(m.Content, out, &t.Blocks[i])
 			}
 		}
 		finishContent(&m, t.Role == chat.Assistant && i == len(turns)-1)
@@ -77,25 +75,15 @@ func finishContent(m *message, prefill bool) {
 }
 
 // appendMarked appends a block, and a cache point behind one that asks for it.
-func appendMarked(dst []block, out block, in *chat.Block) []block {
+func (b *builder) appendMarked(dst []block, out block, in *chat.Block) []block {
 	dst = append(dst, out)
-	if in.Cache == nil || out.ReasoningContent != nil {
+	if out.ReasoningContent != nil {
 		return dst
 	}
-	return append(dst, block{CachePoint: cachePointOf(in.Cache)})
-}
-
-// cachePointOf converts a cache_control object. How long the cache lives is
-// said in the same words.
-func cachePointOf(control jsontext.Value) *cachePoint {
-	var in struct {
-		TTL string `json:"ttl"`
+	if point := b.cachePoint(in.Cache, in.Kind == chat.ToolResult); point != nil {
+		dst = append(dst, block{CachePoint: point})
 	}
-	out := &cachePoint{Type: "default"}
-	if json.Unmarshal(control, &in) == nil && (in.TTL == "5m" || in.TTL == "1h") {
-		out.TTL = in.TTL
-	}
-	return out
+	return dst
 }
 
 // block converts one block; ok is false for a thought without the proof that

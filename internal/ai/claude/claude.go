@@ -26,6 +26,8 @@ type Abilities struct {
 	Adaptive     bool // decides itself how much to think; others need a budget
 	AdaptiveOnly bool // knows no thinking budget
 	Schema       bool // can be held to a JSON schema
+	CachePoints  bool // Bedrock takes cache points for it
+	HourCache    bool // Bedrock can be told to keep them for an hour
 }
 
 // AbilitiesOf reads the generation out of a model's name, in any of the forms
@@ -50,6 +52,8 @@ func AbilitiesOf(model string) Abilities {
 		Adaptive:     v >= 406,
 		AdaptiveOnly: opus && v >= 407 || v >= 500,
 		Schema:       opus && v >= 401 || v >= 405,
+		CachePoints:  family == "haiku" && v >= 305 || v >= 307,
+		HourCache:    v >= 405,
 	}
 }
 

@@ -257,7 +257,7 @@ func (a *Attempt) Faithful() error {
 	for _, param := range a.Wire.Dropped {
 		switch name, _, _ := strings.Cut(param, "."); name {
 		case "user", "safety_identifier", "metadata": // who asks, and what for
-		case "store", "prompt_cache_key", "prompt_cache_retention": // what is kept of it, and where
+		case "store", "prompt_cache_key", "prompt_cache_retention", "cache_control": // what is kept of it, and where
 		case "anthropic-beta": // clients name what they may use; what they do use is in the body
 		default:
 			return chat.Unsupported(param, "is not possible, or not so, with this provider")

@@ -170,6 +170,7 @@ func TestFaithful_JudgesByTheBody(t *testing.T) {
 		"User":              {ai.Chat, "bedrock", "", `,"user":"u","safety_identifier":"s","metadata":{"a":"b"}`, ""},
 		"Kept":              {ai.Chat, "anthropic", "", `,"store":true,"prompt_cache_key":"k","prompt_cache_retention":"24h"`, ""},
 		"UserAndSeed":       {ai.Chat, "bedrock", "", `,"user":"u","seed":1`, "seed"},
+		"Cache":             {ai.Messages, "bedrock", "", `,"cache_control":{"type":"ephemeral"}`, ""},
 		"BetaOfAChatClient": {ai.Chat, "bedrock", beta, ``, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
