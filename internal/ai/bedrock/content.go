@@ -87,7 +87,7 @@ func (b *builder) appendMarked(dst []block, out block, in *chat.Block) []block {
 }
 
 // block converts one block; ok is false for a thought without the proof that
-// the provider wants to see.
+// the provider wants to see, and for every thought where the model takes none.
 func (b *builder) block(in *chat.Block) (out block, ok bool, err error) {
 	switch in.Kind {
 	case chat.Text:
@@ -101,9 +101,9 @@ func (b *builder) block(in *chat.Block) (out block, ok bool, err error) {
 		out, err = b.result(in)
 		return out, true, err
 	case chat.Thinking:
-		return block{ReasoningContent: &reasoning{ReasoningText: &reasoningText{in.Text, in.Signature}}}, in.Signature != "", nil
+		return block{ReasoningContent: &reasoning{ReasoningText: &reasoningText{in.Text, in.Signature}}}, in.Signature != "" && b.remembers(), nil
 	case chat.RedactedThinking:
-		return block{ReasoningContent: &reasoning{RedactedContent: in.Text}}, true, nil
+		return block{ReasoningContent: &reasoning{RedactedContent: in.Text}}, b.remembers(), nil
 	}
 	return out, false, nil
 }

@@ -14,6 +14,10 @@ func hidden(model string) bool {
 	return strings.HasPrefix(model, "arn:") && !strings.Contains(shownModel(model), ".")
 }
 
+// remembers says whether the model takes thoughts back. Models other than Claude
+// refuse a request with any, and the proof of one is of no worth to them.
+func (b *builder) remembers() bool { return b.can.Claude || hidden(b.wire.Model) }
+
 // cachePoint converts a cache_control object; nil where there is none, or where
 // the model would refuse it. Clients mark what they send whatever model is to
 // read it. ofTool says that it is to stand behind a tool or what one answered.
