@@ -5,7 +5,6 @@ import (
 	json "encoding/json/v2"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
@@ -140,17 +139,26 @@ func parseTools(in *clientRequest, out *chat.Request) error {
 		if t.Type != "" && t.Type != "custom" {
 			return chat.Unsupported("tools["+strconv.Itoa(i)+"].type", "%q is not possible with this provider, only custom is", t.Type)
 		}
+		if t.Name == "" {
+			return chat.Invalid("tools["+strconv.Itoa(i)+"].name", "is required")
+		}
 		if k := t.InputSchema.Kind(); k != '{' && k != 0 { // 0: there is none
 			return chat.Invalid("tools["+strconv.Itoa(i)+"].input_schema", "must be an object")
 		}
-		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: t.InputSchema, Strict: t.Strict, Cache: t.CacheControl})
+		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: t.InputSchema, Strict: t.Strict, Cache: present(t.CacheControl)})
 		if err := ignore(out, "tools", t.Rest); err != nil {
 			return err
 		}
 	}
-	c := in.ToolChoice
-	if c == nil {
+	if in.ToolChoice == nil {
 		return nil
+	}
+	return parseToolChoice(in.ToolChoice, out)
+}
+
+func parseToolChoice(c *toolChoice, out *chat.Request) error {
+	if len(out.Tools) == 0 && c.Type != "none" {
+		return chat.Invalid("tool_choice", "is only allowed when tools are given")
 	}
 	if c.DisableParallelToolUse {
 		off := false
@@ -164,6 +172,9 @@ func parseTools(in *clientRequest, out *chat.Request) error {
 	case "none":
 		out.ToolChoice.Mode = chat.ToolsNone
 	case "tool":
+		if !slices.ContainsFunc(out.Tools, func(t chat.Tool) bool { return t.Name == c.Name }) {
+			return chat.Invalid("tool_choice.name", "%q is not among the tools", c.Name)
+		}
 		out.ToolChoice.Mode, out.ToolChoice.Name = chat.ToolsNamed, c.Name
 	default:
 		return chat.Invalid("tool_choice.type", "%q is not one of auto, any, tool, none", c.Type)
@@ -178,6 +189,7 @@ func parseMessages(in *clientRequest, out *chat.Request) error {
 	if len(in.Messages) == 0 {
 		return chat.Invalid("messages", "must not be empty")
 	}
+	called := map[string]bool{}
 	for i, m := range in.Messages {
 		at := "messages[" + strconv.Itoa(i) + "]"
 		if err := ignore(out, "messages", m.Rest); err != nil {
@@ -197,10 +209,30 @@ func parseMessages(in *clientRequest, out *chat.Request) error {
 		if err != nil {
 			return err
 		}
+		if err := answersCalls(at+".content", blocks, called); err != nil {
+			return err
+		}
 		out.Say(role, blocks...)
 	}
 	if len(out.System) == 0 && len(out.Turns) == 0 {
 		return chat.Invalid("messages", "hold no content")
+	}
+	return nil
+}
+
+// answersCalls says whether the results among blocks are of calls before them.
+// called are the identifiers of these, of which it adds those in blocks.
+func answersCalls(at string, blocks []chat.Block, called map[string]bool) error {
+	for i := range blocks {
+		switch b := &blocks[i]; b.Kind {
+		case chat.ToolUse:
+			called[b.ID] = true
+		case chat.ToolResult:
+			if !called[b.ID] {
+				return chat.Invalid(at, "%q is the id of no tool call before it", b.ID)
+			}
+		default:
+		}
 	}
 	return nil
 }
@@ -221,118 +253,4 @@ func parseSystem(at string, v jsontext.Value, out *chat.Request) error {
 	}
 	out.System = append(out.System, blocks...)
 	return nil
-}
-
-// contentOf reads a string or a list of blocks. What out ignores of them is put
-// there.
-func contentOf(at string, v jsontext.Value, out *chat.Request) ([]chat.Block, error) {
-	switch {
-	case len(v) == 0 || v.Kind() == 'n':
-		return nil, nil
-	case v.Kind() == '"':
-		var s string
-		if err := json.Unmarshal(v, &s); err != nil {
-			return nil, chat.BadJSON(err)
-		}
-		if strings.TrimSpace(s) == "" {
-			return nil, nil
-		}
-		return []chat.Block{{Kind: chat.Text, Text: s}}, nil
-	}
-	var list []clientBlock
-	if err := json.Unmarshal(v, &list); err != nil {
-		return nil, oddBlock(at, v)
-	}
-	var blocks []chat.Block
-	for i := range list {
-		b, err := parseBlock(at+"["+strconv.Itoa(i)+"]", &list[i].block, out)
-		if err != nil {
-			return nil, err
-		}
-		if err := ignore(out, list[i].Type, list[i].Rest); err != nil {
-			return nil, err
-		}
-		if b.Kind == chat.Text && strings.TrimSpace(b.Text) == "" {
-			continue
-		}
-		if mark := list[i].CacheControl; mark != nil {
-			b.Cache = mark
-		}
-		blocks = append(blocks, b)
-	}
-	return blocks, nil
-}
-
-// oddBlock is the error for a list with a block that has another form than those
-// that we know: of its type, where only Anthropic has that.
-func oddBlock(at string, v jsontext.Value) error {
-	var list []jsontext.Value
-	if err := json.Unmarshal(v, &list); err != nil {
-		return chat.Invalid(at, "must be a string or a list of content blocks")
-	}
-	for i, raw := range list {
-		var typed struct {
-			Type string `json:"type"`
-		}
-		at := at + "[" + strconv.Itoa(i) + "]"
-		if json.Unmarshal(raw, &block{}) == nil {
-			continue
-		}
-		if json.Unmarshal(raw, &typed) == nil && !slices.Contains(blockTypes, typed.Type) {
-			return chat.Unsupported(at+".type", "%q is not possible with this provider", typed.Type)
-		}
-		return chat.Invalid(at, "has a member of the wrong type")
-	}
-	return nil
-}
-
-func parseBlock(at string, in *block, out *chat.Request) (chat.Block, error) {
-	switch in.Type {
-	case typeText:
-		return chat.Block{Kind: chat.Text, Text: value(in.Text)}, nil
-	case typeThinking:
-		return chat.Block{Kind: chat.Thinking, Text: value(in.Thinking), Signature: value(in.Signature)}, nil
-	case typeRedactedThinking:
-		return chat.Block{Kind: chat.RedactedThinking, Text: in.Data}, nil
-	case typeToolUse:
-		input := in.Input
-		if input.Kind() != '{' {
-			return chat.Block{}, chat.Invalid(at+".input", "must be an object")
-		}
-		return chat.Block{Kind: chat.ToolUse, ID: in.ID, Name: in.Name, Input: input}, nil
-	case typeToolResult:
-		content, err := contentOf(at+".content", in.Content, out)
-		result := chat.Block{Kind: chat.ToolResult, ID: in.ToolUseID, Content: content, Failed: in.IsError}
-		for i := range content { // what is cached is the result as a whole
-			if content[i].Cache != nil {
-				result.Cache, content[i].Cache = content[i].Cache, nil
-			}
-		}
-		return result, err
-	case typeImage, typeDocument:
-		return parseMedia(at, in)
-	}
-	return chat.Block{}, chat.Unsupported(at+".type", "%q is not possible with this provider", in.Type)
-}
-
-func parseMedia(at string, in *block) (chat.Block, error) {
-	out := chat.Block{Kind: chat.Image}
-	if in.Type == typeDocument {
-		out.Kind = chat.Document
-	}
-	if in.Source == nil {
-		return out, chat.Invalid(at+".source", "is required")
-	}
-	out.Media = chat.Media{Type: strings.ToLower(in.Source.MediaType), Data: in.Source.Data, Name: in.Title}
-	switch in.Source.Type {
-	case "base64":
-		return out, nil
-	case "url":
-		out.Media.URL = in.Source.URL
-		return out, nil
-	case "text":
-		out.Media.Data = encodeText(in.Source.Data)
-		return out, nil
-	}
-	return out, chat.Unsupported(at+".source.type", "%q is not possible with this provider", in.Source.Type)
 }

@@ -35,3 +35,11 @@ var harmless = []string{"tool_use.caller", "tools.eager_input_streaming"}
 func ignore(out *chat.Request, at string, rest jsontext.Value) error {
 	return out.IgnoreMembers(at, rest, harmless...)
 }
+
+// present is v, or nil for null: a member that asks for nothing.
+func present(v jsontext.Value) jsontext.Value {
+	if v.Kind() == 'n' {
+		return nil
+	}
+	return v
+}

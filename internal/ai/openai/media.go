@@ -1,8 +1,6 @@
 package openai
 
 import (
-	"encoding/base64"
-	"io"
 	"net/url"
 	"strings"
 
@@ -42,7 +40,7 @@ func dataURI(at, rest, name string) (chat.Block, error) {
 		return chat.Block{}, chat.Invalid(at, "the data URI must be base64")
 	}
 	media := chat.Media{Type: strings.TrimSpace(fields[0]), Data: data, Name: name}
-	if n, err := io.Copy(io.Discard, base64.NewDecoder(base64.StdEncoding, strings.NewReader(data))); err != nil || n == 0 {
+	if !chat.IsBase64(data) {
 		return chat.Block{}, chat.Invalid(at, "the data URI's base64 is not valid")
 	}
 	switch media.Type {
