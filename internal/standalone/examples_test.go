@@ -133,6 +133,13 @@ func TestExample_Redirect(t *testing.T) {
 	}
 }
 
+func TestExample_GatewayParameters(t *testing.T) {
+	r := serve(t, example(t, "gateway-parameters"))
+	if got := r.get(8080, "http://localhost:8080/", nil); got.status != http.StatusMovedPermanently {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestExample_Headers(t *testing.T) {
 	r := serve(t, example(t, "headers"))
 	got := r.get(8080, "http://localhost/api/users", map[string]string{"X-Debug": "1"})

@@ -47,6 +47,7 @@ func TestLoad_NamesWhatIsWrong(t *testing.T) {
 		"NoName":           {strings.Replace(gatewayManifest, "name: g", "labels: {}", 1), "metadata.name: Required value"},
 		"Rule":             {strings.Replace(good, "/good", "good", 1), "HTTPRoute/default/good: spec.rules[0].matches[0].path: Invalid value"},
 		"RuleOfOurs":       {"apiVersion: citoroute.io/v1alpha1\nkind: LLMBackend\nmetadata: {name: b}\nspec: {provider: Bedrock}", "LLMBackend/default/b: spec.bedrock"},
+		"RuleOfMaps":       {"apiVersion: citoroute.io/v1alpha1\nkind: GatewayParameters\nmetadata: {name: p}\nspec: {deployment: {labels: {citoroute.io/a: b}}}", "GatewayParameters/default/p: spec.deployment.labels: Invalid value"},
 		"SameObject":       {good + "---" + good, "bad.yaml:11: HTTPRoute/default/good: metadata.name: this object is in"},
 		"TLSSecretNoKey":   {"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ntype: kubernetes.io/tls\nstringData: {tls.crt: a}", "Secret/default/s: data[tls.key]: Required value"},
 		"SecretNotBase64":  {"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: '%%'}", "Secret/default/s: "},
@@ -90,6 +91,10 @@ func TestLoad_StatusNamesWhatCannotWork(t *testing.T) {
 			strings.Replace(gatewayManifest, "protocol: HTTP, port: 80", "protocol: HTTPS, port: 443, tls: {certificateRefs: [{name: s}]}", 1) +
 				"---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\ntype: kubernetes.io/tls\nstringData: {tls.crt: no certificate, tls.key: no key}",
 			"InvalidCertificateRef: ",
+		},
+		"NoSuchParameters": {
+			strings.Replace(gatewayManifest, "gatewayClassName: citoroute", "gatewayClassName: citoroute\n  infrastructure: {parametersRef: {group: citoroute.io, kind: GatewayParameters, name: p}}", 1),
+			"InvalidParameters: spec.infrastructure.parametersRef: GatewayParameters default/p does not exist",
 		},
 		"OtherClass": {strings.Replace(gatewayManifest, "citoroute", "other", 1), "(not served: nothing of class citoroute is concerned)"},
 	} {
