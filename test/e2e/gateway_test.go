@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -112,6 +113,8 @@ func madeFor(ctx context.Context, namespace, gateway string) []string {
 		"ServiceAccount":      &corev1.ServiceAccountList{},
 		"ConfigMap":           &corev1.ConfigMapList{},
 		"PodDisruptionBudget": &policyv1.PodDisruptionBudgetList{},
+
+		"HorizontalPodAutoscaler": &autoscalingv2.HorizontalPodAutoscalerList{},
 	} {
 		Expect(cluster.List(ctx, list, client.InNamespace(namespace),
 			client.MatchingLabels{gatewayNameLabel: gateway})).To(Succeed())
