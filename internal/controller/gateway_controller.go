@@ -50,13 +50,13 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 	if !managed {
 		return ctrl.Result{}, r.abandon(ctx, gateway)
 	}
-	parameters := r.world.parameters(key)
-	if parameters == nil {
-		return ctrl.Result{}, nil // what there is stays: its status says why
-	}
 	bundle := r.identity.Authorities()
 	if bundle == nil {
 		return ctrl.Result{}, nil // every Gateway is looked at again once there is one
+	}
+	parameters := r.world.parameters(key)
+	if parameters == nil {
+		return ctrl.Result{}, r.hold(ctx, gateway, bundle)
 	}
 	objects, err := infra.Objects(infra.Input{
 		Options:    r.options,
@@ -70,6 +70,24 @@ func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (c
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{}, r.provide(ctx, gateway, objects)
+}
+
+// hold leaves what a Gateway has as it is, for nobody knows what it should be. Its
+// proxies trust the controller's authorities all the same: without them they
+// would get no configuration any more.
+func (r *GatewayReconciler) hold(ctx context.Context, gateway *gatewayv1.Gateway, bundle []byte) error {
+	namespace, name := infra.Key(gateway)
+	config := &corev1.ConfigMap{}
+	err := r.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, config)
+	if err != nil || !metav1.IsControlledBy(config, gateway) || config.Data[infra.KeyCA] == string(bundle) {
+		return client.IgnoreNotFound(err)
+	}
+	before := config.DeepCopy()
+	config.Data[infra.KeyCA] = string(bundle)
+	if err := r.client.Patch(ctx, config, client.MergeFrom(before), client.FieldOwner(infra.ManagedBy)); err != nil {
+		return fmt.Errorf("renew authorities in ConfigMap %s/%s: %w", namespace, name, err)
+	}
+	return nil
 }
 
 // provide makes what a Gateway owns these objects. One that the cluster refuses,
