@@ -45,7 +45,7 @@ func rules() map[string]rule {
 		"Push":      {packages: "internal/push/...", never: kubernetes, why: "the stream's client half is linked into the proxy"},
 		"Proxy":     {packages: "internal/proxy/...", never: append([]string{module + "internal/translate", module + "api"}, kubernetes...), why: "the proxy is small: it is copied into every meshed pod"},
 		"RequestPath": {
-			packages: "internal/proxy/balance internal/proxy/exchange internal/proxy/filter/... internal/proxy/h1 internal/proxy/router internal/proxy/upstream",
+			packages: "internal/proxy/balance internal/proxy/clientaddr internal/proxy/exchange internal/proxy/filter/... internal/proxy/h1 internal/proxy/router internal/proxy/upstream",
 			never:    []string{"net/http"},
 			why:      "requests are exchanges, whatever the version of the protocol",
 		},
