@@ -34,6 +34,9 @@ type Listener struct {
 	// Hostname is "", an exact name or "*.suffix", in lower case.
 	Hostname string     `json:"hostname,omitempty"`
 	TLS      *ServerTLS `json:"tls,omitempty"` // set for HTTPS and TLS
+	// Clients says who clients are behind load balancers and other proxies; nil:
+	// the other ends of connections. It is the same for all listeners of a port.
+	Clients *Clients `json:"clients,omitempty"`
 	// Policies names the policies that apply to every route of the listener.
 	Policies []string `json:"policies,omitempty"`
 	// Limits names the LimitPolicies of all LLM rules of the listener, besides
@@ -47,6 +50,18 @@ func (*Listener) ResourceType() Type { return TypeListener }
 
 // ResourceName implements [Resource].
 func (l *Listener) ResourceName() string { return l.Name }
+
+// Clients says whom to believe about the addresses of clients.
+type Clients struct {
+	// ProxyProtocol are the networks whose connections begin with a header of the
+	// PROXY protocol, those of all others never do. Empty: none does.
+	ProxyProtocol []netip.Prefix `json:"proxyProtocol,omitempty"`
+	// TrustedProxies are the networks of the proxies that are believed what they
+	// tell in X-Forwarded-For and in TrustedHeaders, which are any of
+	// X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Port.
+	TrustedProxies []netip.Prefix `json:"trustedProxies,omitempty"`
+	TrustedHeaders []string       `json:"trustedHeaders,omitempty"`
+}
 
 // ServerTLS says how a listener treats TLS.
 type ServerTLS struct {

@@ -73,6 +73,7 @@ func TestMetrics_AreThoseOfTheDocumentation(t *testing.T) {
 		},
 		Paused: func() map[string]int { return map[string]int{"b": 1} },
 	})
+	o.HeaderRefused()
 	o.metrics.spans.WithLabelValues("exported")
 	o.metrics.pushes.WithLabelValues("sent")
 	families, err := o.Registry().Gather()

@@ -20,6 +20,7 @@ type metrics struct {
 	room        *prometheus.GaugeVec // not there where it is not known
 	captured    *prometheus.CounterVec
 	handshakes  prometheus.Counter
+	headers     prometheus.Counter
 	datagrams   prometheus.Counter
 	malformed   *prometheus.CounterVec
 	dropped     prometheus.Counter
@@ -57,6 +58,8 @@ func newMetrics(r prometheus.Registerer) metrics {
 		room:        gauge("client_connections_limit", "Client connections that may be open on all ports together."),
 		captured:    counter("mesh_connections_total", "Connections of a pod by what its sidecar did with them.", "result"),
 		handshakes: counter("tls_handshake_failures_total", "TLS handshakes with clients that did not complete.").
+			WithLabelValues(),
+		headers: counter("proxy_protocol_errors_total", "Connections that were closed for a PROXY protocol header that was missing, wrong or not theirs to send.").
 			WithLabelValues(),
 		datagrams: counter("udp_dropped_datagrams_total", "UDP datagrams of clients that reached no backend.").
 			WithLabelValues(),

@@ -202,6 +202,10 @@ func (o *Observer) DatagramDropped() { o.metrics.datagrams.Inc() }
 // HandshakeFailed counts a TLS handshake that a client or the proxy broke off.
 func (o *Observer) HandshakeFailed() { o.metrics.handshakes.Inc() }
 
+// HeaderRefused counts a connection that was closed for the header of the PROXY
+// protocol that it began with, or did not begin with.
+func (o *Observer) HeaderRefused() { o.metrics.headers.Inc() }
+
 // Malformed counts a request that a codec has answered by itself.
 func (o *Observer) Malformed(status int) {
 	o.metrics.malformed.WithLabelValues(strconv.Itoa(status)).Inc()

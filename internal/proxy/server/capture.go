@@ -92,7 +92,7 @@ func (g *generation) serveCaptured(conn *net.TCPConn) {
 		g.serveSniffed(conn, to)
 	default:
 		o.Observe.Captured(observe.CaptureRouted)
-		g.serveCleartext(conn, o.Runtime.CapturedHandler(to))
+		g.serveCleartext(arrival{conn: conn}, o.Runtime.CapturedHandler(to))
 	}
 }
 
@@ -142,7 +142,7 @@ func (g *generation) serveRouted(conn *net.TCPConn, head []byte, kind capture.Ki
 	o := &g.server.opts
 	o.Observe.Captured(observe.CaptureRouted)
 	g.handOver(conn)
-	g.serveHTTP(conn, head, kind == capture.HTTP2, o.Runtime.CapturedHandler(to))
+	g.serveHTTP(arrival{conn: conn, head: head}, kind == capture.HTTP2, o.Runtime.CapturedHandler(to))
 }
 
 // look reads until it is clear what a client speaks, or the client makes a

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,78 +138,87 @@ func (g *generation) cutOff(all bool) {
 // serve serves one connection until it ends, and closes it.
 func (g *generation) serve(conn *net.TCPConn) {
 	p := g.plan.Load()
+	a := arrival{conn: conn}
+	if p.balancers != nil {
+		var err error
+		if a, err = g.identify(conn, p.balancers); err != nil {
+			_ = conn.Close()
+			return
+		}
+	}
 	switch p.family {
 	case familyHTTP:
-		g.serveCleartext(conn, g.cleartext)
+		g.serveCleartext(a, g.cleartext)
 	case familyTLS:
-		g.serveTLS(conn, p.names)
+		g.serveTLS(a, p.names)
 	case familyTCP:
-		g.handOver(conn)
-		g.serveStream(conn, conn, p.listeners[0].Name, "")
+		g.serveTCP(a, p)
 	case familyCaptured:
 		g.serveCaptured(conn)
 	}
 }
 
-func (g *generation) serveCleartext(conn *net.TCPConn, handler exchange.Handler) {
+func (g *generation) serveCleartext(a arrival, handler exchange.Handler) {
 	o := &g.server.opts
-	head, http2, err := sniff(conn, o.IdleTimeout, o.HeaderTimeout)
+	head, http2, err := sniff(a.conn, a.head, o.IdleTimeout, o.HeaderTimeout)
 	if err != nil {
-		_ = conn.Close()
+		_ = a.conn.Close()
 		return
 	}
-	g.handOver(conn)
-	g.serveHTTP(conn, head, http2, handler)
+	a.head = head
+	g.handOver(a.conn)
+	g.serveHTTP(a, http2, handler)
 }
 
-// serveHTTP serves a cleartext connection of which head was read.
-func (g *generation) serveHTTP(conn *net.TCPConn, head []byte, http2 bool, handler exchange.Handler) {
+// serveHTTP serves a cleartext connection.
+func (g *generation) serveHTTP(a arrival, http2 bool, handler exchange.Handler) {
 	if http2 {
-		g.h2.Serve(&headConn{Conn: conn, head: head}, nil, handler)
+		g.h2.Serve(a.client(), nil, handler)
 		return
 	}
-	g.h1.ServeConn(conn, h1.ConnInfo{Handler: handler, Preface: head})
+	g.h1.ServeConn(a.conn, h1.ConnInfo{Handler: handler, Preface: a.head, Remote: a.address()})
 }
 
 // serveTLS ends TLS, or passes it on where the listener of the client's server
 // name leaves that to its backends.
-func (g *generation) serveTLS(conn *net.TCPConn, names *serverNames) {
+func (g *generation) serveTLS(a arrival, names *serverNames) {
 	if !names.passthrough {
-		g.endTLS(conn, conn, names)
+		g.endTLS(a, names)
 		return
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(g.server.opts.HeaderTimeout))
-	name, head, err := l4.ServerName(conn)
+	_ = a.conn.SetReadDeadline(time.Now().Add(g.server.opts.HeaderTimeout))
+	client := &headConn{Conn: a.conn, head: a.head}
+	name, hello, err := l4.ServerName(client)
 	if err != nil {
-		_ = conn.Close()
+		_ = a.conn.Close()
 		return
 	}
-	_ = conn.SetReadDeadline(time.Time{})
-	client := &headConn{Conn: conn, head: head}
+	_ = a.conn.SetReadDeadline(time.Time{})
+	a.head = slices.Concat(hello, client.head)
 	switch l := names.find(name); {
 	case l == nil: // nobody here speaks for that name, not even to send an alert
-		_ = conn.Close()
+		_ = a.conn.Close()
 	case l.config == nil:
-		g.handOver(conn)
-		g.serveStream(conn, client, l.Name, name)
+		g.handOver(a.conn)
+		g.serveStream(&stream{arrival: a, client: a.conn, listener: l.Name, serverName: name, passed: true})
 	default:
-		g.endTLS(conn, client, names)
+		g.endTLS(a, names)
 	}
 }
 
-// endTLS completes the handshake of client, which reads and writes conn, and
-// serves the session.
-func (g *generation) endTLS(conn *net.TCPConn, client net.Conn, names *serverNames) {
-	session := tls.Server(client, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: names.configFor})
+// endTLS completes the handshake and serves the session.
+func (g *generation) endTLS(a arrival, names *serverNames) {
+	session := tls.Server(a.client(), &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: names.configFor})
 	if err := g.handshake(session); err != nil {
-		_ = conn.Close()
+		_ = a.conn.Close()
 		return
 	}
-	g.handOver(conn)
+	g.handOver(a.conn)
+	a.head = nil
 	state := session.ConnectionState()
 	l := names.find(state.ServerName)
 	if l.Protocol == ir.ProtocolTLS {
-		g.serveStream(conn, session, l.Name, state.ServerName)
+		g.serveStream(&stream{arrival: a, client: session, listener: l.Name, serverName: state.ServerName})
 		return
 	}
 	handler := g.server.opts.Runtime.Handler(g.port, state.ServerName)
@@ -216,7 +226,7 @@ func (g *generation) endTLS(conn *net.TCPConn, client net.Conn, names *serverNam
 		g.h2.Serve(session, &state, handler)
 		return
 	}
-	g.h1.ServeConn(session, h1.ConnInfo{Handler: handler, TLS: &state})
+	g.h1.ServeConn(session, h1.ConnInfo{Handler: handler, TLS: &state, Remote: a.address()})
 }
 
 // handshake completes session within the header timeout. A client that speaks

@@ -34,7 +34,7 @@ func TestHTTP2_PrefaceByteByByte(t *testing.T) {
 				}
 			}()
 			start := time.Now()
-			if _, _, err := sniff(ours, time.Minute, header); err == nil {
+			if _, _, err := sniff(ours, nil, time.Minute, header); err == nil {
 				t.Error("waited for the whole preface")
 			}
 			if took := time.Since(start); took > 2*header {

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/clientaddr"
 )
 
 // family is what the clients of a port begin with.
@@ -37,6 +38,9 @@ type plan struct {
 	family    family
 	listeners []*ir.Listener // by name
 	names     *serverNames   // for familyTLS
+	// balancers are whose connections begin with a header of the PROXY protocol;
+	// nil: nobody's.
+	balancers *clientaddr.Networks
 }
 
 // plan arranges the runtime's listeners by port. The error names listeners
@@ -66,6 +70,9 @@ func plansOf(listeners []*ir.Listener) map[uint16]*plan {
 		p := plans[l.Port]
 		if p == nil {
 			p = &plan{family: f}
+			if c := l.Clients; c != nil && len(c.ProxyProtocol) > 0 {
+				p.balancers = clientaddr.NewNetworks(c.ProxyProtocol)
+			}
 			plans[l.Port] = p
 		}
 		if p.family == f { // the controller lets no two families on one port

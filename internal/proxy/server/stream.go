@@ -14,42 +14,64 @@ import (
 // streamAttempts is how many endpoints a connection is offered to.
 const streamAttempts = 3
 
-// serveStream joins a connection of a TCP or TLS listener to a backend until
-// either has ended, and closes it. client is what is read and written: conn,
-// or a session over it.
-func (g *generation) serveStream(conn *net.TCPConn, client net.Conn, listener, serverName string) {
-	defer func() { _ = client.Close() }()
-	o := &g.server.opts
-	for range streamAttempts {
-		stream, err := o.Runtime.Stream(listener, serverName)
-		if err != nil {
-			o.Log.Debug("Closing a connection", "listener", listener, "remote", conn.RemoteAddr(), "reason", err)
+// stream is a connection of a TCP or TLS listener.
+type stream struct {
+	arrival
+	// client is what is read and written after head: the connection, or a TLS
+	// session over it.
+	client               net.Conn
+	listener, serverName string
+	passed               bool // TLS is between the client and the backend
+}
+
+// serveTCP serves a connection of a TCP listener.
+func (g *generation) serveTCP(a arrival, p *plan) {
+	g.handOver(a.conn)
+	s := &stream{arrival: a, client: a.conn, listener: p.listeners[0].Name}
+	if p.balancers != nil {
+		guard := &headerGuard{TCPConn: a.conn}
+		if err := guard.look(a.head); err != nil {
+			g.refuseHeader(a.address(), err)
+			_ = a.conn.Close()
 			return
 		}
-		head, passed := client.(*headConn)
-		if passed {
-			stream.Target.TLS = nil // the session is the client's own
+		s.client = guard
+	}
+	g.serveStream(s)
+}
+
+// serveStream joins a stream to a backend until either has ended, and closes it.
+func (g *generation) serveStream(s *stream) {
+	defer func() { _ = s.client.Close() }()
+	o := &g.server.opts
+	for range streamAttempts {
+		to, err := o.Runtime.Stream(s.listener, s.serverName)
+		if err != nil {
+			o.Log.Debug("Closing a connection", "listener", s.listener, "remote", s.address(), "reason", err)
+			return
 		}
-		backend, err := dialStream(o.Dial, &stream.Target)
+		if s.passed {
+			to.Target.TLS = nil // the session is the client's own
+		}
+		backend, err := dialStream(o.Dial, &to.Target)
 		if err != nil {
 			ours := upstream.IsOurs(err)
-			stream.Done(!ours)
-			o.Log.Debug("Cannot reach a backend", "listener", listener, "backend", stream.Backend, "error", err)
+			to.Done(!ours)
+			o.Log.Debug("Cannot reach a backend", "listener", s.listener, "backend", to.Backend, "error", err)
 			if ours {
 				return
 			}
 			continue
 		}
-		if passed {
-			// So that what follows may stay in the kernel.
-			if _, err := backend.Write(head.head); err != nil {
-				o.Log.Debug("A backend closed early", "listener", listener, "backend", stream.Backend, "error", err)
+		if len(s.head) > 0 { // so that what follows may stay in the kernel
+			if _, err := backend.Write(s.head); err != nil {
+				o.Log.Debug("A backend closed early", "listener", s.listener, "backend", to.Backend, "error", err)
 			}
-			client = head.Conn
+			s.head = nil
 		}
-		l4.Join(client, upstream.Bare(backend))
+		l4.Join(s.client, upstream.Bare(backend))
 		_ = backend.Close()
-		stream.Done(false)
+		to.Done(false)
 		return
 	}
 }
