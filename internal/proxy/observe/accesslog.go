@@ -6,6 +6,7 @@ import (
 	"encoding/json/jsontext"
 	"errors"
 	"io"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -110,11 +111,8 @@ func appendLine(b []byte, rec *runtime.Record) []byte {
 	b = appendInt(b, "bytesReceived", rec.End.Received)
 	b = appendSeconds(b, "duration", rec.Duration)
 	b = appendSeconds(b, "headDuration", rec.Head)
-	if rec.Remote.IsValid() {
-		b = append(b, `,"remote":"`...)
-		b = rec.Remote.AppendTo(b)
-		b = append(b, '"')
-	}
+	b = appendAddress(b, "remote", rec.Remote)
+	b = appendAddress(b, "peer", rec.Peer)
 	if rec.Listener != nil {
 		b = appendText(b, "listener", rec.Listener.Name)
 	}
@@ -169,6 +167,20 @@ func appendText(b []byte, name, value string) []byte {
 		return b
 	}
 	return appendQuoted(appendName(b, name), value)
+}
+
+// appendAddress appends an address and its port, where that is known.
+func appendAddress(b []byte, name string, a netip.AddrPort) []byte {
+	if !a.IsValid() {
+		return b
+	}
+	b = append(appendName(b, name), '"')
+	if a.Port() == 0 {
+		b = a.Addr().AppendTo(b)
+	} else {
+		b = a.AppendTo(b)
+	}
+	return append(b, '"')
 }
 
 func appendInt(b []byte, name string, value int64) []byte {

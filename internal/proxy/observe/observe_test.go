@@ -95,6 +95,18 @@ func TestAccessLog_Line(t *testing.T) {
 	}
 }
 
+func TestAccessLog_ClientOfATrustedProxy(t *testing.T) {
+	var out bytes.Buffer
+	o := New(Options{AccessLog: &out})
+	rec := record()
+	rec.Peer, rec.Remote = rec.Remote, netip.MustParseAddrPort("[2001:db8::1]:0") // a port that nobody told
+	o.Done(rec)
+	o.Close()
+	if want := `"remote":"2001:db8::1","peer":"10.0.0.1:1234",`; !strings.Contains(out.String(), want) {
+		t.Errorf("got %s, want %s", &out, want)
+	}
+}
+
 func TestAccessLog_ClientCannotForgeALine(t *testing.T) {
 	var out bytes.Buffer
 	o := New(Options{AccessLog: &out})

@@ -90,7 +90,7 @@ func (rt *Runtime) explain(q Question, e *Explanation) error {
 		req.Path = clean
 	}
 	h := &handler{rt: rt, port: q.Port, serverName: q.ServerName}
-	l, err := h.listener(rt.snap.Load(), req)
+	l, err := h.listener(rt.snap.Load().ports[q.Port], req)
 	if err != nil {
 		return err
 	}

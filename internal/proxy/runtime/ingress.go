@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -20,7 +21,15 @@ import (
 //
 // Spellings of these with _ for - are removed, because many servers read both
 // as the same. Mesh listeners leave all of them alone.
-func (st *state) forwarded(req *exchange.Request) {
+//
+// by is the trusted proxy that the request came from, or nil: what it is believed
+// to tell takes the place of what this proxy would say.
+func (st *state) forwarded(req *exchange.Request, by *proxies) {
+	says := told{proto: req.Scheme, host: req.Authority}
+	if by != nil {
+		other := by.told(&req.Header)
+		says = told{cmp.Or(other.proto, says.proto), cmp.Or(other.host, says.host), other.port}
+	}
 	start := st.scratch.Start()
 	b := st.scratch.Bytes()
 	req.Header.Filter(func(f exchange.Field) bool {
@@ -41,9 +50,12 @@ func (st *state) forwarded(req *exchange.Request) {
 	if chain := strings.TrimSuffix(st.scratch.End(start), ", "); chain != "" {
 		req.Header.Add("X-Forwarded-For", chain)
 	}
-	req.Header.Add("X-Forwarded-Proto", req.Scheme)
-	if req.Authority != "" {
-		req.Header.Add("X-Forwarded-Host", req.Authority)
+	req.Header.Add("X-Forwarded-Proto", says.proto)
+	if says.host != "" {
+		req.Header.Add("X-Forwarded-Host", says.host)
+	}
+	if says.port != "" {
+		req.Header.Add("X-Forwarded-Port", says.port)
 	}
 }
 

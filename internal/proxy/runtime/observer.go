@@ -96,8 +96,10 @@ type Record struct {
 	// Method, Scheme, Authority, Path and Query are as the client sent them.
 	Method, Scheme, Authority, Path, Query string
 	Proto                                  exchange.Proto
-	Remote                                 netip.AddrPort
-	UserAgent, RequestID                   string
+	// Remote is the client, with port 0 where that is not known. Peer is the
+	// trusted proxy that the request came from; invalid: it came from the client.
+	Remote, Peer         netip.AddrPort
+	UserAgent, RequestID string
 	// Trace is zero where the request is not recorded in a trace.
 	Trace trace.Trace
 

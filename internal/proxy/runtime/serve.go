@@ -34,16 +34,18 @@ func (h *handler) Serve(ex *exchange.Exchange) {
 
 func (h *handler) serve(st *state, ex *exchange.Exchange) error {
 	req := &ex.Request
+	now := h.rt.snap.Load()
+	p := now.ports[h.port]
+	by := st.recognize(req, p)
 	var err error
 	if req.Path, err = router.CleanPath(req.Path); err != nil {
 		return h.rt.refuse.badPath
 	}
-	now := h.rt.snap.Load()
-	if st.listener, err = h.listener(now, req); err != nil {
+	if st.listener, err = h.listener(p, req); err != nil {
 		return err
 	}
 	st.Listener = st.listener.ir
-	st.forwarded(req)
+	st.forwarded(req, by)
 	return st.route(ex, now)
 }
 
@@ -63,8 +65,7 @@ func (st *state) route(ex *exchange.Exchange, now *snapshot) error {
 // listener returns the listener that a request belongs to. Over TLS the server
 // name has already chosen one; a host of another one is a misdirected request
 // (RFC 9110 section 15.5.20), and a host of none finds nothing.
-func (h *handler) listener(s *snapshot, req *exchange.Request) (*listener, error) {
-	p := s.ports[h.port]
+func (h *handler) listener(p *port, req *exchange.Request) (*listener, error) {
 	if p == nil {
 		return nil, h.rt.refuse.noListener
 	}

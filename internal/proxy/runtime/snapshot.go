@@ -21,7 +21,10 @@ type snapshot struct {
 }
 
 // port is the listeners that share one port.
-type port struct{ hosts router.Hosts[*listener] }
+type port struct {
+	hosts   router.Hosts[*listener]
+	proxies *proxies // nil: nobody is believed what he tells of his clients
+}
 
 // listener is a listener with its routes.
 type listener struct {
@@ -102,7 +105,7 @@ func (s *snapshot) replace(old, l *listener) {
 	edit := p.hosts.Edit()
 	if at, ok := edit.Get(l.ir.Hostname); ok && at == old {
 		edit.Set(l.ir.Hostname, l)
-		s.ports[l.ir.Port] = &port{hosts: edit.Done()}
+		s.ports[l.ir.Port] = &port{hosts: edit.Done(), proxies: p.proxies}
 	}
 }
 
@@ -126,7 +129,7 @@ func (s *snapshot) rebuild(number uint16) {
 			edit.Set(l.ir.Hostname, l)
 		}
 	}
-	s.ports[number] = &port{hosts: edit.Done()}
+	s.ports[number] = &port{hosts: edit.Done(), proxies: newProxies(here[0].ir.Clients)}
 }
 
 // speaksHosts says that the listener is chosen by host. TLS listeners are among
