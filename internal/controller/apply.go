@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/citoroute/citoroute/internal/infra"
 )
+
+// errNotOurs is about an object.
+var errNotOurs = errors.New("exists and is not ours: rename or remove it")
 
 // applier writes to the cluster what the controller makes.
 type applier struct {
@@ -34,7 +38,7 @@ func (a applier) apply(ctx context.Context, want infra.Object, ours func(client.
 	}
 	if err == nil {
 		if !ours(current) {
-			return fmt.Errorf("%s %s/%s exists and is not ours: rename or remove it", wanted.GetKind(), want.GetNamespace(), want.GetName())
+			return fmt.Errorf("%s %s/%s %w", wanted.GetKind(), want.GetNamespace(), want.GetName(), errNotOurs)
 		}
 		if same, err := matches(current, wanted); err != nil || same {
 			return err
@@ -49,6 +53,12 @@ func (a applier) apply(ctx context.Context, want infra.Object, ours func(client.
 		return fmt.Errorf("apply %s %s/%s: %w", wanted.GetKind(), want.GetNamespace(), want.GetName(), err)
 	}
 	return nil
+}
+
+// isRefusal says that an object is not applied for what it is, so that trying
+// again would not help.
+func isRefusal(err error) bool {
+	return errors.Is(err, errNotOurs) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err)
 }
 
 // managed says that the controller made an object.

@@ -55,6 +55,7 @@ func (f *facts) ofGateway(ctx context.Context, gateway *gatewayv1.Gateway) (out 
 		return out, 0, err
 	}
 	out.Addresses = infra.Addresses(services)
+	out.Unprovided = f.world.unprovidedOf(keyOf(gateway))
 	namespace, name := infra.Key(gateway)
 	deployment := &appsv1.Deployment{}
 	if _, err := f.get(ctx, namespace, name, deployment); err != nil {

@@ -45,9 +45,11 @@ type GatewayReconciler struct {
 func (r *GatewayReconciler) Reconcile(ctx context.Context, key translate.Key) (ctrl.Result, error) {
 	gateway, managed := r.world.gateway(key)
 	if gateway == nil || gateway.DeletionTimestamp != nil {
+		r.world.noteProvided(key, "")
 		return ctrl.Result{}, nil
 	}
 	if !managed {
+		r.world.noteProvided(key, "")
 		return ctrl.Result{}, r.abandon(ctx, gateway)
 	}
 	bundle := r.identity.Authorities()
@@ -94,6 +96,7 @@ func (r *GatewayReconciler) hold(ctx context.Context, gateway *gatewayv1.Gateway
 // such as a Service for an address of a family that it lacks, stops no other.
 func (r *GatewayReconciler) provide(ctx context.Context, gateway *gatewayv1.Gateway, objects []infra.Object) error {
 	var errs []error
+	var refusal string
 	for _, o := range objects {
 		err := r.client.apply(ctx, o, ownedBy(gateway))
 		switch {
@@ -102,8 +105,12 @@ func (r *GatewayReconciler) provide(ctx context.Context, gateway *gatewayv1.Gate
 		case err != nil:
 			r.events.Eventf(gateway, nil, corev1.EventTypeWarning, "InfrastructureFailed", "Apply", "%s", err)
 			errs = append(errs, err)
+			if refusal == "" && isRefusal(err) {
+				refusal = err.Error()
+			}
 		}
 	}
+	r.world.noteProvided(keyOf(gateway), refusal)
 	return errors.Join(append(errs, r.prune(ctx, gateway, objects))...)
 }
 

@@ -143,6 +143,22 @@ var _ = Describe("GatewayParameters", Ordered, func() {
 		Expect(*deployment.Spec.Replicas).To(Equal(int32(4)), "what was said is not taken back")
 	})
 
+	It("that the cluster refuses are said in the Gateway's status", func(ctx SpecContext) {
+		ns := newNamespace(ctx)
+		parameters, gateway := newParametrized(ns, v1alpha1.GatewayParametersSpec{
+			Service: v1alpha1.ProxyService{NodePorts: []v1alpha1.NodePort{{Port: 80, NodePort: 80}}},
+		})
+		Expect(suite.client.Create(ctx, parameters)).To(Succeed())
+		Expect(suite.client.Create(ctx, gateway)).To(Succeed())
+		programmed := condition(ctx, gateway, gatewayv1.GatewayConditionProgrammed)
+		Eventually(programmed).Should(Equal("False Invalid"))
+		Expect(suite.client.Get(ctx, client.ObjectKeyFromObject(gateway), gateway)).To(Succeed())
+		Expect(meta.FindStatusCondition(gateway.Status.Conditions, "Programmed").Message).To(ContainSubstring("spec.ports[0].nodePort"))
+
+		change(ctx, parameters, func(s *v1alpha1.GatewayParametersSpec) { s.Service.NodePorts = nil })
+		Eventually(programmed).Should(Equal("False Pending"), "there is no proxy, but an address")
+	})
+
 	It("leave what runs as it is when they are gone", func(ctx SpecContext) {
 		ns := newNamespace(ctx)
 		parameters, gateway := newParametrized(ns, v1alpha1.GatewayParametersSpec{Deployment: v1alpha1.ProxyDeployment{Replicas: new(int32(2))}})

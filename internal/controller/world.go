@@ -39,6 +39,8 @@ type World struct {
 	dependants map[translate.Key]map[translate.Key]bool
 	// meshed has the namespaces of the mesh.
 	meshed map[translate.Key]bool
+	// unprovided is why the cluster refuses a part of a Gateway's infrastructure.
+	unprovided map[translate.Key]string
 
 	pendingMu sync.Mutex
 	pending   map[translate.Key]translate.Object
@@ -58,6 +60,7 @@ func newWorld(options engine.Options, log logr.Logger, m *metrics) *World {
 		engine:     engine.New(options),
 		dependants: map[translate.Key]map[translate.Key]bool{},
 		meshed:     map[translate.Key]bool{},
+		unprovided: map[translate.Key]string{},
 		pending:    map[translate.Key]translate.Object{},
 		wake:       make(chan struct{}, 1),
 		primed:     make(chan struct{}),
@@ -306,6 +309,29 @@ func (w *World) parameters(key translate.Key) *v1alpha1.GatewayParametersSpec {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.engine.Parameters(key)
+}
+
+// noteProvided notes why the cluster refuses a part of a Gateway's infrastructure;
+// empty: it does not, or there is no such Gateway.
+func (w *World) noteProvided(gateway translate.Key, refusal string) {
+	w.mu.Lock()
+	before := w.unprovided[gateway]
+	if refusal == "" {
+		delete(w.unprovided, gateway)
+	} else {
+		w.unprovided[gateway] = refusal
+	}
+	w.mu.Unlock()
+	if before != refusal {
+		w.status.Add(gateway)
+	}
+}
+
+// unprovidedOf returns what noteProvided noted last.
+func (w *World) unprovidedOf(gateway translate.Key) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unprovided[gateway]
 }
 
 // inMesh says that a namespace is of the mesh.

@@ -117,6 +117,9 @@ func programmed(o *gatewayv1.Gateway, facts Facts) condition {
 		out.reason = string(gatewayv1.GatewayReasonAddressNotUsable)
 		out.message = fmt.Sprintf("spec.addresses: the cluster does not assign %s; remove or replace, or see what the Gateway's Services wait for",
 			strings.Join(missing, ", "))
+	case facts.Unprovided != "":
+		out.reason = string(gatewayv1.GatewayReasonInvalid)
+		out.message = "the cluster refuses a part of the Gateway's infrastructure, and keeps what was there before: " + facts.Unprovided
 	case facts.Rejected == "" && len(facts.Addresses) == 0:
 		out.reason = string(gatewayv1.GatewayReasonAddressNotAssigned)
 		out.message = "waiting for an address; see the Gateway's Service"

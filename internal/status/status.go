@@ -19,6 +19,9 @@ type Facts struct {
 	Serving bool
 	// Rejected is why a proxy refused the current configuration; empty: none did.
 	Rejected string
+	// Unprovided is why the cluster refuses a part of the Gateway's infrastructure;
+	// empty: it takes all of it.
+	Unprovided string
 }
 
 // Compute returns a copy of obj with the status that report and facts give it

@@ -51,6 +51,7 @@ func TestCompute_GatewayProgrammed(t *testing.T) {
 	}{
 		"NoAddress":    {facts: Facts{Serving: true}, gateway: "False AddressNotAssigned", listen: "True Programmed"},
 		"NotServing":   {facts: Facts{Addresses: address}, gateway: "False Pending", listen: "False Pending"},
+		"Unprovided":   {facts: Facts{Addresses: address, Serving: true, Unprovided: "Service x: no"}, gateway: "False Invalid", listen: "True Programmed", message: "Service x: no"},
 		"Rejected":     {facts: Facts{Addresses: address, Serving: true, Rejected: "route x: no"}, gateway: "False Invalid", listen: "False Invalid", message: "route x: no"},
 		"Programmed":   {facts: Facts{Addresses: address, Serving: true}, gateway: "True Programmed", listen: "True Programmed"},
 		"FindingsWin":  {facts: Facts{Addresses: address, Serving: true}, findings: []translate.Finding{{Condition: "Programmed", Status: "False", Reason: "Invalid", Message: "m"}}, gateway: "False Invalid", listen: "True Programmed", message: "m"},
