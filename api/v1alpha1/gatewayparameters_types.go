@@ -52,6 +52,10 @@ type GatewayParametersSpec struct {
 	// +optional
 	Service ProxyService `json:"service,omitzero"`
 
+	// Clients is about who clients are behind load balancers and other proxies.
+	// +optional
+	Clients ProxyClients `json:"clients,omitzero"`
+
 	// Logging is about what the proxies write.
 	// +optional
 	Logging ProxyLogging `json:"logging,omitzero"`

@@ -58,6 +58,9 @@ type gatewayTranslation struct {
 	accepted, served bool
 	// parameters are nil where they cannot be resolved.
 	parameters *v1alpha1.GatewayParametersSpec
+	// clients is part of all listeners but those of UDP; nil where the parameters
+	// say nothing of it, or cannot be resolved.
+	clients *ir.Clients
 	// sets are the ListenerSets that refer to the Gateway, accepted or not.
 	sets []*listenerSet
 	// listeners are in order of precedence: the Gateway's own first.
@@ -83,6 +86,9 @@ func (t *gatewayTranslation) translate(class *gatewayv1.GatewayClass) {
 // it cannot, what there is stays as it is, and goes on serving.
 func (t *gatewayTranslation) resolveParameters(class *gatewayv1.GatewayClass) bool {
 	spec, problem := gatewayParameters(t.reader, t.gateway, class)
+	if problem == "" {
+		t.clients, problem = clients(spec.Clients)
+	}
 	if problem == "" {
 		t.parameters = &spec
 		return true
@@ -180,7 +186,7 @@ func (t *gatewayTranslation) outputListeners(out *Output) {
 		parent := parents[l.owner]
 		parent.Listeners = append(parent.Listeners, l.parentListener())
 		if l.served || t.holdsName(l) {
-			out.Resources = append(out.Resources, NodeResource{t.key, l.resource()})
+			out.Resources = append(out.Resources, NodeResource{t.key, l.resource(t.clients)})
 		}
 	}
 }
@@ -257,7 +263,10 @@ func (l *listener) insecureFallback() bool {
 }
 
 // resource returns the listener as the Gateway's proxies need it.
-func (l *listener) resource() *ir.Listener {
+func (l *listener) resource(clients *ir.Clients) *ir.Listener {
+	if l.spec.Protocol == gatewayv1.UDPProtocolType {
+		clients = nil
+	}
 	return &ir.Listener{
 		Name:     l.name,
 		Source:   ir.Source{Kind: string(l.owner.Kind), Namespace: l.owner.Namespace, Name: l.owner.Name, Section: string(l.spec.Name)},
@@ -268,5 +277,6 @@ func (l *listener) resource() *ir.Listener {
 		Policies: l.policies,
 		Limits:   l.limits,
 		Prices:   l.prices,
+		Clients:  clients,
 	}
 }

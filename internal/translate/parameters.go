@@ -65,6 +65,9 @@ func mergeParameters(class, own v1alpha1.GatewayParametersSpec) v1alpha1.Gateway
 	if s := own.Service; s.IPFamilyPolicy != "" || s.IPFamilies != nil {
 		class.Service.IPFamilyPolicy, class.Service.IPFamilies = "", nil
 	}
+	if own.Clients.TrustedProxies != nil {
+		class.Clients.TrustedHeaders = nil
+	}
 	groups := reflect.ValueOf(&class).Elem()
 	for i := range groups.NumField() {
 		mergeGroup(groups.Field(i), reflect.ValueOf(own).Field(i))

@@ -38,6 +38,14 @@ func TestParameters_OfTheGatewayHoldBeforeThoseOfItsClass(t *testing.T) {
 		"WholeFields": {`{deployment: {resources: {requests: {cpu: 1}}}}`, `{deployment: {resources: {limits: {memory: 1Gi}}}}`, `{deployment: {resources: {limits: {memory: 1Gi}}}}`},
 		"WholeLists":  {`{service: {nodePorts: [{port: 80, nodePort: 30080}]}}`, `{service: {nodePorts: [{port: 443, nodePort: 30443}]}}`, `{service: {nodePorts: [{port: 443, nodePort: 30443}]}}`},
 		"Families":    {`{service: {ipFamilyPolicy: RequireDualStack, ipFamilies: [IPv4, IPv6]}}`, `{service: {ipFamilyPolicy: SingleStack}}`, `{service: {ipFamilyPolicy: SingleStack}}`},
+		"HeadersOfProxies": {
+			`{clients: {trustedProxies: [10.0.0.0/8], trustedHeaders: [X-Forwarded-Host]}}`, `{clients: {trustedProxies: [192.0.2.0/24]}}`,
+			`{clients: {trustedProxies: [192.0.2.0/24]}}`,
+		},
+		"NobodyAfterAll": {
+			`{clients: {proxyProtocol: {trustedCIDRs: [10.0.0.0/8]}, trustedProxies: [10.0.0.0/8]}}`, `{clients: {proxyProtocol: {trustedCIDRs: []}, trustedProxies: []}}`,
+			`{clients: {proxyProtocol: {trustedCIDRs: []}, trustedProxies: []}}`,
+		},
 		"KeysOfMaps":  {`{service: {annotations: {a: "1", b: "1"}}}`, `{service: {annotations: {b: "2", c: "2"}}}`, `{service: {annotations: {a: "1", b: "2", c: "2"}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
