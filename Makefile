@@ -68,11 +68,13 @@ lint: ## Lint Go code, import rules between packages included
 	$(TOOL) golangci-lint run ./...
 	cd test/e2e && go tool -modfile=../../tools/go.mod golangci-lint run ./...
 	cd test/schema && go tool -modfile=../../tools/go.mod golangci-lint run ./...
+	cd test/insights && go tool -modfile=../../tools/go.mod golangci-lint run ./...
 
 .PHONY: test
-test: ## Run the unit, golden, envtest and SDK schema tests
+test: ## Run the unit, golden, envtest, SDK schema and alert tests
 	KUBEBUILDER_ASSETS="$$(hack/envtest.sh)" go test $(RACE) -shuffle=on ./... $(ARGS)
 	cd test/schema && go test -shuffle=on ./... $(ARGS)
+	cd test/insights && go test -shuffle=on ./... $(ARGS)
 
 .PHONY: poison
 poison: ## Run the tests of the data plane with memory overwritten as soon as it may serve again

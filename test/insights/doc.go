@@ -1,0 +1,5 @@
+// Package insights runs the alerts of config/prometheus on series that are made
+// up, and checks that every metric and label in them and in the dashboard of
+// grafana/ is one that our programs have. It is a module of its own, so that
+// nobody who builds the gateway gets Prometheus with it.
+package insights
