@@ -188,7 +188,7 @@ func (b *builder) tools() {
 			Name:        b.wire.Names.Wire(t.Name),
 			Description: t.Description,
 			InputSchema: inputSchema{JSON: chat.ObjectSchema(t.Schema)},
-			Strict:      t.Strict,
+			Strict:      b.strict(t.Strict),
 		}})
 		if point := b.cachePoint(t.Cache, true); point != nil {
 			c.Tools = append(c.Tools, toolEntry{CachePoint: point})

@@ -18,6 +18,19 @@ func hidden(model string) bool {
 // refuse a request with any, and the proof of one is of no worth to them.
 func (b *builder) remembers() bool { return b.can.Claude || hidden(b.wire.Model) }
 
+// strict says whether a tool is held to its schema. Some generations of Claude
+// refuse the member on Bedrock, whatever it says, so the default is not sent.
+func (b *builder) strict(wanted *bool) *bool {
+	switch {
+	case wanted == nil || !*wanted:
+		return nil
+	case b.can.Claude && !b.can.StrictTools:
+		b.wire.Drop("strict")
+		return nil
+	}
+	return wanted
+}
+
 // cachePoint converts a cache_control object; nil where there is none, or where
 // the model would refuse it. Clients mark what they send whatever model is to
 // read it. ofTool says that it is to stand behind a tool or what one answered.

@@ -26,6 +26,7 @@ type Abilities struct {
 	Adaptive     bool // decides itself how much to think; others need a budget
 	AdaptiveOnly bool // knows no thinking budget
 	Schema       bool // can be held to a JSON schema
+	StrictTools  bool // on Bedrock, tools can be held to their schemas
 	CachePoints  bool // Bedrock takes cache points for it
 	HourCache    bool // Bedrock can be told to keep them for an hour
 }
@@ -41,7 +42,7 @@ func AbilitiesOf(model string) Abilities {
 	}
 	family, v := generation(rest)
 	opus := family == "opus"
-	return Abilities{
+	a := Abilities{
 		Claude:       true,
 		NoSampling:   opus && v >= 407 || v >= 500,
 		OneSampling:  v >= 401,
@@ -52,8 +53,21 @@ func AbilitiesOf(model string) Abilities {
 		Adaptive:     v >= 406,
 		AdaptiveOnly: opus && v >= 407 || v >= 500,
 		Schema:       opus && v >= 401 || v >= 405,
-		CachePoints:  family == "haiku" && v >= 305 || v >= 307,
-		HourCache:    v >= 405,
+	}
+	a.onBedrock(family, v)
+	return a
+}
+
+// onBedrock sets what Bedrock can do with a generation. That some take no strict
+// tools, between others that do, follows no rule: it has been tried out.
+func (a *Abilities) onBedrock(family string, v int) {
+	a.CachePoints = family == "haiku" && v >= 305 || v >= 307
+	a.HourCache = v >= 405
+	switch family {
+	case "opus":
+		a.StrictTools = v >= 405 && v != 407 && v != 408
+	default:
+		a.StrictTools = v >= 405 && v != 500
 	}
 }
 
