@@ -18,6 +18,8 @@ func stopReason(f chat.Finish) string {
 		return "tool_use"
 	case chat.FinishFiltered:
 		return "refusal"
+	case chat.FinishSequence:
+		return "stop_sequence"
 	default:
 		return "end_turn"
 	}
@@ -81,7 +83,7 @@ func errorType(status int) string {
 	case 504:
 		return "timeout_error"
 	}
-	if status >= 500 {
+	if status == 424 || status >= 500 { // 424: a model of Bedrock's that failed
 		return "api_error"
 	}
 	return "invalid_request_error"

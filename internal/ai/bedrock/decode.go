@@ -109,8 +109,11 @@ func finish(reason string, tools bool) chat.Finish {
 	case "guardrail_intervened", "content_filtered":
 		return chat.FinishFiltered
 	}
-	if tools {
+	switch {
+	case tools:
 		return chat.FinishTools
+	case reason == "stop_sequence":
+		return chat.FinishSequence
 	}
 	return chat.FinishStop
 }

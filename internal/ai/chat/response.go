@@ -7,17 +7,18 @@ type Finish uint8
 
 // Reasons to stop.
 const (
-	FinishStop     Finish = iota + 1 // it had nothing more to say, or met a stop sequence
+	FinishStop     Finish = iota + 1 // it had nothing more to say
 	FinishLength                     // a token limit was reached
 	FinishTools                      // it wants tools to be called
 	FinishFiltered                   // content was refused or filtered
+	FinishSequence                   // it met a stop sequence, and the provider tells that apart
 )
 
 // String is the word that OpenAI and the semantic conventions have for f; "" for
 // none.
 func (f Finish) String() string {
 	switch f {
-	case FinishStop:
+	case FinishStop, FinishSequence:
 		return "stop"
 	case FinishLength:
 		return "length"
