@@ -203,6 +203,7 @@ type Decoder struct {
 	tools   int
 	open    map[int]*opened // content blocks that have begun and not ended, by index
 	stopped bool
+	spoilt  error // the model's answer is malformed: told when its usage is known
 	ended   bool
 }
 
@@ -236,8 +237,8 @@ func (d *Decoder) Close(emit func(chat.Event) error) error {
 	if !d.stopped || d.frames.Pending() {
 		return chat.Truncated()
 	}
-	if d.ended {
-		return nil
+	if d.ended || d.spoilt != nil {
+		return d.spoilt
 	}
 	d.ended = true
 	return emit(chat.Event{Kind: chat.End})
@@ -266,17 +267,24 @@ func (d *Decoder) message(m eventstream.Message, emit func(chat.Event) error) er
 	case "contentBlockStop":
 		return d.stop(in.ContentBlockIndex, emit)
 	case "messageStop":
-		if err := malformed(in.StopReason); err != nil {
-			return err
+		d.stopped, d.spoilt = true, malformed(in.StopReason)
+		if d.spoilt == nil {
+			return emit(chat.Event{Kind: chat.Stop, Finish: finish(in.StopReason, d.tools > 0)})
 		}
-		d.stopped = true
-		return emit(chat.Event{Kind: chat.Stop, Finish: finish(in.StopReason, d.tools > 0)})
 	case "metadata":
-		if in.Usage != nil {
-			return emit(chat.Event{Kind: chat.UsageEvent, Usage: readUsage(in.Usage)})
-		}
+		return d.metadata(in.Usage, emit)
 	}
 	return nil
+}
+
+// metadata is the last event of a stream.
+func (d *Decoder) metadata(u *usage, emit func(chat.Event) error) error {
+	if u != nil {
+		if err := emit(chat.Event{Kind: chat.UsageEvent, Usage: readUsage(u)}); err != nil {
+			return err
+		}
+	}
+	return d.spoilt
 }
 
 func (d *Decoder) start(in *event, emit func(chat.Event) error) error {
