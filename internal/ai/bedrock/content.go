@@ -68,9 +68,13 @@ func finishContent(m *message, prefill bool) {
 		dot := "."
 		m.Content = append(m.Content, block{Text: &dot})
 	}
-	if n := len(m.Content); prefill && n > 0 && m.Content[n-1].Text != nil {
-		trimmed := strings.TrimRight(*m.Content[n-1].Text, " \t\r\n")
-		m.Content[n-1].Text = &trimmed
+	last := len(m.Content) - 1
+	if last > 0 && m.Content[last].CachePoint != nil {
+		last--
+	}
+	if prefill && last >= 0 && m.Content[last].Text != nil {
+		trimmed := strings.TrimRight(*m.Content[last].Text, " \t\r\n")
+		m.Content[last].Text = &trimmed
 	}
 }
 
