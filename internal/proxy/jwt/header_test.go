@@ -1,6 +1,7 @@
 package jwt
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -205,6 +206,37 @@ func TestJW008_NoKeyIdentifier(t *testing.T) {
 	many = append(many, public(t, "p256", known().p256.Public()))
 	if _, _, err := verifier(keySet(t, many...)).Verify(token(t, map[string]any{"kid": nil}, claimsWith(nil)), start); err == nil {
 		t.Errorf("more than %d keys were tried", maxTries)
+	}
+}
+
+// TestJW008_KeysWithoutIdentifier: an issuer with one key need not name it in its
+// set, though its tokens name it. A key of that name comes before all that have none.
+func TestJW008_KeysWithoutIdentifier(t *testing.T) {
+	id, other := known(), otherKey(t)
+	nameless := func(k crypto.PublicKey) map[string]any {
+		m := public(t, "", k)
+		delete(m, "kid")
+		return m
+	}
+	for name, test := range map[string]struct {
+		keys []map[string]any
+		kid  any
+		ok   bool
+	}{
+		"Alone":        {[]map[string]any{nameless(id.p256.Public())}, "p256", true},
+		"EmptyToken":   {[]map[string]any{nameless(id.p256.Public())}, "", true},
+		"AmongNamed":   {[]map[string]any{public(t, "x", other.Public()), nameless(id.p256.Public())}, "p256", true},
+		"NamedIsTaken": {[]map[string]any{public(t, "p256", other.Public()), nameless(id.p256.Public())}, "p256", false},
+		"OtherName":    {[]map[string]any{public(t, "x", id.p256.Public())}, "p256", false},
+		"OtherKey":     {[]map[string]any{nameless(other.Public())}, "p256", false},
+		"OtherType":    {[]map[string]any{nameless(id.rsa.Public())}, "p256", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := verifier(keySet(t, test.keys...)).Verify(token(t, map[string]any{"kid": test.kid}, claimsWith(nil)), start)
+			if (err == nil) != test.ok {
+				t.Errorf("verified: %v", err)
+			}
+		})
 	}
 }
 

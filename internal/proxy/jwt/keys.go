@@ -97,11 +97,28 @@ func (r *rawKey) UnmarshalJSON(b []byte) error {
 func (s *KeySet) Len() int { return len(s.keys) }
 
 // candidates are the keys that may have signed a token: those with that
-// identifier, or any where the token names none.
+// identifier, or any where the token names none. A set need not name its keys:
+// where no key has the identifier, it is one of those that have none.
 func (s *KeySet) candidates(kid *string, algorithm string) []crypto.PublicKey {
+	if kid == nil {
+		return s.fitting(algorithm, func(string) bool { return true })
+	}
+	if s.knows(*kid) {
+		return s.fitting(algorithm, func(of string) bool { return of == *kid })
+	}
+	return s.fitting(algorithm, func(of string) bool { return of == "" })
+}
+
+func (s *KeySet) knows(kid string) bool {
+	return slices.ContainsFunc(s.keys, func(k key) bool { return k.kid == kid })
+}
+
+// fitting are the first keys for an algorithm whose identifiers are among those
+// wanted.
+func (s *KeySet) fitting(algorithm string, wanted func(kid string) bool) []crypto.PublicKey {
 	var out []crypto.PublicKey
 	for _, k := range s.keys {
-		if (kid == nil || k.kid == *kid) && slices.Contains(k.algorithms, algorithm) && len(out) < maxTries {
+		if wanted(k.kid) && slices.Contains(k.algorithms, algorithm) && len(out) < maxTries {
 			out = append(out, k.public)
 		}
 	}
