@@ -157,7 +157,8 @@ func (c *Claims) Has(path, value string) bool {
 // Header returns the claim at a dotted path as a header field's value: text,
 // numbers and truth values as they are, lists and objects as JSON. ok is false
 // where there is no such claim, or where its value cannot be sent: one with
-// anything but printable ASCII in it, or longer than 8 KiB.
+// anything but printable ASCII in it, with space around it, which would be read
+// as another one without, or longer than 8 KiB.
 func (c *Claims) Header(path string) (value string, ok bool) {
 	v := c.at(path)
 	if len(v) == 0 || v.Kind() == 'n' {
@@ -165,12 +166,21 @@ func (c *Claims) Header(path string) (value string, ok bool) {
 	}
 	s, ok := plain(v)
 	if !ok {
-		s = string(v)
+		s = string(compact(v))
 	}
-	if s == "" || len(s) > maxHeaderValue || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if s == "" || s != strings.TrimSpace(s) || len(s) > maxHeaderValue || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return "", false
 	}
 	return s, true
+}
+
+// compact returns v without white space; the rest keeps its text.
+func compact(v jsontext.Value) jsontext.Value {
+	c := v.Clone()
+	if c.Compact(jsontext.PreserveRawStrings(true)) != nil {
+		return v
+	}
+	return c
 }
 
 // plain returns a string, number or truth value as text.

@@ -173,6 +173,21 @@ func TestJW026_ClaimToHeader(t *testing.T) {
 	}
 }
 
+// TestJW026_SpaceInClaims: a field's value has no space around it, so that a claim
+// with some would be read as another one; space between a list's members says
+// nothing.
+func TestJW026_SpaceInClaims(t *testing.T) {
+	c, _, err := verifier(everyKey(t)).Verify(raw(t, `{"iss":"`+issuerURL+`","exp":1800000300,"before":" admin","after":"admin ","within":"a b","groups":[ "a",`+"\n\t"+`"b c" ],"map":{ "a" : [1,`+"\r\n"+` 1.0] }}`), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"before": "", "after": "", "within": "a b", "groups": `["a","b c"]`, "map": `{"a":[1,1.0]}`} {
+		if got, ok := c.Header(path); got != want || ok != (want != "") {
+			t.Errorf("%s: got %q, %v", path, got, ok)
+		}
+	}
+}
+
 func TestJW030_NoKeys(t *testing.T) {
 	if _, _, err := verifier(nil).Verify(token(t, nil, claimsWith(nil)), start); !errors.Is(err, ErrNoKeys) {
 		t.Errorf("got %v, want ErrNoKeys", err)
