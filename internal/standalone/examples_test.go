@@ -2,6 +2,8 @@ package standalone
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -213,6 +215,36 @@ func TestExample_Streams(t *testing.T) {
 	}
 	if got := r.get(8443, "https://secure.example/", nil); got.status != http.StatusOK || !strings.Contains(got.body, `"backend": "echo-2"`) {
 		t.Errorf("over TLS: %+v", got)
+	}
+}
+
+func TestExample_ClientAddress(t *testing.T) {
+	r := serve(t, example(t, "client-address"))
+	got := r.get(8081, "http://localhost/", map[string]string{"X-Forwarded-For": "198.51.100.1, 203.0.113.9", "X-Forwarded-Proto": "https"})
+	for _, want := range []string{`"198.51.100.1, 203.0.113.9, 127.0.0.1"`, `"https"`} {
+		if !strings.Contains(got.body, want) {
+			t.Errorf("behind a proxy: %+v, want %s", got, want)
+		}
+	}
+	ask := func(header string) string {
+		at, _ := r.Addr(8080)
+		conn, err := net.Dial("tcp", at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		_, _ = io.WriteString(conn, header+"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+		b, _ := io.ReadAll(conn) // up to the end, whatever that is
+		return string(b)
+	}
+	if got := ask("PROXY TCP4 203.0.113.9 192.0.2.1 4711 80\r\n"); !strings.Contains(got, `"203.0.113.9"`) {
+		t.Errorf("behind a load balancer: %q", got)
+	}
+	if got := ask(""); got != "" {
+		t.Errorf("without a header: %q", got)
+	}
+	if tries := r.Try(6); len(tries) != 1 || !strings.Contains(tries[0], " --haproxy-protocol ") {
+		t.Errorf("curl lines: %q", tries)
 	}
 }
 

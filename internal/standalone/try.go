@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -48,6 +49,9 @@ func (g *gateway) serving(route *ir.Route) (*ir.Listener, netip.AddrPort) {
 func curl(route *ir.Route, l *ir.Listener, addr netip.AddrPort) string {
 	rule := route.Rules[0]
 	origin, command := reach(route, l, addr)
+	if c := l.Clients; c != nil && slices.ContainsFunc(c.ProxyProtocol, func(p netip.Prefix) bool { return p.Contains(addr.Addr()) }) {
+		command = append(command, "--haproxy-protocol")
+	}
 	path := "/"
 	if len(rule.Matches) > 0 {
 		m := rule.Matches[0]

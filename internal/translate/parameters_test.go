@@ -46,7 +46,7 @@ func TestParameters_OfTheGatewayHoldBeforeThoseOfItsClass(t *testing.T) {
 			`{clients: {proxyProtocol: {trustedCIDRs: [10.0.0.0/8]}, trustedProxies: [10.0.0.0/8]}}`, `{clients: {proxyProtocol: {trustedCIDRs: []}, trustedProxies: []}}`,
 			`{clients: {proxyProtocol: {trustedCIDRs: []}, trustedProxies: []}}`,
 		},
-		"KeysOfMaps":  {`{service: {annotations: {a: "1", b: "1"}}}`, `{service: {annotations: {b: "2", c: "2"}}}`, `{service: {annotations: {a: "1", b: "2", c: "2"}}}`},
+		"KeysOfMaps": {`{service: {annotations: {a: "1", b: "1"}}}`, `{service: {annotations: {b: "2", c: "2"}}}`, `{service: {annotations: {a: "1", b: "2", c: "2"}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := engine.New(engine.Options{ControllerName: controllerName})
