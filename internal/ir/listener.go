@@ -61,6 +61,9 @@ type Clients struct {
 	// X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-Port.
 	TrustedProxies []netip.Prefix `json:"trustedProxies,omitempty"`
 	TrustedHeaders []string       `json:"trustedHeaders,omitempty"`
+	// Unknown says that nobody can tell at the moment, and nothing else is set: a
+	// proxy goes on as it did.
+	Unknown bool `json:"unknown,omitempty"`
 }
 
 // ServerTLS says how a listener treats TLS.

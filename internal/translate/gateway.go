@@ -59,7 +59,7 @@ type gatewayTranslation struct {
 	// parameters are nil where they cannot be resolved.
 	parameters *v1alpha1.GatewayParametersSpec
 	// clients is part of all listeners but those of UDP; nil where the parameters
-	// say nothing of it, or cannot be resolved.
+	// say nothing of it.
 	clients *ir.Clients
 	// sets are the ListenerSets that refer to the Gateway, accepted or not.
 	sets []*listenerSet
@@ -93,6 +93,7 @@ func (t *gatewayTranslation) resolveParameters(class *gatewayv1.GatewayClass) bo
 		t.parameters = &spec
 		return true
 	}
+	t.clients = &ir.Clients{Unknown: true}
 	deny(&t.report, gatewayv1.GatewayConditionAccepted, gatewayv1.GatewayReasonInvalidParameters,
 		problem+"; until that is mended, what the Gateway has in the cluster stays as it is")
 	return false

@@ -129,7 +129,9 @@ func (s store) diff(u ir.Update) change {
 	for _, r := range u.Upserts {
 		ref := ir.RefOf(r)
 		sent[ref] = true
-		if old, ok := s[ref]; ok && (old == r || reflect.DeepEqual(old, r)) {
+		old, ok := s[ref]
+		r = settleClients(r, old)
+		if ok && (old == r || reflect.DeepEqual(old, r)) {
 			delete(c, ref)
 		} else {
 			c[ref] = r

@@ -35,6 +35,21 @@ func newProxies(c *ir.Clients) *proxies {
 	return p
 }
 
+// settleClients gives a listener of which nobody can tell who its clients are what
+// it has had before, and leaves all other resources alone.
+func settleClients(r, old ir.Resource) ir.Resource {
+	l, ok := r.(*ir.Listener)
+	if !ok || l.Clients == nil || !l.Clients.Unknown {
+		return r
+	}
+	settled := *l
+	settled.Clients = nil
+	if had, ok := old.(*ir.Listener); ok {
+		settled.Clients = had.Clients
+	}
+	return &settled
+}
+
 // recognize notes who the client of a request is that came to p, which may be nil.
 // It returns the port's proxies where one of them has sent the request, else nil.
 func (st *state) recognize(req *exchange.Request, p *port) *proxies {

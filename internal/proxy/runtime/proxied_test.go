@@ -105,3 +105,28 @@ func TestProxied_WithoutARoute(t *testing.T) {
 		}
 	}
 }
+
+// TestProxied_Unknown: where parameters are lost, proxies go on as they did.
+func TestProxied_Unknown(t *testing.T) {
+	f := behindProxies(t, "192.0.2.0/24")
+	lost := &ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP, Clients: &ir.Clients{Unknown: true}}
+	fresh := &ir.Listener{Name: "gw/fresh", Port: 81, Protocol: ir.ProtocolHTTP, Clients: &ir.Clients{Unknown: true}}
+	mended := &ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP}
+	for _, c := range []struct {
+		listeners []ir.Resource
+		want      string
+	}{
+		{[]ir.Resource{lost, fresh}, "203.0.113.9"}, {[]ir.Resource{lost}, "203.0.113.9"}, {[]ir.Resource{mended}, "192.0.2.1"}, {[]ir.Resource{lost}, "192.0.2.1"},
+	} {
+		f.apply(ir.Update{Upserts: c.listeners})
+		f.wantStatus(f.get("/", "X-Forwarded-For: 203.0.113.9"), 200)
+		if got := f.done[len(f.done)-1].Remote.Addr().String(); got != c.want {
+			t.Errorf("the client is %s, want %s", got, c.want)
+		}
+	}
+	for _, l := range f.Listeners() {
+		if l.Clients != nil {
+			t.Errorf("%s has %+v", l.Name, l.Clients)
+		}
+	}
+}
