@@ -44,7 +44,7 @@ func serve(ctx context.Context, config *bootstrap.Config, level *slog.LevelVar, 
 		Names: names.New(names.Options{Log: log}),
 	}
 	live := server.NewRuntime(observer, config.Issuers.Networks, dial)
-	observer.Watch(observe.Live{Resources: live.Resources, Paused: live.Paused})
+	observer.Watch(observe.Live{Resources: live.Resources, Paused: live.Paused, Backends: dial.Room.Taken})
 	options := serverOptions(config, observer, log)
 	options.Runtime, options.Dial = live, dial
 	srv := server.New(options)

@@ -102,6 +102,12 @@ citoroute_client_connections_limit{namespace="shop",pod="p"} 1000x60
 citoroute_client_connections{namespace="shop",pod="q",port="80"} 801x60
 citoroute_client_connections_limit{namespace="shop",pod="q"} 2000x60
 `, want: []string{`CitoRouteConnectionsNearLimit{namespace="shop", pod="p"}`}},
+		"CrowdedBehind": {at: time.Hour, series: leader + `
+citoroute_backend_connections{namespace="shop",pod="p"} 801x60
+citoroute_backend_connections_limit{namespace="shop",pod="p"} 1000x60
+citoroute_backend_connections{namespace="shop",pod="q"} 799x60
+citoroute_backend_connections_limit{namespace="shop",pod="q"} 1000x60
+`, want: []string{`CitoRouteConnectionsNearLimit{namespace="shop", pod="p"}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, firing(t, rules, c.series, c.at), cmpopts.EquateEmpty()); diff != "" {

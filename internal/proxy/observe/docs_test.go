@@ -71,7 +71,8 @@ func TestMetrics_AreThoseOfTheDocumentation(t *testing.T) {
 				&ir.Secret{Name: "s", Certificate: endingAt(t, 1)},
 			}
 		},
-		Paused: func() map[string]int { return map[string]int{"b": 1} },
+		Paused:   func() map[string]int { return map[string]int{"b": 1} },
+		Backends: func() (open, limit int) { return 1, 2 },
 	})
 	o.HeaderRefused()
 	o.metrics.spans.WithLabelValues("exported")

@@ -17,6 +17,9 @@ type Live struct {
 	// Paused returns, by the names of all LLM backends, how many models each is
 	// not asked for at the moment.
 	Paused func() map[string]int
+	// Backends returns how many connections to backends there are, and how many
+	// there may be; nil: that is not bounded.
+	Backends func() (open, limit int)
 }
 
 // Watch has the metrics tell of l as well. It is called once.
@@ -25,8 +28,9 @@ func (o *Observer) Watch(l Live) { o.live.of.Store(&l) }
 // liveMetrics are made when they are read: nothing has to be counted for them
 // meanwhile, and what is gone is not told any more.
 type liveMetrics struct {
-	expiry, paused *prometheus.Desc
-	of             atomic.Pointer[Live]
+	expiry, paused  *prometheus.Desc
+	backends, limit *prometheus.Desc
+	of              atomic.Pointer[Live]
 	// changes counts the configurations that have become live.
 	changes atomic.Uint64
 
@@ -50,6 +54,8 @@ func newLiveMetrics(r prometheus.Registerer) *liveMetrics {
 		paused: prometheus.NewDesc("citoroute_llm_backend_paused_models",
 			"Models that an LLM backend is not asked for at the moment, because it failed or asked for a pause.",
 			[]string{"backend"}, nil),
+		backends: prometheus.NewDesc("citoroute_backend_connections", "Open connections to backends.", nil, nil),
+		limit:    prometheus.NewDesc("citoroute_backend_connections_limit", "Connections to backends that may be open.", nil, nil),
 	}
 	r.MustRegister(m)
 	return m
@@ -59,6 +65,8 @@ func newLiveMetrics(r prometheus.Registerer) *liveMetrics {
 func (m *liveMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- m.expiry
 	out <- m.paused
+	out <- m.backends
+	out <- m.limit
 }
 
 // Collect implements [prometheus.Collector].
@@ -75,6 +83,11 @@ func (m *liveMetrics) Collect(out chan<- prometheus.Metric) {
 	}
 	for backend, models := range l.Paused() {
 		gauge(m.paused, float64(models), backend)
+	}
+	if l.Backends != nil {
+		open, limit := l.Backends()
+		gauge(m.backends, float64(open))
+		gauge(m.limit, float64(limit))
 	}
 }
 

@@ -83,3 +83,15 @@ func TestWatch_TellsWhoIsNotAsked(t *testing.T) {
 	delete(paused, "llm/a/claude")
 	exposes(t, o, "citoroute_llm_backend_paused_models", `{backend="llm/a/gpt"} 0`)
 }
+
+func TestWatch_TellsOfTheRoomForBackends(t *testing.T) {
+	o := New(Options{})
+	defer o.Close()
+	l := Live{Resources: func() []ir.Resource { return nil }, Paused: func() map[string]int { return nil }}
+	o.Watch(l)
+	exposes(t, o, "citoroute_backend_connections_limit")
+	l.Backends = func() (open, limit int) { return 3, 10 }
+	o.Watch(l)
+	exposes(t, o, "citoroute_backend_connections", " 3")
+	exposes(t, o, "citoroute_backend_connections_limit", " 10")
+}

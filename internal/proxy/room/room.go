@@ -99,6 +99,15 @@ func (r *Room) Leave() {
 	}
 }
 
+// Taken returns how many places are taken, of how many; a nil Room has no limit
+// and counts none.
+func (r *Room) Taken() (taken, limit int) {
+	if r == nil {
+		return 0, 0
+	}
+	return len(r.places), cap(r.places)
+}
+
 // Wanted says that somebody waits for a place: who has one and does not need it
 // should give it back.
 func (r *Room) Wanted() bool { return r != nil && r.waiting.Load() > 0 }

@@ -59,3 +59,16 @@ func TestFiles_AreShared(t *testing.T) {
 		t.Errorf("one part %d, a third %d", one, three)
 	}
 }
+
+func TestRoom_Taken(t *testing.T) {
+	r := New(3, nil)
+	r.TryEnter()
+	r.TryEnter()
+	r.Leave()
+	if taken, limit := r.Taken(); taken != 1 || limit != 3 {
+		t.Errorf("%d of %d are taken, want 1 of 3", taken, limit)
+	}
+	if taken, limit := (*Room)(nil).Taken(); taken != 0 || limit != 0 {
+		t.Errorf("%d of %d are taken where there is no limit", taken, limit)
+	}
+}
