@@ -115,66 +115,10 @@ func readHeader(conn io.Reader) (client netip.AddrPort, rest []byte, err error) 
 		case more > 0 || err == nil:
 		case len(b) == 0 && !errors.Is(err, os.ErrDeadlineExceeded):
 			return client, nil, io.EOF
+		case errors.Is(err, io.EOF):
+			return client, nil, errors.New("the header of the PROXY protocol breaks off")
 		default:
 			return client, nil, fmt.Errorf("read the header of the PROXY protocol: %w", err)
 		}
 	}
 }
-
-// headerGuard ends a connection that begins with a header of the PROXY protocol:
-// from a client it is a lie, which a backend might believe. Bytes do not wait for it
-// to become clear: a backend has all but the last of a header at most.
-type headerGuard struct {
-	*net.TCPConn
-	first []byte // what the connection has begun with, until that is clear
-	clear bool
-}
-
-// look looks at what was read next.
-func (c *headerGuard) look(b []byte) error {
-	if c.clear {
-		return nil
-	}
-	c.first = append(c.first, b...)
-	yes, sure := clientaddr.Begins(c.first)
-	if yes {
-		return errors.New("a client sends a header of the PROXY protocol")
-	}
-	if sure {
-		c.clear, c.first = true, nil
-	}
-	return nil
-}
-
-// Read implements net.Conn.
-func (c *headerGuard) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
-	if lie := c.look(p[:n]); lie != nil {
-		return 0, lie
-	}
-	return n, err
-}
-
-// WriteTo implements io.WriterTo: from where it is clear what the connection
-// begins with, bytes may stay in the kernel.
-func (c *headerGuard) WriteTo(w io.Writer) (written int64, err error) {
-	var b [512]byte
-	for !c.clear {
-		n, err := c.Read(b[:])
-		m, failed := w.Write(b[:n])
-		written += int64(m)
-		switch {
-		case failed != nil:
-			return written, failed
-		case errors.Is(err, io.EOF):
-			return written, nil
-		case err != nil:
-			return written, err
-		}
-	}
-	n, err := io.Copy(w, c.TCPConn)
-	return written + n, err
-}
-
-// NetConn returns the connection itself, for what is done to the socket.
-func (c *headerGuard) NetConn() net.Conn { return c.TCPConn }

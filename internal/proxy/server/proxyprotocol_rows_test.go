@@ -267,6 +267,7 @@ func TestProxyProtocol_Lies(t *testing.T) {
 	} {
 		for pace, slowly := range map[string]bool{"AtOnce": false, "ByteByByte": true} {
 			t.Run(name+"/"+pace, func(t *testing.T) {
+				before := refusedHeaders(t, c.to.srv)
 				conn := c.to.dial(t, 5000, c.header+c.lie, slowly)
 				_, _ = conn.Write([]byte("x")) // which may meet the end
 				echoed, err := io.ReadAll(conn)
@@ -277,7 +278,43 @@ func TestProxyProtocol_Lies(t *testing.T) {
 				if yes, _ := clientaddr.Begins(echoed); yes || !strings.HasPrefix(c.lie, string(echoed)) {
 					t.Errorf("the backend got %q", echoed)
 				}
+				if n := refusedHeaders(t, c.to.srv) - before; n != 1 {
+					t.Errorf("%v connections are counted", n)
+				}
 			})
+		}
+	}
+}
+
+// refusedHeaders is how many connections were closed for their header.
+func refusedHeaders(t *testing.T, srv *Server) float64 {
+	t.Helper()
+	families, err := srv.opts.Observe.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "citoroute_proxy_protocol_errors_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return 0
+}
+
+// TestProxyProtocol_Counts: a load balancer that only sees whether a port is open
+// does nothing wrong.
+func TestProxyProtocol_Counts(t *testing.T) {
+	e := balanced(t, "127.0.0.0/8", Options{})
+	for _, c := range []struct {
+		says string
+		want float64
+	}{{"", 0}, {"GET / HTTP/1.1\r\n\r\n", 1}, {proxy2[:14], 2}, {proxy1, 2}, {local2, 2}} {
+		conn := dial(t, addr(t, e.srv, 80))
+		_, _ = io.WriteString(conn, c.says)
+		_ = conn.CloseWrite()
+		_, _ = io.ReadAll(conn)
+		if got := refusedHeaders(t, e.srv); got != c.want {
+			t.Errorf("%q: %v, want %v", c.says, got, c.want)
 		}
 	}
 }

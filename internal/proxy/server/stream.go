@@ -29,9 +29,8 @@ func (g *generation) serveTCP(a arrival, p *plan) {
 	g.handOver(a.conn)
 	s := &stream{arrival: a, client: a.conn, listener: p.listeners[0].Name}
 	if p.balancers != nil {
-		guard := &headerGuard{TCPConn: a.conn}
-		if err := guard.look(a.head); err != nil {
-			g.refuseHeader(a.address(), err)
+		guard := &headerGuard{TCPConn: a.conn, refuse: func(why error) { g.refuseHeader(a.address(), why) }}
+		if guard.look(a.head) != nil {
 			_ = a.conn.Close()
 			return
 		}
