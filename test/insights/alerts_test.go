@@ -61,8 +61,10 @@ citoroute_certificate_expiry_timestamp_seconds{kind="Secret",namespace="shop",na
 `, want: []string{`CitoRouteCertificateExpiresSoon{kind="Secret", name="cert", namespace="shop", use="listener"}`}},
 		"CertificateInThreeDays": {at: time.Hour, series: leader + `
 citoroute_certificate_expiry_timestamp_seconds{kind="ConfigMap",namespace="shop",name="ca",use="backend_authority"} 262799x60
+citoroute_certificate_expiry_timestamp_seconds{kind="Secret",namespace="shop",name="later",use="listener"} 262801x60
 `, want: []string{
 			`CitoRouteCertificateExpiresSoon{kind="ConfigMap", name="ca", namespace="shop", use="backend_authority"}`,
+			`CitoRouteCertificateExpiresSoon{kind="Secret", name="later", namespace="shop", use="listener"}`,
 			`CitoRouteCertificateExpires{kind="ConfigMap", name="ca", namespace="shop", use="backend_authority"}`,
 		}},
 		"CertificateRenewed": {at: time.Hour, series: leader + `
