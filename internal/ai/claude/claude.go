@@ -132,7 +132,7 @@ func Settle(r *chat.Request, can Abilities, defaultMax int64) Settings {
 	switch {
 	case r.Thinking != nil:
 		budget = vendor.Budget
-	case can.NoThinking:
+	case can.NoThinking || forced(r, can):
 		budget = 0
 	}
 	if s.MaxTokens == 0 && defaultMax > 0 {
@@ -186,7 +186,7 @@ func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
 	case r.Effort == "" || r.Effort == "none" && can.NoThinking:
 	case r.Effort == "none":
 		s.Thinking = jsontext.Value(`{"type":"disabled"}`)
-	case can.NoThinking && can.Effort:
+	case can.NoThinking && can.Effort, forced(r, can):
 		s.word(r.Effort, can)
 	case can.Adaptive:
 		s.word(r.Effort, can)
@@ -203,6 +203,18 @@ func (s *Settings) reason(r *chat.Request, can Abilities, budget int64) {
 		}
 		s.Thinking = jsontext.Value(`{"type":"enabled","budget_tokens":` + strconv.FormatInt(budget, 10) + `}`)
 		s.Thinks = true
+	}
+}
+
+// forced says that the model must call a tool, be it one that stands in for a
+// response format. It can not think before that, and a client that counts on the
+// call could do nothing with another answer.
+func forced(r *chat.Request, can Abilities) bool {
+	switch r.ToolChoice.Mode {
+	case chat.ToolsRequired, chat.ToolsNamed:
+		return len(r.AllowedTools()) > 0
+	default:
+		return r.Format.Kind == chat.FormatSchema && !can.Schema && len(r.AllowedTools()) == 0
 	}
 }
 
@@ -246,7 +258,7 @@ func (s *Settings) sample(r *chat.Request, can Abilities) {
 		if r.Temperature != nil && *r.Temperature != 1 {
 			s.Dropped = append(s.Dropped, "temperature")
 		}
-		if r.TopP != nil {
+		if r.TopP != nil && *r.TopP != 1 {
 			s.Dropped = append(s.Dropped, "top_p")
 		}
 		if r.TopK != nil {
@@ -257,6 +269,14 @@ func (s *Settings) sample(r *chat.Request, can Abilities) {
 	s.TopP, s.TopK = r.TopP, r.TopK
 	if r.Temperature == nil {
 		return
+	}
+	if can.OneSampling && s.TopP != nil { // of both, one that says nothing is left out
+		switch {
+		case *s.TopP == 1:
+			s.TopP = nil
+		case *r.Temperature == 1:
+			return
+		}
 	}
 	s.Temperature = r.Temperature
 	if *r.Temperature > 1 {
