@@ -144,6 +144,9 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 		if c.ID == "" {
 			return nil, chat.Invalid(here+".id", "is required")
 		}
+		if c.Function.Name == "" {
+			return nil, chat.Invalid(here+".function.name", "is required")
+		}
 		input, err := arguments(here, c.Function.Arguments)
 		if err != nil {
 			return nil, err

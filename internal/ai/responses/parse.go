@@ -118,6 +118,9 @@ func Parse(body []byte, out *chat.Request) error {
 	if t := in.Temperature; t != nil && (*t < 0 || *t > 2) {
 		return chat.Invalid("temperature", "must be from 0 to 2, not %v", *t)
 	}
+	if p := in.TopP; p != nil && (*p < 0 || *p > 1) {
+		return chat.Invalid("top_p", "must be from 0 to 1, not %v", *p)
+	}
 	for _, step := range []func(*request, *chat.Request) error{parseReasoning, parseFormat, parseTools, parseInput, parseRest} {
 		if err := step(&in, out); err != nil {
 			return err
@@ -202,6 +205,12 @@ func parseItem(at string, it *item, called map[string]bool, out *chat.Request) e
 		}
 		if input.Kind() != '{' || !input.IsValid(jsontext.AllowDuplicateNames(true)) {
 			return chat.Invalid(at+".arguments", "must be a JSON object")
+		}
+		switch {
+		case it.CallID == "":
+			return chat.Invalid(at+".call_id", "is required")
+		case it.Name == "":
+			return chat.Invalid(at+".name", "is required")
 		}
 		called[it.CallID] = true
 		out.Say(chat.Assistant, chat.Block{Kind: chat.ToolUse, ID: it.CallID, Name: it.Name, Input: input})

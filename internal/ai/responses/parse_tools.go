@@ -32,7 +32,11 @@ func parseTools(in *request, out *chat.Request) error {
 		out.Tools = append(out.Tools, chat.Tool{Name: t.Name, Description: t.Description, Schema: schema, Strict: t.Strict})
 	}
 	if len(out.Tools) == 0 {
-		return nil
+		switch string(in.ToolChoice) {
+		case "", "null", `"auto"`, `"none"`: // many clients always say so
+			return nil
+		}
+		return chat.Invalid("tool_choice", "is only allowed when tools are given")
 	}
 	out.ParallelTools = in.ParallelToolCalls
 	return parseToolChoice(in.ToolChoice, out)
