@@ -51,6 +51,24 @@ for (const provider of ["openai", "anthropic", "bedrock"]) {
     assert.deepEqual(answer.content[0].input, { city: "text" });
   });
 
+  check("marks for a cache, whatever the model", async () => {
+    const mark = { cache_control: { type: "ephemeral" } };
+    const answer = await client.messages.create({
+      ...base,
+      system: [{ type: "text", text: "Be brief.", ...mark }, { type: "text", text: "Be kind.", cache_control: null }],
+      messages: say([{ type: "text", text: "Hello!", ...mark }]),
+      tools: [{ ...tools[0], ...mark }],
+    });
+    assert.equal(answer.content[0].text, "You said: Hello!");
+  });
+
+  check("an answer to no call, refused", async () => {
+    await assert.rejects(
+      client.messages.create({ ...base, tools, messages: say([{ type: "tool_result", tool_use_id: "none", content: "x" }]) }),
+      (err) => err instanceof Anthropic.BadRequestError && err.error.error.type === "invalid_request_error",
+    );
+  });
+
   check("a provider's error, as Anthropic's client knows it", async () => {
     await assert.rejects(
       client.messages.create({ ...base, messages: say("[fake status=429 retry-after=7]") }),
