@@ -74,3 +74,26 @@ func TestSigner_RemembersOnlySoMany(t *testing.T) {
 		}
 	}
 }
+
+// A signature is made anew only where the clocks are why it was refused.
+func TestClockSkew(t *testing.T) {
+	signed := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		errorType, date string
+		skew            time.Duration // 0: it is not why
+	}{
+		"Ahead":       {"InvalidSignatureException", "Sat, 28 Nov 2026 12:10:00 GMT", 10 * time.Minute},
+		"Behind":      {"RequestExpired:http://internal.amazon.com/coral/", "Sat, 28 Nov 2026 10:00:00 GMT", -2 * time.Hour},
+		"Same":        {"InvalidSignatureException", "Sat, 28 Nov 2026 12:00:01 GMT", 0},
+		"AlmostFar":   {"InvalidSignatureException", "Sat, 28 Nov 2026 12:03:59 GMT", 0},
+		"JustFar":     {"InvalidSignatureException", "Sat, 28 Nov 2026 12:04:00 GMT", 4 * time.Minute},
+		"OtherReason": {"AccessDeniedException", "Sat, 28 Nov 2026 12:10:00 GMT", 0},
+		"NoDate":      {"InvalidSignatureException", "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if skew, ok := ClockSkew(test.errorType, test.date, signed); ok != (test.skew != 0) || ok && skew != test.skew {
+				t.Errorf("got %v, %v", skew, ok)
+			}
+		})
+	}
+}

@@ -395,3 +395,24 @@ func many(n int) []string {
 	}
 	return out
 }
+
+// TestLM029_NoTokenOfAnotherSession: where temporary credentials are followed by
+// lasting ones between two sendings, nothing of the first is left.
+func TestLM029_NoTokenOfAnotherSession(t *testing.T) {
+	const field = "X-Amz-Security-Token"
+	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
+	a, req, err := prepare(t, ir.LLMProvider{Provider: "bedrock", Host: "h", Region: "eu-west-1"}, keysOf("bedrock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := req.Header.Get(field); got != "aws-token" {
+		t.Fatalf("the token is %q", got)
+	}
+	a.backend.Credentials = &ir.Secret{Values: map[string]ir.Bytes{"accessKeyID": ir.Bytes("AKID2"), "secretAccessKey": ir.Bytes("other")}}
+	if err := a.Authenticate(req, new(bedrock.Signer), now); err != nil {
+		t.Fatal(err)
+	}
+	if req.Header.Has(field) {
+		t.Error("the token of the first credentials is sent with the second")
+	}
+}
