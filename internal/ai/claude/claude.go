@@ -270,14 +270,6 @@ func (s *Settings) sample(r *chat.Request, can Abilities) {
 	if r.Temperature == nil {
 		return
 	}
-	if can.OneSampling && s.TopP != nil { // of both, one that says nothing is left out
-		switch {
-		case *s.TopP == 1:
-			s.TopP = nil
-		case *r.Temperature == 1:
-			return
-		}
-	}
 	s.Temperature = r.Temperature
 	if *r.Temperature > 1 {
 		most := 1.0
@@ -285,6 +277,19 @@ func (s *Settings) sample(r *chat.Request, can Abilities) {
 		s.Dropped = append(s.Dropped, "temperature")
 	}
 	if can.OneSampling && s.TopP != nil {
+		s.chooseSampling(*r.Temperature)
+	}
+}
+
+// chooseSampling leaves one of temperature and top_p: that which says something,
+// or else the temperature.
+func (s *Settings) chooseSampling(temperature float64) {
+	switch {
+	case *s.TopP == 1:
+		s.TopP = nil
+	case temperature == 1:
+		s.Temperature = nil
+	default:
 		s.TopP = nil
 		s.Dropped = append(s.Dropped, "top_p")
 	}

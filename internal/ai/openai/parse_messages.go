@@ -137,25 +137,11 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 		blocks = append(blocks, chat.Block{Kind: chat.Text, Text: *m.Refusal})
 	}
 	for i, c := range m.ToolCalls {
-		here := at + ".tool_calls[" + strconv.Itoa(i) + "]"
-		if c.Function == nil || c.Type != "" && c.Type != "function" {
-			return nil, chat.Unsupported(here+".type", "only function is possible with this provider")
-		}
-		if c.ID == "" {
-			return nil, chat.Invalid(here+".id", "is required")
-		}
-		if c.Function.Name == "" {
-			return nil, chat.Invalid(here+".function.name", "is required")
-		}
-		input, err := arguments(here, c.Function.Arguments)
+		b, err := t.call(at+".tool_calls["+strconv.Itoa(i)+"]", &c)
 		if err != nil {
 			return nil, err
 		}
-		if t.called == nil {
-			t.called = make(map[string]bool)
-		}
-		t.called[c.ID] = true
-		blocks = append(blocks, chat.Block{Kind: chat.ToolUse, ID: c.ID, Name: c.Function.Name, Input: input, Cache: present(c.CacheControl)})
+		blocks = append(blocks, b)
 	}
 	if f := m.FunctionCall; f != nil {
 		input, err := arguments(at+".function_call", f.Arguments)
@@ -170,6 +156,26 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 		blocks = append(blocks, chat.Block{Kind: chat.ToolUse, ID: id, Name: f.Name, Input: input})
 	}
 	return blocks, nil
+}
+
+func (t *transcript) call(at string, c *toolCall) (chat.Block, error) {
+	switch {
+	case c.Function == nil || c.Type != "" && c.Type != "function":
+		return chat.Block{}, chat.Unsupported(at+".type", "only function is possible with this provider")
+	case c.ID == "":
+		return chat.Block{}, chat.Invalid(at+".id", "is required")
+	case c.Function.Name == "":
+		return chat.Block{}, chat.Invalid(at+".function.name", "is required")
+	}
+	input, err := arguments(at, c.Function.Arguments)
+	if err != nil {
+		return chat.Block{}, err
+	}
+	if t.called == nil {
+		t.called = make(map[string]bool)
+	}
+	t.called[c.ID] = true
+	return chat.Block{Kind: chat.ToolUse, ID: c.ID, Name: c.Function.Name, Input: input, Cache: present(c.CacheControl)}, nil
 }
 
 // reasoningBlocks prefers the details, which prove what they say, to the text

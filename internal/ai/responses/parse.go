@@ -103,12 +103,24 @@ func Parse(body []byte, out *chat.Request) error {
 	case in.Background:
 		return chat.Unsupported("background", "is not possible with this provider")
 	}
-	out.Model, out.Temperature, out.TopP, out.Stream, out.IncludeUsage = in.Model, in.Temperature, in.TopP, in.Stream, true
+	out.Model, out.Stream, out.IncludeUsage = in.Model, in.Stream, true
 	out.User, out.ServiceTier = in.User, in.ServiceTier
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
 	}
 	out.IgnoreIf(in.SafetyIdentifier != "" && in.SafetyIdentifier != out.User, "safety_identifier")
+	for _, step := range []func(*request, *chat.Request) error{parseLimits, parseReasoning, parseFormat, parseTools, parseInput, parseRest} {
+		if err := step(&in, out); err != nil {
+			return err
+		}
+	}
+	slices.Sort(out.Ignored)
+	return nil
+}
+
+// parseLimits reads how long and how random the answer may be.
+func parseLimits(in *request, out *chat.Request) error {
+	out.Temperature, out.TopP = in.Temperature, in.TopP
 	if n := in.MaxOutputTokens; n != nil {
 		if *n < 1 {
 			return chat.Invalid("max_output_tokens", "must be 1 or more, not %d", *n)
@@ -121,12 +133,6 @@ func Parse(body []byte, out *chat.Request) error {
 	if p := in.TopP; p != nil && (*p < 0 || *p > 1) {
 		return chat.Invalid("top_p", "must be from 0 to 1, not %v", *p)
 	}
-	for _, step := range []func(*request, *chat.Request) error{parseReasoning, parseFormat, parseTools, parseInput, parseRest} {
-		if err := step(&in, out); err != nil {
-			return err
-		}
-	}
-	slices.Sort(out.Ignored)
 	return nil
 }
 
