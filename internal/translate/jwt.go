@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,7 +74,7 @@ func resolveJWKS(r Reader, key Key, jwks v1alpha1.JWKS, provider *ir.JWTProvider
 	case jwks.Inline != "":
 		provider.JWKS = jwks.Inline
 		if !isKeySet(jwks.Inline) {
-			return v1alpha1.ConditionAccepted, ".jwks.inline: is not a JSON Web Key Set"
+			return v1alpha1.ConditionAccepted, ".jwks.inline: is not a JSON Web Key Set with a key that verifies signatures: a public one of type RSA, EC or OKP"
 		}
 	case jwks.ConfigMapRef != nil:
 		name := Key{KindConfigMap, key.Namespace, string(jwks.ConfigMapRef.Name)}
@@ -87,7 +88,7 @@ func resolveJWKS(r Reader, key Key, jwks v1alpha1.JWKS, provider *ir.JWTProvider
 		}
 		provider.JWKS = configMap.Data[entry]
 		if !isKeySet(provider.JWKS) {
-			return v1alpha1.ConditionResolvedRefs, fmt.Sprintf(".jwks.configMapRef: ConfigMap %s/%s has no JSON Web Key Set in data.%q", name.Namespace, name.Name, short(entry))
+			return v1alpha1.ConditionResolvedRefs, fmt.Sprintf(".jwks.configMapRef: ConfigMap %s/%s has no JSON Web Key Set with a key that verifies signatures in data.%q", name.Namespace, name.Name, short(entry))
 		}
 	default:
 		return v1alpha1.ConditionAccepted, ".jwks: one of remote, inline and configMapRef is required"
@@ -98,11 +99,22 @@ func resolveJWKS(r Reader, key Key, jwks v1alpha1.JWKS, provider *ir.JWTProvider
 // maxKeys is how many keys a key set may have.
 const maxKeys = 100
 
-// isKeySet says whether s is a JSON Web Key Set (RFC 7517 section 5) with
-// some keys, and not too many.
+// isKeySet says whether s is a JSON Web Key Set (RFC 7517 section 5) of not too
+// many keys, one of which looks like one that verifies signatures. The proxy
+// passes over all others, and looks closer.
 func isKeySet(s string) bool {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	return json.Unmarshal([]byte(s), &set) == nil && len(set.Keys) > 0 && len(set.Keys) <= maxKeys
+	return json.Unmarshal([]byte(s), &set) == nil && len(set.Keys) <= maxKeys && slices.ContainsFunc(set.Keys, verifies)
+}
+
+func verifies(raw json.RawMessage) bool {
+	var key struct {
+		Type    string          `json:"kty"`
+		Use     string          `json:"use"`
+		Private json.RawMessage `json:"d"`
+	}
+	return json.Unmarshal(raw, &key) == nil && slices.Contains([]string{"RSA", "EC", "OKP"}, key.Type) &&
+		(key.Use == "" || key.Use == "sig") && key.Private == nil
 }
