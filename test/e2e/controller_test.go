@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -40,7 +41,56 @@ var _ = Describe("The controller", Serial, func() {
 		}
 		l.stop()
 	})
+
+	It("can be upgraded, and all proxies after it: no request fails", func(ctx SpecContext) {
+		e := newEdge(ctx)
+		before := proxyPods(ctx, e.namespace)
+		l := startLoad(ctx, e.url, 4)
+		l.serve(ctx, 500)
+		reconfigureController(ctx, "--proxy-log-level=debug") // new pods for both, as by a new version
+		Eventually(func() bool { return rolledOut(ctx) }).WithContext(ctx).WithTimeout(controllerTimeout).Should(BeTrue())
+		Eventually(func(g Gomega) {
+			pods := proxyPods(ctx, e.namespace)
+			g.Expect(pods).NotTo(BeEmpty())
+			g.Expect(pods).NotTo(ContainElement(BeElementOf(before)))
+		}).WithContext(ctx).WithTimeout(controllerTimeout).Should(Succeed())
+		l.serve(ctx, 500)
+		l.stop()
+	})
 })
+
+// reconfigureController starts the controller with one more argument, until the
+// spec is over.
+func reconfigureController(ctx context.Context, argument string) {
+	GinkgoHelper()
+	change := func(ctx context.Context, arguments func([]string) []string) {
+		GinkgoHelper()
+		var d appsv1.Deployment
+		Expect(cluster.Get(ctx, client.ObjectKey{Namespace: controllerNamespace, Name: "citoroute-controller"}, &d)).To(Succeed())
+		base := d.DeepCopy()
+		container := &d.Spec.Template.Spec.Containers[0]
+		container.Args = arguments(container.Args)
+		Expect(cluster.Patch(ctx, &d, client.MergeFrom(base))).To(Succeed())
+	}
+	DeferCleanup(func(ctx SpecContext) {
+		change(ctx, func(have []string) []string {
+			return slices.DeleteFunc(have, func(a string) bool { return a == argument })
+		})
+	})
+	change(ctx, func(have []string) []string { return append(slices.Clone(have), argument) })
+}
+
+// proxyPods names the pods of the Gateway "edge" that have not gone yet.
+func proxyPods(ctx context.Context, namespace string) []string {
+	GinkgoHelper()
+	var pods corev1.PodList
+	Expect(cluster.List(ctx, &pods, client.InNamespace(namespace), client.MatchingLabels{gatewayNameLabel: "edge"})).To(Succeed())
+	var names []string
+	for i := range pods.Items {
+		names = append(names, pods.Items[i].Name)
+	}
+	return names
+}
 
 func controllerPods(ctx context.Context) []corev1.Pod {
 	GinkgoHelper()
