@@ -555,3 +555,36 @@ func BenchmarkUpdate_OneOfTenThousand(b *testing.B) {
 		}
 	}
 }
+
+// TestStream_MendedWhileItIsRefused: what was mended before the refusal came is not
+// held to be refused.
+func TestStream_MendedWhileItIsRefused(t *testing.T) {
+	for name, mend := range map[string]ir.Update{
+		"Changed": {Upserts: []ir.Resource{listener("l", 2)}},
+		"Removed": {Removed: []ir.Ref{{Type: ir.TypeListener, Name: "l"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewServer(ServerOptions{})
+			update := func(u ir.Update) {
+				if err := s.Update(testNode, u); err != nil {
+					t.Fatal(err)
+				}
+			}
+			update(ir.Update{Complete: true, Upserts: []ir.Resource{listener("l", 1)}})
+			st := s.join(testNode, hello(testNode, "proxy", "", nil))
+			if s.next(testNode, st) == nil {
+				t.Fatal("nothing is sent")
+			}
+			update(mend)
+			no := rejection(&ir.ResourceError{Resource: ir.Ref{Type: ir.TypeListener, Name: "l"}, Err: errors.New("no")})
+			s.settle(testNode, st, &discoveryv3.DeltaDiscoveryRequest{ResponseNonce: fmt.Sprint(st.nonce), ErrorDetail: no})
+			if s.next(testNode, st) == nil {
+				t.Fatal("what is mended is not sent")
+			}
+			s.settle(testNode, st, &discoveryv3.DeltaDiscoveryRequest{ResponseNonce: fmt.Sprint(st.nonce)})
+			if got := s.State(testNode).Rejected; got != "" {
+				t.Errorf("still rejected: %s", got)
+			}
+		})
+	}
+}

@@ -189,9 +189,13 @@ func (st *stream) refuse(reason string, resources []string) {
 		}
 	}
 	for _, name := range resources {
-		if version := st.sent[name]; version != "" {
+		version := st.sent[name]
+		if version == "" {
+			continue
+		}
+		st.stale = true
+		if version == st.node.resources.get(name).GetVersion() { // else it was mended meanwhile
 			st.barred[name] = version
-			st.stale = true
 		}
 	}
 }
