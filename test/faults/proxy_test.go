@@ -51,70 +51,102 @@ func build(m *testing.M) int {
 
 // proxy is a process that serves one port.
 type proxy struct {
-	t       *testing.T
-	command *exec.Cmd
-	config  string // file
-	port    uint16
-	admin   string
-	metrics string
-	stderr  *output
-	done    chan struct{} // closed when it has ended, with err
-	err     error
+	t        *testing.T
+	settings settings
+	dir      string // of its files and its state
+	config   string // file
+	port     uint16
+	admin    string
+	metrics  string
+	command  *exec.Cmd
+	done     chan struct{} // closed when it has ended, with err
+	err      error
 }
 
 // settings are what a test may want to be different.
 type settings struct {
-	wrap   []string  // words before the program
-	stdout io.Writer // nil: no access log
+	wrap   []string    // words before the program
+	stdout io.Writer   // nil: no access log
+	follow *controller // nil: a file
 }
 
 // start runs a proxy and waits until it serves resources.
 func start(t *testing.T, s settings, resources ...ir.Resource) *proxy {
 	t.Helper()
+	p := prepare(t, s)
+	p.configure(resources...)
+	p.launch()
+	eventually(t, "the proxy to be ready", p.ready)
+	return p
+}
+
+// prepare returns a proxy that does not run yet.
+func prepare(t *testing.T, s settings) *proxy {
+	t.Helper()
 	dir := t.TempDir()
 	p := &proxy{
-		t: t, config: filepath.Join(dir, "config.json"), port: free(t),
-		admin: local(free(t)), metrics: local(free(t)), stderr: new(output), done: make(chan struct{}),
+		t: t, settings: s, dir: dir, config: filepath.Join(dir, "config.json"), port: free(t),
+		admin: local(free(t)), metrics: local(free(t)),
 	}
 	b := bootstrap.Default()
-	b.Node, b.Source, b.File.Path = "gateway/ns/gw", bootstrap.SourceFile, p.config
+	b.Node, b.Source, b.File.Path = node, bootstrap.SourceFile, p.config
+	if s.follow != nil {
+		b.Source, b.Stream, b.StateDir = bootstrap.SourceStream, s.follow.stream, dir
+	}
 	b.Admin, b.Metrics, b.Log.Access = p.admin, p.metrics, s.stdout != nil
 	b.Timeouts.Drain = bootstrap.Duration(10 * time.Second)
 	content, err := b.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "proxy.toml")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
+	if err := os.WriteFile(p.bootstrap(), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.configure(resources...)
-	words := slices.Concat(s.wrap, []string{program(), "--bootstrap", file})
-	p.command = exec.CommandContext(context.WithoutCancel(t.Context()), words[0], words[1:]...)
-	p.command.Stdout, p.command.Stderr = s.stdout, p.stderr
+	return p
+}
+
+func (p *proxy) bootstrap() string { return filepath.Join(p.dir, "proxy.toml") }
+
+// launch starts the process, which ends with the test.
+func (p *proxy) launch() {
+	p.t.Helper()
+	words := slices.Concat(p.settings.wrap, []string{program(), "--bootstrap", p.bootstrap()})
+	p.command = exec.CommandContext(context.WithoutCancel(p.t.Context()), words[0], words[1:]...)
+	stderr, done := new(output), make(chan struct{})
+	p.command.Stdout, p.command.Stderr = p.settings.stdout, stderr
+	p.done = done
 	if err := p.command.Start(); err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
+	command := p.command
 	go func() {
-		defer close(p.done)
-		p.err = p.command.Wait()
+		defer close(done)
+		p.err = command.Wait()
 	}()
-	t.Cleanup(func() {
-		_ = p.command.Process.Kill()
-		<-p.done
-		if t.Failed() {
-			t.Logf("the proxy said:\n%s", p.stderr)
+	p.t.Cleanup(func() {
+		_ = command.Process.Kill()
+		<-done
+		if p.t.Failed() {
+			p.t.Logf("the proxy said:\n%s", stderr)
 		}
 	})
-	eventually(t, "the proxy to be ready", p.ready)
-	return p
+}
+
+// kill ends the process as a lack of memory would.
+func (p *proxy) kill() {
+	_ = p.command.Process.Kill()
+	<-p.done
+}
+
+// with are resources behind the proxy's listener.
+func (p *proxy) with(resources ...ir.Resource) []ir.Resource {
+	return append([]ir.Resource{&ir.Listener{Name: listener, Port: p.port, Protocol: ir.ProtocolHTTP}}, resources...)
 }
 
 // configure has the proxy serve these resources.
 func (p *proxy) configure(resources ...ir.Resource) {
 	p.t.Helper()
-	all := append([]ir.Resource{&ir.Listener{Name: listener, Port: p.port, Protocol: ir.ProtocolHTTP}}, resources...)
-	content, err := source.Marshal(all)
+	content, err := source.Marshal(p.with(resources...))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -136,7 +168,10 @@ func (p *proxy) ready() bool {
 	return status == http.StatusOK
 }
 
-const listener = "ns/gw/http"
+const (
+	node     = "gateway/ns/gw"
+	listener = "ns/gw/http"
+)
 
 // route is a route with one rule, to endpoints.
 func route(name, path string, rule ir.Rule, protocol ir.Protocol, endpoints ...string) []ir.Resource {
