@@ -31,14 +31,15 @@ type Gate struct {
 	release  []func()
 }
 
-// New returns the gate of policies; those that demand no token do not count.
-// The error names the policy and provider at fault. Close must be called when
+// New returns the gate of policies, each of which demands a token. The error names
+// the policy and provider at fault. Close must be called when
 // the gate is no longer used.
 func New(policies []*ir.Policy, keys *jwks.Store) (*Gate, error) {
 	g := &Gate{verifier: jwt.Verifier{Leeway: jwt.DefaultLeeway}, claims: map[string][]ir.ClaimHeader{}}
 	for _, p := range policies {
-		if p.JWT == nil {
-			continue
+		if p.JWT == nil { // of a controller that is newer: it demands what is not known here
+			g.Close()
+			return nil, fmt.Errorf("%s: its kind is not known", p.Source)
 		}
 		for i := range p.JWT.Providers {
 			if err := g.add(p, &p.JWT.Providers[i], keys); err != nil {

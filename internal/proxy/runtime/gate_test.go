@@ -59,6 +59,25 @@ func TestGate_OfARule(t *testing.T) {
 	}
 }
 
+// TestFT039_NewerPolicies: a controller that is newer than this proxy demands what
+// this one has never heard of. It must not be taken for nothing.
+func TestFT039_NewerPolicies(t *testing.T) {
+	k := newTokens(t)
+	newer, err := ir.Decode(ir.TypePolicy, []byte(`{"name":"newer","kindOfLaterVersions":{"demands":"more"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, append(backend("b", "10.0.0.1"), k.policy("p"), newer, routeOf("r",
+		ir.Rule{Matches: prefix("/known"), Backends: to("b"), Policies: []string{"p"}},
+		ir.Rule{Matches: prefix("/newer"), Backends: to("b"), Policies: []string{"newer"}},
+		ir.Rule{Matches: prefix("/both"), Backends: to("b"), Policies: []string{"p", "newer"}},
+	))...)
+	f.wantStatus(f.get("/known", k.field("p", "a")), 200)
+	f.wantStatus(f.get("/newer"), 401)
+	f.wantStatus(f.get("/newer", k.field("p", "a")), 401)
+	f.wantStatus(f.get("/both", k.field("p", "a")), 401)
+}
+
 // TestGate_WithoutAKeyStore demands tokens whose keys this runtime cannot fetch.
 func TestGate_WithoutAKeyStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
