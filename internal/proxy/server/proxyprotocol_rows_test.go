@@ -100,20 +100,7 @@ func tlsEcho(t *testing.T, ca *authority) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				_, _ = io.Copy(conn, conn)
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return serveEach(t, ln, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
 }
 
 // dial connects to a port and begins with a header.

@@ -23,21 +23,10 @@ func echo(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = ln.Close() })
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				b, _ := io.ReadAll(conn)
-				_, _ = conn.Write(append([]byte("echo "), b...))
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return serveEach(t, ln, func(conn net.Conn) {
+		b, _ := io.ReadAll(conn)
+		_, _ = conn.Write(append([]byte("echo "), b...))
+	})
 }
 
 func TestStream_TCP(t *testing.T) {

@@ -52,6 +52,26 @@ func start(t *testing.T, opts Options) (srv *Server, stop func()) {
 	return srv, stop
 }
 
+// serveEach calls serve for every connection to ln, for each beside the others, and
+// returns where that is.
+func serveEach(t *testing.T, ln net.Listener, serve func(net.Conn)) (address string) {
+	t.Helper()
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				serve(conn)
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
 // apply replaces the configuration.
 func apply(t *testing.T, srv *Server, resources ...ir.Resource) {
 	t.Helper()
