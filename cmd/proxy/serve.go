@@ -115,36 +115,38 @@ type served struct {
 
 // follow keeps sink up to date until ctx is done.
 func follow(ctx context.Context, config *bootstrap.Config, sink push.Sink, live served, log *slog.Logger) error {
-	var have []ir.Resource
-	if config.StateDir != "" && config.Source == bootstrap.SourceStream {
-		snapshot := source.NewSnapshot(config.StateDir, sink, live.Resources, log)
-		var err error
-		if have, err = snapshot.Restore(); err != nil {
-			log.Warn("Starting without the last good configuration", "error", err)
-		} else if have != nil {
-			log.Info("Serving the last good configuration until a controller answers", "resources", len(have))
-		}
-		sink = snapshot
-		done := make(chan struct{})
-		defer func() { <-done }()
-		go func() {
-			defer close(done)
-			snapshot.Run(ctx)
-		}()
-	}
 	var err error
 	if config.Source == bootstrap.SourceFile {
 		err = (&source.File{Path: config.File.Path, Sink: sink, Log: log}).Run(ctx)
 	} else {
-		live.Following(false)
-		stream := source.Stream(config, sink, have, version.String(), log)
-		stream.Connected = live.Following
-		err = stream.Run(ctx)
+		err = followStream(ctx, config, sink, live, log)
 	}
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return fmt.Errorf("follow the configuration: %w", err)
+}
+
+// followStream follows a controller, from what the last process kept if there
+// is a directory for it.
+func followStream(ctx context.Context, config *bootstrap.Config, sink push.Sink, live served, log *slog.Logger) error {
+	live.Following(false)
+	run := func(sink push.Sink, have []ir.Resource) error {
+		stream := source.Stream(config, sink, have, version.String(), log)
+		stream.Connected = live.Following
+		return stream.Run(ctx)
+	}
+	if config.StateDir == "" {
+		return run(sink, nil)
+	}
+	snapshot := source.NewSnapshot(config.StateDir, sink, live.Resources, log)
+	have, err := snapshot.Restore()
+	if err != nil {
+		log.Warn("Starting without the last good configuration", "error", err)
+	} else if have != nil {
+		log.Info("Serving the last good configuration until a controller answers", "resources", len(have))
+	}
+	return snapshot.Keep(func() error { return run(snapshot, have) })
 }
 
 // Memory settings for a process whose live heap is small and whose garbage is

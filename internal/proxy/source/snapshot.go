@@ -70,9 +70,25 @@ func (s *Snapshot) Restore() ([]ir.Resource, error) {
 	return resources, nil
 }
 
-// Run writes the snapshot after changes until ctx is done, and once more then
+// Keep runs follow, which feeds s, and writes the snapshot after changes until
+// follow has returned, and once more then if it is due. It returns follow's
+// error.
+func (s *Snapshot) Keep(follow func() error) error {
+	over, end := context.WithCancel(context.Background())
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		s.run(over)
+	}()
+	// Not sooner: an update can still be on its way in when a proxy is told to
+	// stop, and what was served must be what the next one begins with.
+	defer func() { end(); <-written }()
+	return follow()
+}
+
+// run writes the snapshot after changes until ctx is done, and once more then
 // if it is due.
-func (s *Snapshot) Run(ctx context.Context) {
+func (s *Snapshot) run(ctx context.Context) {
 	for {
 		select {
 		case <-s.changed:

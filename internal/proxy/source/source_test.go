@@ -226,17 +226,16 @@ func TestSnapshot_IsRestored(t *testing.T) {
 	if have, err := s.Restore(); have != nil || err != nil {
 		t.Fatalf("from nothing: %v, %v", have, err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.Run(ctx)
-	}()
-	if err := s.Apply(ir.Update{Upserts: live, Complete: true}); err != nil {
-		t.Fatal(err)
+	ended := errors.New("ended")
+	err := s.Keep(func() error { // what is due is written before Keep returns
+		if err := s.Apply(ir.Update{Upserts: live, Complete: true}); err != nil {
+			t.Error(err)
+		}
+		return ended
+	})
+	if !errors.Is(err, ended) {
+		t.Errorf("got %v, want what the followed source ended with", err)
 	}
-	cancel() // what is due is written before Run returns
-	<-done
 	stat, err := os.Stat(filepath.Join(dir, snapshotName))
 	if err != nil {
 		t.Fatal(err)
