@@ -11,6 +11,7 @@ REGISTRY ?= citoroute#          registry and folder of the images
 VERSION ?= dev#                 tag of the images, and version of the bundle where it is one
 CONTAINER_TOOL ?= docker#       builds and pushes the images
 FUZZTIME ?= 30s#                how long `make fuzz` runs each target
+FUZZ ?= api internal#           folders whose targets `make fuzz` runs
 PROFILES ?= GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP,MESH-HTTP,MESH-GRPC# conformance profiles, separated by commas
 TEST ?=#                        one conformance test instead of a profile
 ARGS ?=#                        more arguments for `make run`, `make bench` and `make test`
@@ -86,7 +87,7 @@ golden: ## Write the golden files anew; read the difference before committing it
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME
-	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' api internal | sed 's/:func / /' | while read -r file name; do \
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' $(FUZZ) | sed 's/:func / /' | while read -r file name; do \
 	  echo "$$name in $$(dirname "$$file")"; \
 	  go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME); \
 	done
