@@ -71,6 +71,10 @@ citoroute_certificate_expiry_timestamp_seconds{kind="Secret",namespace="shop",na
 citoroute_certificate_expiry_timestamp_seconds{kind="Secret",namespace="shop",name="cert",use="listener"} 100x30 9000000x30
 `},
 
+		"Panic": {at: time.Hour, series: leader + `
+citoroute_panics_total{namespace="shop",pod="p"} 0x55 1x5
+citoroute_panics_total{namespace="shop",pod="q"} 0x40 3x20
+`, want: []string{`CitoRoutePanic{namespace="shop", pod="p"}`}},
 		"Refused": {at: time.Hour, series: leader + `
 citoroute_controller_rejecting_nodes{namespace="citoroute-system",pod="c-0"} 2x60
 citoroute_controller_rejecting_nodes{namespace="citoroute-system",pod="c-1"} 0x60

@@ -2,10 +2,8 @@ package h1
 
 import (
 	"crypto/tls"
-	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,8 +45,6 @@ type Timeouts struct {
 // value is usable.
 type Server struct {
 	Timeouts Timeouts
-	// Log gets what no client can cause: a panic of a Handler. Nil: slog.Default.
-	Log *slog.Logger
 	// Rejected, where set, is told of each request that the codec answered by
 	// itself because it was malformed or too large: no Handler sees those.
 	Rejected func(info *ConnInfo, status int)
@@ -77,20 +73,23 @@ type ConnInfo struct {
 }
 
 // ServeConn serves conn until it ends, and closes it. conn is a *net.TCPConn
-// or a *tls.Conn after its handshake; another net.Conn works, only slower.
+// or a *tls.Conn after its handshake; another net.Conn works, only slower. It
+// panics where a Handler does, or the sending of a request's body; conn is closed
+// then, too.
 func (s *Server) ServeConn(conn net.Conn, info ConnInfo) {
 	s.once.Do(s.setDefaults)
 	c := newServerConn(s, conn, info)
 	s.track(c)
+	served := false
 	defer func() {
-		if v := recover(); v != nil {
-			s.logger().Error("panic while serving a connection", "panic", v, "stack", string(debug.Stack()))
-		}
 		s.untrack(c)
 		_ = conn.Close()
-		c.release()
+		if served { // else others may still use its memory
+			c.release()
+		}
 	}()
 	c.serve()
+	served = true
 }
 
 // Drain ends every connection as soon as that loses nothing: idle ones at once,
@@ -136,13 +135,6 @@ func (s *Server) untrack(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-}
-
-func (s *Server) logger() *slog.Logger {
-	if s.Log != nil {
-		return s.Log
-	}
-	return slog.Default()
 }
 
 func (s *Server) setDefaults() {

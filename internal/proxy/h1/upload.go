@@ -1,7 +1,9 @@
 package h1
 
 import (
+	"fmt"
 	"io"
+	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -70,8 +72,10 @@ type upload struct {
 	last atomic.Bool
 	// failed is why the body could not be read.
 	failed atomic.Pointer[error]
-	whole  bool // everything was sent; valid when done is closed
-	done   chan struct{}
+	// What follows is valid when done is closed.
+	whole    bool // everything was sent
+	panicked any  // what it panicked with, and where
+	done     chan struct{}
 }
 
 func (u *upstream) startUpload(s sender) {
@@ -82,6 +86,12 @@ func (u *upstream) startUpload(s sender) {
 
 func (up *upload) run() {
 	defer close(up.done)
+	defer func() {
+		if v := recover(); v != nil {
+			up.panicked = fmt.Sprintf("%v\n%s", v, debug.Stack())
+			up.link.reset()
+		}
+	}()
 	mem := largeBuffers.Get().(*[largeBuffer]byte)
 	defer largeBuffers.Put(mem)
 	for !up.ended {
@@ -110,8 +120,21 @@ func (up *upload) clientError() error {
 
 // join waits for the end of the upload and says whether everything was sent. A
 // body that is still arriving when the response is over is given up, with both
-// connections.
+// connections. It panics with what the upload has panicked with: that is to end
+// the connection of the client, and not the process.
 func (up *upload) join(u *upstream) bool {
+	whole := up.finish(u)
+	select {
+	case <-up.done:
+		if up.panicked != nil {
+			panic(up.panicked)
+		}
+	default:
+	}
+	return whole
+}
+
+func (up *upload) finish(u *upstream) bool {
 	select {
 	case <-up.done:
 		return up.whole

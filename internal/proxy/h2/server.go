@@ -43,6 +43,9 @@ type ServerOptions struct {
 	// Log receives what the library has to say about broken connections, at
 	// debug level.
 	Log *slog.Logger
+	// Panicked, where set, is told on the same goroutine of what a Handler
+	// panicked with. Its stream is reset; the connection goes on.
+	Panicked func(v any)
 	// Rejected, where set, is told of each request that the codec answered by
 	// itself because a backend could read it in another way: no Handler sees
 	// those. What the library refuses by itself is not told.
@@ -55,15 +58,19 @@ type Server struct {
 	header   time.Duration
 	idle     time.Duration
 	rejected func(status int)
+	panicked func(v any)
 	buffers  sync.Pool // of *[]byte
 	holding  atomic.Bool
 }
 
 // NewServer returns a Server.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{header: o.HeaderTimeout, idle: o.IdleTimeout, rejected: o.Rejected}
+	s := &Server{header: o.HeaderTimeout, idle: o.IdleTimeout, rejected: o.Rejected, panicked: o.Panicked}
 	if s.rejected == nil {
 		s.rejected = func(int) {}
+	}
+	if s.panicked == nil {
+		s.panicked = func(any) {}
 	}
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)

@@ -38,9 +38,22 @@ type stream struct {
 // serveStream answers one request. The library calls it on a goroutine of its
 // own for every stream.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
+	if !s.answer(w, r) {
+		// The library's only way to reset a stream.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// answer says whether the client has the whole answer.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) (whole bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.panicked(v)
+		}
+	}()
 	conn, ok := r.Context().Value(connKey{}).(*serverConn)
 	if !ok { // BaseContext puts it there
-		return
+		return false
 	}
 	st := &stream{w: w, r: r, idle: s.idle, buffers: &s.buffers, control: http.NewResponseController(w)}
 	st.ex.Client = (*streamClient)(st)
@@ -49,7 +62,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	if status := st.readRequest(conn); status != 0 {
 		s.rejected(status)
 		w.WriteHeader(status)
-		return
+		return true
 	}
 	conn.handler.Serve(&st.ex)
 	err := st.writeResponse()
@@ -58,10 +71,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request) {
 	}
 	received := st.body.finish()
 	conn.handler.Finish(&st.ex, exchange.End{Err: err, Sent: st.sent, Received: received})
-	if err != nil {
-		// The library's only way to reset a stream.
-		panic(http.ErrAbortHandler)
-	}
+	return err == nil
 }
 
 // readRequest fills st.ex.Request. A status other than 0 refuses the request.

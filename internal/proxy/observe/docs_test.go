@@ -75,6 +75,7 @@ func TestMetrics_AreThoseOfTheDocumentation(t *testing.T) {
 		Backends: func() (open, limit int) { return 1, 2 },
 	})
 	o.HeaderRefused()
+	o.Panicked()
 	o.metrics.spans.WithLabelValues("exported")
 	o.metrics.pushes.WithLabelValues("sent")
 	families, err := o.Registry().Gather()

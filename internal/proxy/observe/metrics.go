@@ -21,6 +21,7 @@ type metrics struct {
 	captured    *prometheus.CounterVec
 	handshakes  prometheus.Counter
 	headers     prometheus.Counter
+	panics      prometheus.Counter
 	datagrams   prometheus.Counter
 	malformed   *prometheus.CounterVec
 	dropped     prometheus.Counter
@@ -60,6 +61,8 @@ func newMetrics(r prometheus.Registerer) metrics {
 		handshakes: counter("tls_handshake_failures_total", "TLS handshakes with clients that did not complete.").
 			WithLabelValues(),
 		headers: counter("proxy_protocol_errors_total", "Connections that were closed for a PROXY protocol header that was missing, wrong or not theirs to send.").
+			WithLabelValues(),
+		panics: counter("panics_total", "Faults of the proxy's code that cost a connection, a stream or a resource of the configuration.").
 			WithLabelValues(),
 		datagrams: counter("udp_dropped_datagrams_total", "UDP datagrams of clients that reached no backend.").
 			WithLabelValues(),

@@ -206,6 +206,9 @@ func (o *Observer) HandshakeFailed() { o.metrics.handshakes.Inc() }
 // protocol that it began with, or did not begin with.
 func (o *Observer) HeaderRefused() { o.metrics.headers.Inc() }
 
+// Panicked counts a panic that was held back.
+func (o *Observer) Panicked() { o.metrics.panics.Inc() }
+
 // Malformed counts a request that a codec has answered by itself.
 func (o *Observer) Malformed(status int) {
 	o.metrics.malformed.WithLabelValues(strconv.Itoa(status)).Inc()

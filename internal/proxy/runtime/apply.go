@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -69,7 +70,7 @@ func (rt *Runtime) apply(u ir.Update) error {
 	defer rt.mu.Unlock()
 	c := rt.store.diff(u)
 	for ref, r := range c {
-		if err := check(ref, r); err != nil {
+		if err := rt.holding(ref, func() error { return check(ref, r) }); err != nil {
 			return err
 		}
 	}
@@ -81,13 +82,29 @@ func (rt *Runtime) apply(u ir.Update) error {
 	return nil
 }
 
+// holding makes a panic of f the error of a resource, so that it is left out: a
+// proxy that ended would get it again when it is back.
+func (rt *Runtime) holding(ref ir.Ref, f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			rt.opts.Panicked(v)
+			err = &ir.ResourceError{Resource: ref, Err: fmt.Errorf("the proxy panics over it: %v", v)}
+		}
+	}()
+	return f()
+}
+
 // compile compiles the routes that c brings or whose policies it changes; a
 // route that is gone is nil.
 func (rt *Runtime) compile(c change) (map[string]*route, error) {
 	routes := make(map[string]*route)
 	find := func(name string) *ir.Policy { return rt.store.policy(c, name) }
 	add := func(r *ir.Route) error {
-		compiled, err := rt.compileRoute(r, find)
+		var compiled *route
+		err := rt.holding(ir.RefOf(r), func() (err error) {
+			compiled, err = rt.compileRoute(r, find)
+			return err
+		})
 		if err != nil {
 			for _, other := range routes {
 				rt.discard(other)

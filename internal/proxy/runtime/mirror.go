@@ -48,6 +48,11 @@ func (st *state) mirror(ex *exchange.Exchange, c *upstream.Cluster) error {
 	rt := st.rt
 	go func() {
 		defer func() { <-rt.copies }()
+		defer func() {
+			if v := recover(); v != nil {
+				rt.opts.Panicked(v)
+			}
+		}()
 		rt.send(dup, c)
 	}()
 	return nil

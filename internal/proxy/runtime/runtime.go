@@ -42,6 +42,10 @@ type Options struct {
 	// Sampler decides which requests are recorded in traces; nil: none is, and
 	// what clients send of traces passes unchanged.
 	Sampler *trace.Sampler
+	// Panicked is told, on the goroutine in question, of a panic that is held back:
+	// while a resource was compiled, which is refused then, or a copy of a request
+	// was sent; nil: nobody is.
+	Panicked func(v any)
 	// Applied is called after each successful Apply, on its goroutine, when
 	// the new snapshot already serves; nil: nobody is told.
 	Applied func()
@@ -82,6 +86,9 @@ func New(o Options) *Runtime {
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Uint64
+	}
+	if o.Panicked == nil {
+		o.Panicked = func(any) {}
 	}
 	if o.Keys == nil {
 		o.Keys = noKeys()

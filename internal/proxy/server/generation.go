@@ -45,7 +45,7 @@ func (s *Server) newGeneration(k *socket, p *plan) *generation {
 		h1:        newH1(o),
 		h2: h2.NewServer(h2.ServerOptions{
 			HeaderTimeout: o.HeaderTimeout, IdleTimeout: o.IdleTimeout,
-			Log: o.Log, Rejected: o.Observe.Malformed,
+			Log: o.Log, Rejected: o.Observe.Malformed, Panicked: s.panicked,
 		}),
 		open:  make(map[*net.TCPConn]bool),
 		empty: make(chan struct{}),
@@ -57,7 +57,6 @@ func (s *Server) newGeneration(k *socket, p *plan) *generation {
 func newH1(o *Options) *h1.Server {
 	return &h1.Server{
 		Timeouts: h1.Timeouts{Head: o.HeaderTimeout, Idle: o.IdleTimeout, Body: o.IdleTimeout, Write: o.IdleTimeout},
-		Log:      o.Log,
 		Rejected: func(_ *h1.ConnInfo, status int) { o.Observe.Malformed(status) },
 	}
 }

@@ -32,8 +32,9 @@ func NewRuntime(o *observe.Observer, issuers []netip.Prefix, dial upstream.Diale
 	})
 	return runtime.New(runtime.Options{
 		HTTP1: http1, HTTP2: http2, Observer: o, Sampler: o.Sampler(), LogContent: o.Logs(), LLMMemory: llmMemory(),
-		Keys: jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(issuers), Spread: rand.N[time.Duration], Log: slog.Default()}),
-		AWS:  awsauth.NewStore(awsauth.Options{Fetch: chain.Fetch, Rand: rand.Uint64, Log: slog.Default()}),
+		Panicked: panicked(o, slog.Default()),
+		Keys:     jwks.NewStore(jwks.Options{Fetch: jwks.Fetcher(issuers), Spread: rand.N[time.Duration], Log: slog.Default()}),
+		AWS:      awsauth.NewStore(awsauth.Options{Fetch: chain.Fetch, Rand: rand.Uint64, Log: slog.Default()}),
 	})
 }
 

@@ -60,8 +60,9 @@ const rebindInterval = time.Second
 // Server serves a runtime's configuration on sockets. Create one with New,
 // feed it with Apply, run it with Run.
 type Server struct {
-	opts Options
-	room *room.Room // for the connections of clients
+	opts     Options
+	room     *room.Room // for the connections of clients
+	panicked func(v any)
 
 	mu        sync.Mutex // guards what follows and makes Apply one at a time
 	sockets   map[binding]*socket
@@ -98,7 +99,7 @@ func New(opts Options) *Server {
 	crowded := room.Warn(opts.Log, "Clients have as many connections as there may be; more have to wait", opts.Connections)
 	s := &Server{
 		opts: opts, room: room.New(opts.Connections, crowded), sockets: make(map[binding]*socket), datagrams: make(map[uint16]*datagramSocket), identity: make(identities),
-		configured: make(chan struct{}),
+		configured: make(chan struct{}), panicked: panicked(opts.Observe, opts.Log),
 	}
 	opts.Observe.ConnectionLimit(opts.Connections)
 	s.configure = sync.OnceFunc(func() { close(s.configured) })

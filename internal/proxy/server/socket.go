@@ -136,6 +136,12 @@ func (k *socket) admit(conn *net.TCPConn) {
 		if placed {
 			defer k.server.room.Leave()
 		}
+		defer func() {
+			if v := recover(); v != nil { // is not to end the others' connections
+				_ = conn.Close()
+				k.server.panicked(v)
+			}
+		}()
 		g.serve(conn)
 	}()
 }

@@ -29,7 +29,9 @@ const timeout = 10 * time.Second
 // it and waits until it has drained.
 func start(t *testing.T, opts Options) (srv *Server, stop func()) {
 	t.Helper()
-	opts.Observe = observe.New(observe.Options{})
+	if opts.Observe == nil {
+		opts.Observe = observe.New(observe.Options{})
+	}
 	if opts.Runtime == nil {
 		opts.Runtime = NewRuntime(opts.Observe, nil, opts.Dial)
 	}
