@@ -2,6 +2,11 @@ package ai
 
 import "github.com/citoroute/citoroute/internal/ai/chat"
 
+// maxKept is the most of a stream that is held at once, in bytes: as much as of a
+// whole answer. The client's protocol may repeat texts at their end, and what comes
+// before the first content may hold the whole request.
+const maxKept = 32 << 20
+
 // Stream turns the bytes of a provider's streamed answer into the client's.
 //
 // What comes before the first content is held back: a failure until then is an
@@ -13,6 +18,7 @@ type Stream struct {
 	encoder encoder
 
 	held    []byte
+	kept    int // bytes that encoders may have kept
 	started bool
 	failed  bool
 	usage   chat.Usage
@@ -123,8 +129,13 @@ func (s *Stream) event(out []byte, e chat.Event) ([]byte, error) {
 		}
 	default:
 	}
+	if s.kept += len(e.ID) + len(e.Name) + len(e.Text); s.kept > maxKept {
+		return out, errTooLong()
+	}
 	return s.encoder.Append(out, e), nil
 }
+
+func errTooLong() error { return chat.BadUpstream("the provider's stream is too long") }
 
 // settle decides what of out goes to the client.
 func (s *Stream) settle(dst, out []byte, content bool, err error) ([]byte, error) {
@@ -133,6 +144,9 @@ func (s *Stream) settle(dst, out []byte, content bool, err error) ([]byte, error
 		dst, s.held = append(dst, out...), out[:0]
 	} else {
 		s.held = out
+	}
+	if err == nil && len(s.held) > maxKept {
+		s.held, err = nil, errTooLong()
 	}
 	if err == nil {
 		return dst, nil

@@ -2,6 +2,7 @@ package ai
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -87,6 +88,44 @@ func relayed(t *testing.T, request []byte, p Provider, pieces ...[]byte) string 
 		got += "outcome: " + err.Error() + "\n"
 	}
 	return got
+}
+
+// TestLM019_NoStreamIsKeptForever: what is held back, and what the client's protocol
+// repeats at the end, is bounded.
+func TestLM019_NoStreamIsKeptForever(t *testing.T) {
+	const chatCall, messagesCall, responsesCall = `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`,
+		`{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}`, `{"model":"m","stream":true,"input":"hi"}`
+	filler := strings.Repeat("x", 1<<20)
+	for name, c := range map[string]struct {
+		request  string
+		provider Provider
+		event    string
+	}{
+		"OpenAIAnnounces":     {chatCall, OpenAI, `{"id":"` + filler + `","choices":[{"index":0,"delta":{"content":""}}]}`},
+		"AnthropicAnnounces":  {messagesCall, Anthropic, `{"type":"message_start","message":{"id":"` + filler + `"}}`},
+		"ResponsesAnnounce":   {responsesCall, OpenAI, `{"type":"response.created","response":{"instructions":"` + filler + `"}}`},
+		"ResponsesRepeatText": {responsesCall, Anthropic, `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"` + filler + `"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call, err := Parse(protocolOf([]byte(c.request)), []byte(c.request))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := call.Attempt(c.provider, chat.Options{Model: "m"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := a.Stream(1)
+			for range maxKept>>20 + 1 {
+				if _, err = s.Write(nil, []byte("data: "+c.event+"\n\n")); err != nil {
+					break
+				}
+			}
+			if e, ok := errors.AsType[*chat.Error](err); !ok || e.Status != 502 {
+				t.Errorf("got %v, want an error of the provider", err)
+			}
+		})
+	}
 }
 
 // TestA45_NothingComesAfterTheEnd: what follows the end of a stream is no part of

@@ -272,11 +272,12 @@ func (c *conversation) exchange(config *upstream.Config) error {
 // content.
 func (c *conversation) read() error {
 	resp := &c.ex.Response
-	if c.metered = (meteredBody{}); !c.call.Stream && resp.Body != nil {
+	if c.metered = (meteredBody{}); resp.Body != nil {
 		c.metered = meteredBody{Body: resp.Body, st: c.state, most: c.rt.memory.limit}
 		resp.Body = &c.metered
 	}
 	err := c.attempted.Answer(resp, c.now, c.rt.opts.Now)
+	c.metered.free = true // the rest of a stream goes on as it comes
 	if c.metered.full {
 		return fmt.Errorf("%w: %w", c.rt.refuse.full, errMemory)
 	}

@@ -57,11 +57,15 @@ type meteredBody struct {
 	st   *state
 	most int64 // bytes that may be in use
 	full bool  // there was no memory for it
+	free bool  // what comes is kept no more
 }
 
 // Read implements io.Reader.
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.Body.Read(p)
+	if b.free {
+		return n, err
+	}
 	cost := int64(n) * bodyCost
 	if !b.st.rt.memory.take(cost, b.most) {
 		b.full = true

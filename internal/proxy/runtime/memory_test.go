@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -180,6 +181,41 @@ func TestLM016_AllAnswersTogetherAreBounded(t *testing.T) {
 			t.Error("a request is refused when there is room again")
 		}
 	})
+}
+
+// TestLM016_OfAStreamTheBeginIsBounded: what comes before the first content is held
+// back, what comes after it is not.
+func TestLM016_OfAStreamTheBeginIsBounded(t *testing.T) {
+	const event = `data: {"id":"x","choices":[{"index":0,"delta":{"content":"%s"}}]}` + "\n\n"
+	for name, c := range map[string]struct {
+		says   string
+		status int
+	}{"Announces": {"", 503}, "Says": {"hi", 200}} {
+		t.Run(name, func(t *testing.T) {
+			rt := New(Options{LLMMemory: 10 << 10 * bodyCost})
+			stream := strings.Repeat(fmt.Sprintf(event, c.says), 1000)
+			answer := &transport{answer: func(ex *exchange.Exchange, _ *exchange.Target) error {
+				ex.Response.Status = 200
+				ex.Response.Header.Add("Content-Type", "text/event-stream")
+				ex.Response.Body, ex.Response.ContentLength = upstream.NewBody([]byte(stream)), exchange.Unknown
+				return nil
+			}}
+			rt.opts.HTTP1, rt.opts.HTTP2 = answer, answer
+			if err := rt.Apply(ir.Update{Upserts: append(openAIOn(ir.LLMAction{}), &ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP})}); err != nil {
+				t.Fatal(err)
+			}
+			ex := withBody(request80("POST /chat/completions"), strings.Replace(prompt(100), "{", `{"stream":true,`, 1))
+			handler := rt.Handler(80, "")
+			handler.Serve(ex)
+			if body := text(ex); ex.Response.Status != c.status || c.status == 200 && !strings.HasPrefix(body, stream) {
+				t.Errorf("%d %.200q, want %d", ex.Response.Status, body, c.status)
+			}
+			handler.Finish(ex, exchange.End{})
+			if used := rt.memory.used.Load(); used != 0 {
+				t.Errorf("%d bytes are not given back", used)
+			}
+		})
+	}
 }
 
 func TestLM016_ABodyThatNeverFitsIsTooLarge(t *testing.T) {
