@@ -243,8 +243,12 @@ func (d *ChatDecoder) Write(p []byte, emit func(chat.Event) error) error {
 // errorStatus is the status for an error that came in a stream, whose own
 // status was 200.
 func errorStatus(d *errorDetail) int {
-	if n, err := strconv.Atoi(string(d.Code)); err == nil && n >= 400 && n <= 599 { // as other servers have it
+	code := strings.Trim(string(d.Code), `"`)
+	if n, err := strconv.Atoi(code); err == nil && n >= 400 && n <= 599 { // as other servers have it
 		return n
+	}
+	if code == chat.CodeRateLimit {
+		return 429
 	}
 	switch d.Type {
 	case chat.TypeInvalidRequest:
