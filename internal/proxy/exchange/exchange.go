@@ -164,6 +164,8 @@ type Target struct {
 	Deadline time.Time
 	// IdleTimeout limits each wait for bytes of the body; zero: no limit.
 	IdleTimeout time.Duration
+	// NoInterims says that informational responses are not for the client.
+	NoInterims bool
 }
 
 // Transport sends ex.Request to a target and fills ex.Response. A non-nil

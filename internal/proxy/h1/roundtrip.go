@@ -252,7 +252,7 @@ func (a *attempt) readHead() error {
 			return errInterims
 		case status == 101:
 			return a.upgrade()
-		case status != 100 && u.client != nil:
+		case status != 100 && u.client != nil && !u.noInterims:
 			if err := u.client.Interim(status, &u.head.fields); err != nil {
 				return &clientError{err}
 			}

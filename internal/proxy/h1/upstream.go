@@ -33,6 +33,8 @@ type upstream struct {
 	head   responseHead
 	body   responseBody
 	client exchange.Client
+	// noInterims says that the client gets no informational responses.
+	noInterims bool
 	// limit is when the wait for a head ends; idle limits each wait for body
 	// bytes, until all of them.
 	limit     instant
@@ -86,6 +88,7 @@ func serverName(to *exchange.Target) *tls.Config {
 // start prepares u for a request.
 func (u *upstream) start(ex *exchange.Exchange, to *exchange.Target) {
 	u.client, u.limit, u.idle, u.until = ex.Client, instantOf(to.Deadline), to.IdleTimeout, never
+	u.noInterims = to.NoInterims
 	u.cancelled.Store(false)
 	u.unwatch, u.upload = nil, nil
 	u.in = window{buf: u.lend(smallBuffer)}

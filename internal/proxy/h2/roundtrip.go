@@ -212,11 +212,14 @@ func (a *attempt) request(ctx context.Context, to *exchange.Target) *http.Reques
 			req.Trailer = make(http.Header)
 		}
 	}
-	return req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		Got1xxResponse:       a.interim,
+	watch := &httptrace.ClientTrace{
 		WroteHeaders:         func() { a.sent.Store(true) },
 		GotFirstResponseByte: func() { a.answered.Store(true) },
-	}))
+	}
+	if !to.NoInterims {
+		watch.Got1xxResponse = a.interim
+	}
+	return req.WithContext(httptrace.WithClientTrace(ctx, watch))
 }
 
 // interim passes an informational response on. 100 is the codecs' own.

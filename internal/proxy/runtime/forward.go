@@ -123,6 +123,7 @@ func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
 	}
 	if st.attempted != nil {
 		st.to.IdleTimeout = st.idle
+		st.to.NoInterims = true // they have the provider's fields, and another one may be asked yet
 	}
 	if d := st.rule.ir.Timeouts.Backend; d > 0 {
 		if limit := now.Add(d); st.deadline.IsZero() || limit.Before(st.deadline) {

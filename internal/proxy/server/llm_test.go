@@ -70,6 +70,8 @@ func streams() map[string]streamOf {
 	}
 }
 
+const wholeRequest = `{"model":"m","messages":[{"role":"user","content":"hello"}]}`
+
 const streamRequest = `{"model":"m","stream":true,"messages":[{"role":"user","content":"hello"}]}`
 
 // small is for sockets of which the kernel is to keep little: segments as on a
@@ -175,6 +177,33 @@ func unsigned(provider string) []ir.Resource {
 		&ir.Backend{Name: "llm/ns/b", Protocol: ir.ProtocolHTTP, Endpoints: "e", LLM: &ir.LLMProvider{
 			Provider: provider, Host: "provider.example", Model: "m", Region: "us-east-1", Credentials: "s",
 		}},
+	}
+}
+
+// TestLM006_EarlyHintsOfAProviderStayHere: they hold its fields, which no client gets,
+// and another provider may be asked after them.
+func TestLM006_EarlyHintsOfAProviderStayHere(t *testing.T) {
+	backend := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Openai-Organization", "acme")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"x","choices":[]}`)
+	})
+	for _, protocol := range []ir.Protocol{ir.ProtocolHTTP, ir.ProtocolH2C} {
+		t.Run(string(protocol), func(t *testing.T) {
+			resources := llmRoute(httpListener(8080), "openai", backend)
+			resources[2].(*ir.Backend).Protocol = protocol
+			srv, _ := start(t, Options{})
+			apply(t, srv, resources...)
+			c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr(t, srv, 8080))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(wholeRequest), wholeRequest)
+			if got, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200") || strings.Contains(string(got), "acme") {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
 	}
 }
 
