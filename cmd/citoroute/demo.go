@@ -68,7 +68,7 @@ func newEcho() *cobra.Command {
 func serve(c *cobra.Command, addr string, handler http.Handler) error {
 	done, err := start(c.Context(), addr, handler)
 	if err != nil {
-		return err
+		return fmt.Errorf("--listen: %w", err)
 	}
 	_, _ = fmt.Fprintf(c.OutOrStdout(), "Listening on http://%s\n", addr)
 	return <-done

@@ -32,7 +32,7 @@ Certificates on the way that have expired or expire within 14 days are named.
 The exit code is 1 if no backend would answer and no route means to.`,
 		Example: `  citoroute explain examples/quickstart --path /hello
   citoroute explain my-app --host shop.example --path /cart --method POST --header 'X-User: beta'`,
-		Args: usage(cobra.MinimumNArgs(1)),
+		Args: usage(somePaths),
 		RunE: func(c *cobra.Command, args []string) error { return explain(c, args, f) },
 	}
 	flags := c.Flags()
@@ -71,10 +71,13 @@ func explain(c *cobra.Command, args []string, f explainFlags) error {
 		for _, p := range report.Problems {
 			printerFor(c.ErrOrStderr()).Problem(p)
 		}
+		for _, st := range report.Statuses {
+			printerFor(c.ErrOrStderr()).Unserved(st)
+		}
 		printWays(c.OutOrStdout(), ways)
 	}
 	if len(ways) == 0 {
-		return errors.New("there is no HTTP listener that the request could reach; citoroute validate says why")
+		return f.nowhere(s.HTTPPorts())
 	}
 	if !slices.ContainsFunc(ways, answers) {
 		return errBad
@@ -82,8 +85,27 @@ func explain(c *cobra.Command, args []string, f explainFlags) error {
 	return nil
 }
 
+// nowhere says why the request could not be asked about; ports are those that
+// there are.
+func (f explainFlags) nowhere(ports []string) error {
+	if len(ports) == 0 {
+		return errors.New("there is no HTTP listener that the request could reach; citoroute validate says why")
+	}
+	var asked []string
+	if f.gateway != "" {
+		asked = append(asked, "--gateway "+f.gateway)
+	}
+	if f.port != 0 {
+		asked = append(asked, fmt.Sprintf("--port %d", f.port))
+	}
+	return fmt.Errorf("%s: no HTTP listener; there are those of %s", strings.Join(asked, " "), strings.Join(ports, ", "))
+}
+
 // question returns the request that the flags describe.
 func (f explainFlags) question() (runtime.Question, error) {
+	if !strings.HasPrefix(f.path, "/") {
+		return runtime.Question{}, usageError{fmt.Errorf("--path %s: want a path that begins with /", f.path)}
+	}
 	q := runtime.Question{Port: f.port, Host: f.host, Target: f.path, Method: f.method, ServerName: f.serverName}
 	for _, h := range f.headers {
 		name, value, ok := strings.Cut(h, ":")

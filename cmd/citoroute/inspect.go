@@ -49,6 +49,11 @@ func newConfig() *cobra.Command {
 }
 
 func showConfig(c *cobra.Command, addr, kind string) error {
+	if kind != "" {
+		if _, err := ir.New(ir.Type(kind)); err != nil {
+			return usageError{fmt.Errorf("--type %s: want listener, route, backend, endpoints, policy or secret", kind)}
+		}
+	}
 	resources, err := fetchConfig(c.Context(), addr)
 	if err != nil {
 		return err

@@ -66,11 +66,13 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "citoroute",
 		Short:         "A Gateway API gateway on this machine, and a look into those that run elsewhere",
+		Version:       version.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          usage(cobra.NoArgs),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
@@ -86,11 +88,19 @@ func newRoot() *cobra.Command {
 	return root
 }
 
+// somePaths wants files or folders of manifests.
+func somePaths(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("PATH is missing, a file or folder of manifests")
+	}
+	return nil
+}
+
 // usage makes usage errors of what check finds.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
-			return usageError{fmt.Errorf("%w; see citoroute %s --help", err, c.Name())}
+			return usageError{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 		}
 		return nil
 	}

@@ -61,6 +61,8 @@ func TestExecute_ExitCodes(t *testing.T) {
 	refused := folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "/old", "old", 1))
 	broken := folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]", "backendRefs: [{name: nobody, port: 80}]", 1))
 	noPort := folder(t, strings.Replace(meshManifest, "name: s, port: 80}]\n  rules", "name: s, port: 81}]\n  rules", 1))
+	twice := folder(t, gatewayManifest+"---"+strings.NewReplacer("/old", "old", "rules:", "wrong: 1\n  rules:").Replace(routeManifest))
+	nobody := folder(t, routeManifest)
 	closed := "127.0.0.1:1"
 	for name, tc := range map[string]struct {
 		args []string
@@ -68,10 +70,12 @@ func TestExecute_ExitCodes(t *testing.T) {
 		want string
 	}{
 		"Version":         {[]string{"version"}, 0, "\n"},
+		"VersionFlag":     {[]string{"--version"}, 0, "\n"},
 		"Help":            {nil, 0, "validate"},
-		"UnknownCommand":  {[]string{"dance"}, exitUsage, "dance"},
+		"UnknownCommand":  {[]string{"dance"}, exitUsage, "\"dance\" for \"citoroute\"; see citoroute --help"},
 		"UnknownFlag":     {[]string{"run", "--dance"}, exitUsage, "--dance"},
-		"NoPath":          {[]string{"validate"}, exitUsage, "see citoroute validate --help"},
+		"NoPath":          {[]string{"validate"}, exitUsage, "PATH is missing, a file or folder of manifests; see citoroute validate --help"},
+		"BadLogLevel":     {[]string{"run", "--log-level", "loud", good}, exitUsage, "--log-level loud: want debug, info"},
 		"BadPortMap":      {[]string{"run", "--port", "a=1", good}, exitUsage, "--port a=1"},
 		"BadPortMapTail":  {[]string{"run", "--port", "80x=1", good}, exitUsage, "--port 80x=1"},
 		"BadOutput":       {[]string{"explain", good, "-o", "yaml"}, exitUsage, "--output yaml: want text or json"},
@@ -82,13 +86,22 @@ func TestExecute_ExitCodes(t *testing.T) {
 		"ValidateBroken":  {[]string{"validate", "-q", broken}, exitBad, "BackendNotFound: spec.rules[0].backendRefs[0]"},
 		"ValidateMesh":    {[]string{"validate", folder(t, meshManifest)}, 0, "parent Service/s:80: Accepted"},
 		"ValidateNoPort":  {[]string{"validate", noPort}, exitBad, "NoMatchingParent: spec.parentRefs[0]: Service/default/s has no TCP port 81"},
+		"ValidateQuiet":   {[]string{"validate", "-q", good}, 0, "All 2 objects are fine"},
+		"ValidateTwice":   {[]string{"validate", twice}, exitBad, "\n1 of 2 objects cannot be used as they are"},
+		"ValidateNobody":  {[]string{"validate", "-q", nobody}, 0, "a.yaml:2: HTTPRoute/default/r: not served: spec.parentRefs[0]: there is no Gateway/default/g\n\nAll 1 objects are fine, but not served by what is here: 1"},
+		"ExplainNobody":   {[]string{"explain", folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "name: g", "name: h", 1))}, exitBad, "HTTPRoute/default/r: not served: spec.parentRefs[0]: there is no Gateway/default/h"},
 		"ValidateNoFile":  {[]string{"validate", "/no/such/folder"}, exitBad, "no such file"},
 		"Explain":         {[]string{"explain", good, "--path", "/old/x"}, 0, "HTTPRoute/default/r"},
 		"ExplainJSON":     {[]string{"explain", good, "--path", "/old/x", "-o", "json"}, 0, `"route": "HTTPRoute/default/r"`},
 		"ExplainNoRoute":  {[]string{"explain", good, "--path", "/new"}, exitBad, "404"},
 		"ExplainHeader":   {[]string{"explain", good, "--header", "x"}, exitUsage, "--header"},
-		"ExplainPort":     {[]string{"explain", good, "--port", "81"}, exitBad, "no HTTP listener"},
+		"ExplainPort":     {[]string{"explain", good, "--port", "81"}, exitBad, "--port 81: no HTTP listener; there are those of default/g:80"},
+		"ExplainGateway":  {[]string{"explain", good, "--gateway", "x/y"}, exitBad, "--gateway x/y: no HTTP listener; there are those of default/g:80"},
+		"ExplainNothing":  {[]string{"explain", nobody}, exitBad, "citoroute validate says why"},
+		"ExplainPath":     {[]string{"explain", good, "--path", "old"}, exitUsage, "--path old: want a path that begins with /"},
 		"StatusNoGateway": {[]string{"status", "--admin", closed}, exitBad, "no gateway answers"},
+		"ConfigType":      {[]string{"config", "--type", "routes"}, exitUsage, "--type routes: want listener, route"},
+		"EchoNoAddress":   {[]string{"echo", "--listen", "9001"}, exitBad, "--listen: listen tcp: address 9001: missing port"},
 		"ConfigNoGateway": {[]string{"config", "--admin", closed}, exitBad, "no gateway answers"},
 	} {
 		t.Run(name, func(t *testing.T) {

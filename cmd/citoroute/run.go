@@ -49,7 +49,7 @@ type ExternalName with a port. The GatewayClass "citoroute" and the namespaces
 are there without a manifest.`,
 		Example: `  citoroute run --demo examples/quickstart
   citoroute run --port 80=8080 --port 443=8443 my-app/`,
-		Args: usage(cobra.MinimumNArgs(1)),
+		Args: usage(somePaths),
 		RunE: func(c *cobra.Command, args []string) error {
 			return serveFiles(c.Context(), f, args, c.OutOrStdout(), c.ErrOrStderr())
 		},
@@ -81,7 +81,7 @@ func serveFiles(ctx context.Context, f runFlags, paths []string, stdout, stderr 
 	}
 	level := new(slog.LevelVar)
 	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return usageError{fmt.Errorf("--log-level: %w", err)}
+		return usageError{fmt.Errorf("--log-level %s: want debug, info, warn or error", f.logLevel)}
 	}
 	observer, err := newObserver(ctx, f, stderr)
 	if err != nil {

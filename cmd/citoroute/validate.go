@@ -16,9 +16,10 @@ func newValidate() *cobra.Command {
 		Short: "Say what is wrong with manifests, and the status that they would get",
 		Long: `Check manifests as an API server and CitoRoute's controller would: schema, CEL
 rules, references, conflicts. The status that each object would get is printed.
-Certificates that have expired or expire within 14 days are warned of. The exit
+Objects that lead to no Gateway of the class "citoroute" among the manifests, and
+certificates that have expired or expire within 14 days, are warned of. The exit
 code is 1 if something is refused or cannot work.`,
-		Args: usage(cobra.MinimumNArgs(1)),
+		Args: usage(somePaths),
 		RunE: func(c *cobra.Command, args []string) error { return validate(c, args, quiet) },
 	}
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only what is wrong")
@@ -31,38 +32,73 @@ func validate(c *cobra.Command, paths []string, quiet bool) error {
 		return err
 	}
 	out := printerFor(c.OutOrStdout())
-	for _, e := range s.Expiring(time.Now()) {
+	expiring := s.Expiring(time.Now())
+	for _, e := range expiring {
 		out.Expiring(e)
 	}
-	if bad := printBad(out, report, quiet); bad > 0 {
-		out.Note("\n%d of %d objects cannot be used as they are", bad, max(bad, s.Len()))
+	if printed := printFindings(out, report, quiet); printed || len(expiring) > 0 {
+		out.Note("")
+	}
+	refused, rejected, unserved := count(report)
+	if bad := refused + rejected; bad > 0 {
+		out.Note("%d of %d objects cannot be used as they are", bad, s.Len()+refused)
 		return errBad
 	}
-	out.Note("\nAll %d objects are fine", s.Len())
+	if unserved > 0 {
+		out.Note("All %d objects are fine, but not served by what is here: %d", s.Len(), unserved)
+		return nil
+	}
+	out.Note("All %d objects are fine", s.Len())
 	return nil
 }
 
-// printBad prints what is wrong and, unless quiet, what is not, and returns how
-// much is wrong.
-func printBad(out standalone.Printer, report standalone.Report, quiet bool) int {
-	bad := 0
+// printFindings prints what is wrong and, unless quiet, what is not. It says
+// whether there was anything to print.
+func printFindings(out standalone.Printer, report standalone.Report, quiet bool) (printed bool) {
 	for _, p := range report.Problems {
-		if !p.Ignored {
-			bad++
-		}
 		if !p.Ignored || !quiet {
 			out.Problem(p)
+			printed = true
+		}
+	}
+	for _, st := range report.Statuses {
+		switch {
+		case !quiet || st.Rejected():
+			out.Status(st)
+		case len(st.Unserved) > 0:
+			out.Unserved(st)
+		default:
+			continue
+		}
+		printed = true
+	}
+	return printed
+}
+
+// count returns how many objects are refused, how many are taken and cannot
+// work, and how many nobody serves.
+func count(report standalone.Report) (refused, rejected, unserved int) {
+	type object struct {
+		file string
+		line int
+		name string
+	}
+	seen := map[object]bool{}
+	for _, p := range report.Problems {
+		if at := (object{p.File, p.Line, p.Object}); !p.Ignored && !seen[at] {
+			seen[at] = true
+			refused++
 		}
 	}
 	for _, st := range report.Statuses {
 		if st.Rejected() {
-			bad++
+			rejected++
 		}
-		if st.Rejected() || !quiet {
-			out.Status(st)
+		if len(st.Unserved) > 0 {
+			unserved++
 		}
 	}
-	return bad
+	return refused, rejected, unserved
 }
 
 // load reads manifests without serving them.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -129,6 +130,30 @@ func (s *Set) Versions(k gvk.GroupKind) []string {
 	return out
 }
 
+// Kinds returns the kinds of a group, sorted.
+func (s *Set) Kinds(group string) []string {
+	var out []string
+	for have := range s.kinds {
+		if have.Group == group {
+			out = append(out, have.Kind)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// GroupsOf returns the groups that have a kind of that name, sorted.
+func (s *Set) GroupsOf(kind string) []string {
+	var out []string
+	for have := range s.kinds {
+		if have.Kind == kind {
+			out = append(out, have.Group)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // Admit puts the schema's defaults into obj and then says what is wrong with
 // it, field by field; nothing: an API server would take it. Status is dropped.
 // obj must be as k8s.io/apimachinery's JSON decoder makes it: numbers are int64
@@ -146,7 +171,7 @@ func (s *Set) Admit(ctx context.Context, k gvk.GroupVersionKind, obj map[string]
 	var errs field.ErrorList
 	unknown := pruning.PruneWithOptions(obj, c.structural, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
 	for _, p := range unknown {
-		errs = append(errs, field.Invalid(field.NewPath(p), field.OmitValueType{}, "unknown field"))
+		errs = append(errs, field.Invalid(field.NewPath(p), field.OmitValueType{}, "unknown field"+instead(c.structural, p)))
 	}
 	defaulting.PruneNonNullableNullsWithoutDefaults(obj, c.structural)
 	defaulting.Default(obj, c.structural)

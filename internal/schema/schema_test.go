@@ -45,7 +45,20 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: r}
 spec: {rules: [{backends: []}]}
-`, []string{"spec.rules[0].backends: Invalid value: unknown field"}},
+`, []string{"spec.rules[0].backends: Invalid value: unknown field; there are backendRefs, filters, matches, name, retry, sessionPersistence, timeouts"}},
+		"UnknownFieldDeep": {`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+spec: {rules: [{filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /, full: /}}}]}]}
+`, []string{"spec.rules[0].filters[0].urlRewrite.path.full: Invalid value: unknown field; there are replaceFullPath, replacePrefixMatch, type"}},
+		"UnknownFieldAtTop": {`
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r}
+specs: {}
+spec: {}
+`, []string{"specs: Invalid value: unknown field; there are"}},
 		"Pattern": {`
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway

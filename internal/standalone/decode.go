@@ -139,9 +139,9 @@ func (d *decoder) reads(id gvk.GroupVersionKind) *Problem {
 	versions := d.versionsOf(id.GroupKind(), ours)
 	switch {
 	case len(versions) == 0 && ours:
-		return &Problem{Field: "kind", Message: fmt.Sprintf("there is no kind %q in %s", id.Kind, id.Group)}
+		return &Problem{Field: "kind", Message: fmt.Sprintf("there is no kind %q in %s; there are %s", id.Kind, id.Group, strings.Join(d.schemas.Kinds(id.Group), ", "))}
 	case len(versions) == 0:
-		return &Problem{Ignored: true, Message: "ignored: not a kind that routing depends on"}
+		return d.foreign(id)
 	case !slices.Contains(versions, id.Version):
 		return &Problem{Field: "apiVersion", Message: fmt.Sprintf("there is no version %q of %s; use %s", id.Version, id.Kind, strings.Join(versions, " or "))}
 	}
@@ -153,6 +153,16 @@ func (d *decoder) reads(id gvk.GroupVersionKind) *Problem {
 		return &Problem{Ignored: !ours, Message: "ignored: this kind is not supported yet"}
 	}
 	return nil
+}
+
+// foreign says that a kind is passed over. Where one of ours has that name, the
+// group may be misspelled.
+func (d *decoder) foreign(id gvk.GroupVersionKind) *Problem {
+	p := Problem{Ignored: true, Message: "ignored: not a kind that routing depends on"}
+	if groups := d.schemas.GroupsOf(id.Kind); len(groups) > 0 {
+		p.Message += fmt.Sprintf("; %s of %s is", id.Kind, strings.Join(groups, " and "))
+	}
+	return &p
 }
 
 // versionsOf returns the versions of a kind, sorted. Kubernetes' own kinds have

@@ -1,6 +1,8 @@
 package standalone
 
 import (
+	"fmt"
+
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/runtime"
 	"github.com/citoroute/citoroute/internal/translate"
@@ -25,6 +27,20 @@ func (s *Standalone) Explain(name string, q runtime.Question) []Way {
 		}
 		if g := s.fleet.of(key); g != nil {
 			out = append(out, g.explain(key, q)...)
+		}
+	}
+	return out
+}
+
+// HTTPPorts returns where Explain has an answer for: "namespace/name:port" for
+// every port at which a Gateway speaks HTTP.
+func (s *Standalone) HTTPPorts() []string {
+	var out []string
+	for _, key := range s.gateways() {
+		if g := s.fleet.of(key); g != nil {
+			for _, l := range ports(g.runtime.Listeners()) {
+				out = append(out, fmt.Sprintf("%s/%s:%d", key.Namespace, key.Name, l.Port))
+			}
 		}
 	}
 	return out

@@ -35,9 +35,10 @@ func TestLoad_NamesWhatIsWrong(t *testing.T) {
 		"KeyTwice":         {"kind: A\nkind: B", `key "kind" already set`},
 		"NoKind":           {"a: b", "bad.yaml:1: kind: required"},
 		"NoAPIVersion":     {"kind: Gateway", "bad.yaml:1: Gateway: apiVersion: required"},
-		"UnknownKind":      {"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoutes\nmetadata: {name: a}", `HTTPRoutes/default/a: kind: there is no kind "HTTPRoutes" in gateway.networking.k8s.io`},
+		"UnknownKind":      {"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoutes\nmetadata: {name: a}", `HTTPRoutes/default/a: kind: there is no kind "HTTPRoutes" in gateway.networking.k8s.io; there are BackendTLSPolicy, GRPCRoute, Gateway,`},
 		"UnknownVersion":   {"apiVersion: gateway.networking.k8s.io/v9\nkind: HTTPRoute\nmetadata: {name: a}", `HTTPRoute/default/a: apiVersion: there is no version "v9" of HTTPRoute; use v1 or v1beta1`},
 		"ForeignKind":      {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}", "Deployment/default/a: ignored: not a kind that routing depends on"},
+		"MisspelledGroup":  {"apiVersion: gateway.networking.k8s.oi/v1\nkind: HTTPRoute\nmetadata: {name: a}", "HTTPRoute/default/a: ignored: not a kind that routing depends on; HTTPRoute of gateway.networking.k8s.io is"},
 		"SecondDocument":   {good + "---\n\n# comment\nkind: Gateway", "bad.yaml:13: Gateway: apiVersion: required"},
 		"UnknownField":     {strings.Replace(gatewayManifest, "port: 80", "prot: 80, port: 80", 1), "Gateway/default/g: spec.listeners[0].prot: Invalid value: unknown field"},
 		"CoreUnknownField": {strings.Replace(serviceManifest, "ports", "ports: [{port: 1}], protz", 1), "Service/default/s: spec.protz: Invalid value: unknown field"},
@@ -86,7 +87,23 @@ func TestLoad_StatusNamesWhatCannotWork(t *testing.T) {
 			gatewayManifest + "---\n" + strings.Replace(routeTo("r", "/", "x"), "filters: [{type: RequestRedirect, requestRedirect: {hostname: x}}]", "backendRefs: [{name: nobody, port: 80}]", 1),
 			"BackendNotFound: spec.rules[0].backendRefs[0]",
 		},
-		"NoSuchGateway": {routeTo("r", "/", "x"), "(not served: nothing of class citoroute is concerned)"},
+		"NoSuchGateway": {routeTo("r", "/", "x"), "not served: spec.parentRefs[0]: there is no Gateway/default/g\n"},
+		"OtherNamespace": {
+			gatewayManifest + "---\n" + strings.Replace(routeTo("r", "/", "x"), "name: r", "name: r, namespace: other", 1),
+			"not served: spec.parentRefs[0]: there is no Gateway/other/g; the one of that name is in the namespace default",
+		},
+		"GatewayOfOtherClass": {
+			strings.Replace(gatewayManifest, "citoroute", "other", 1) + "---\n" + routeTo("r", "/", "x"),
+			"not served: spec.parentRefs[0]: Gateway/default/g is not served itself",
+		},
+		"PolicyForNobody": {
+			"apiVersion: gateway.networking.k8s.io/v1\nkind: BackendTLSPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{group: \"\", kind: Service, name: s}], validation: {hostname: s.example, wellKnownCACertificates: System}}\n---" + serviceManifest,
+			"not served: spec.targetRefs[0]: Service/default/s is served by nothing here\n",
+		},
+		"ForeignClass": {
+			"apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: c}\nspec: {controllerName: example.com/c}",
+			"not served: spec.controllerName: want citoroute.io/gateway-controller",
+		},
 		"SecretIsNoCertificate": {
 			strings.Replace(gatewayManifest, "protocol: HTTP, port: 80", "protocol: HTTPS, port: 443, tls: {certificateRefs: [{name: s}]}", 1) +
 				"---\napiVersion: v1\nkind: Secret\nmetadata: {name: s}\ntype: kubernetes.io/tls\nstringData: {tls.crt: no certificate, tls.key: no key}",
@@ -96,7 +113,7 @@ func TestLoad_StatusNamesWhatCannotWork(t *testing.T) {
 			strings.Replace(gatewayManifest, "gatewayClassName: citoroute", "gatewayClassName: citoroute\n  infrastructure: {parametersRef: {group: citoroute.io, kind: GatewayParameters, name: p}}", 1),
 			"InvalidParameters: spec.infrastructure.parametersRef: GatewayParameters default/p does not exist",
 		},
-		"OtherClass": {strings.Replace(gatewayManifest, "citoroute", "other", 1), "(not served: nothing of class citoroute is concerned)"},
+		"OtherClass": {strings.Replace(gatewayManifest, "citoroute", "other", 1), `not served: spec.gatewayClassName: "other" is no class of citoroute.io/gateway-controller; "citoroute" is`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

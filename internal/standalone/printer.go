@@ -43,6 +43,9 @@ func (p Printer) Status(s Status) {
 	for _, section := range s.Sections {
 		p.section(section)
 	}
+	for _, why := range s.Unserved {
+		p.line("  " + p.paint(yellow, "not served") + ": " + why)
+	}
 }
 
 func (p Printer) section(s Section) {
@@ -89,6 +92,13 @@ func (p Printer) Problem(problem Problem) {
 		return
 	}
 	p.line(p.paint(red, "error") + "  " + problem.String())
+}
+
+// Unserved writes a warning of an object that nobody serves.
+func (p Printer) Unserved(s Status) {
+	for _, why := range s.Unserved {
+		p.line(p.paint(yellow, "warning") + "  " + Problem{File: s.Where, Object: s.Key.String(), Message: "not served: " + why}.String())
+	}
 }
 
 // Expiring writes a warning of a certificate.

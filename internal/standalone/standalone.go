@@ -145,7 +145,7 @@ func (s *Standalone) reportStatuses(report *Report) {
 	report.Gone = s.gone()
 	for key := range s.world.objects {
 		now, err := s.status(key)
-		if err != nil || len(now.Sections) == 0 {
+		if err != nil || len(now.Sections)+len(now.Unserved) == 0 {
 			continue // a kind without a status
 		}
 		if !reflect.DeepEqual(s.shown[key], now) {
@@ -175,7 +175,7 @@ func (s *Standalone) status(key translate.Key) (Status, error) {
 	updated, _ := status.Compute(obj, s.engine.Report(key), s.facts(key, obj), metav1.Time{})
 	out, err := statusOf(key, s.world.where(key), updated)
 	if len(out.Sections) == 0 && reportable(key.Kind) {
-		out.Sections = []Section{{Note: "not served: nothing of class " + className + " is concerned"}}
+		out.Unserved = s.unserved(key, obj)
 	}
 	return out, err
 }

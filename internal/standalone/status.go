@@ -21,6 +21,9 @@ type Status struct {
 	// Addresses are where a Gateway is reached.
 	Addresses []string
 	Sections  []Section
+	// Unserved says, by field, why nobody writes a status: the object leads to
+	// no Gateway of ours, at least to none in the files. Empty: somebody does.
+	Unserved []string
 }
 
 // Section is the conditions of one part of an object.
