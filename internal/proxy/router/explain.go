@@ -1,13 +1,15 @@
 package router
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
-// Passed is a match that a request's path fits and that was not taken.
+// Passed is a match that was not taken.
 type Passed[V any] struct {
 	Leaf   *Leaf[V]
 	Reason string
@@ -15,7 +17,8 @@ type Passed[V any] struct {
 
 // Explain returns what Match returns, the hostname under which it was found,
 // and the matches of the same hosts that come before it in the order of
-// precedence and do not fit, or come after it and would have.
+// precedence and do not fit, or come after it and would have. Where nothing is
+// found, those that the host alone or the path alone keeps it from come last.
 func (t *Table[V]) Explain(req *exchange.Request) (found *Leaf[V], hostname string, passed []Passed[V]) {
 	t.hosts.Find(req.Authority, func(list tiers[V]) bool {
 		for _, l := range list.onPath(req) {
@@ -32,7 +35,62 @@ func (t *Table[V]) Explain(req *exchange.Request) (found *Leaf[V], hostname stri
 		}
 		return found != nil
 	})
+	if found == nil {
+		passed = append(passed, t.missed(req)...)
+	}
 	return found, hostname, passed
+}
+
+// missed returns the matches of other hosts that fit the path, and those of the
+// host that do not, sorted by route.
+func (t *Table[V]) missed(req *exchange.Request) (out []Passed[V]) {
+	ofHost := map[*paths[V]]bool{}
+	t.hosts.Find(req.Authority, func(list tiers[V]) bool {
+		for i := range list {
+			ofHost[list[i].paths] = true
+		}
+		return false
+	})
+	for _, list := range t.hosts.All {
+		for i := range list {
+			onPath := list[i].onPath(req)
+			if ofHost[list[i].paths] {
+				for l := range list[i].all {
+					if !slices.Contains(onPath, l) {
+						out = append(out, Passed[V]{l, "path is " + req.Path})
+					}
+				}
+				continue
+			}
+			for _, l := range onPath {
+				out = append(out, Passed[V]{l, fmt.Sprintf("host is not %s", strings.Join(l.Route.Hostnames, ", "))})
+			}
+		}
+	}
+	slices.SortFunc(out, Passed[V].compare)
+	return slices.CompactFunc(out, func(a, b Passed[V]) bool { return a.compare(b) == 0 })
+}
+
+// compare sorts by route, rule and match: one that is there for several hosts
+// is the same.
+func (p Passed[V]) compare(o Passed[V]) int {
+	a, b := p.Leaf, o.Leaf
+	return cmp.Or(strings.Compare(a.Route.Name, b.Route.Name), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Match, b.Match))
+}
+
+// all yields every leaf.
+func (p *paths[V]) all(yield func(*Leaf[V]) bool) {
+	lists := [][]*Leaf[V]{p.regex, p.root}
+	for _, m := range []*hashMap[[]*Leaf[V]]{&p.exact, &p.prefix} {
+		for _, list := range m.all {
+			lists = append(lists, list)
+		}
+	}
+	for _, l := range slices.Concat(lists...) {
+		if !yield(l) {
+			return
+		}
+	}
 }
 
 // onPath returns the leaves whose path fits, in the order of precedence.

@@ -53,7 +53,7 @@ func (l *Leaf[V]) Prefix() string {
 
 // Describe returns the match in words, for people.
 func (l *Leaf[V]) Describe() string {
-	words := []string{[]string{"path is " + l.path, "path begins with " + l.path + "/", "path matches " + l.path}[l.kind]}
+	words := []string{[]string{"path is ", "path begins with ", "path matches "}[l.kind] + cmp.Or(l.path, "/")}
 	if l.method != "" {
 		words = append(words, "method is "+l.method)
 	}

@@ -276,15 +276,15 @@ func TestExplain_SaysWhatServeDoes(t *testing.T) {
 	))...)
 	e := f.Explain(Question{Port: 80, Host: "example.com:80", Target: "/a/%62?x=y"})
 	want := Explanation{
-		Listener: "gw/http", Route: "HTTPRoute/default/r", Rule: "1", Match: "path begins with /a/",
+		Listener: "gw/http", Route: "HTTPRoute/default/r", Rule: "1", Match: "path begins with /a",
 		Backends: []BackendShare{
 			{Backend: "b", Share: 0.25, Endpoints: []string{"10.0.0.1:8080"}}, {Backend: "gone", Share: 0.25, Status: 500}, {Share: 0.5, Status: 500},
 		},
 		Why: []string{
 			"The path is read as /a/b, and forwarded so.",
 			`Listener gw/http is the most specific on port 80 for host "example.com:80", since it takes every host.`,
-			"Passed over HTTPRoute/default/r rule post (path begins with /a/, method is POST): method is GET.",
-			"HTTPRoute/default/r rule 1 fits: path begins with /a/.",
+			"Passed over HTTPRoute/default/r rule post (path begins with /a, method is POST): method is GET.",
+			"HTTPRoute/default/r rule 1 fits: path begins with /a.",
 		},
 	}
 	if diff := cmp.Diff(want, e); diff != "" {
@@ -295,5 +295,49 @@ func TestExplain_SaysWhatServeDoes(t *testing.T) {
 	}
 	if e := f.Explain(Question{Port: 81, Target: "/a"}); e.Status != 404 || len(e.Why) != 1 {
 		t.Errorf("%+v", e)
+	}
+}
+
+func TestExplain_SaysWhatNothingTakes(t *testing.T) {
+	shop := routeOf("shop", ir.Rule{Name: "all", Matches: prefix("/")}, ir.Rule{Matches: prefix("/cart")})
+	shop.Hostnames = []string{"shop.example", "www.shop.example"}
+	f := newFixture(t, shop,
+		routeOf("open", ir.Rule{Matches: append(prefix("/a"), ir.Match{Path: ir.PathMatch{Type: ir.MatchExact, Value: "/b"}})}))
+	for name, tc := range map[string]struct {
+		host, path string
+		want       []string
+	}{
+		"Host": {"other.example", "/x", []string{
+			"Passed over HTTPRoute/default/open rule 0 (path begins with /a): path is /x.",
+			"Passed over HTTPRoute/default/open rule 0 (path is /b): path is /x.",
+			"Passed over HTTPRoute/default/shop rule all (path begins with /): host is not shop.example, www.shop.example.",
+			"The proxy answers 404: no route matches.",
+		}},
+		"Found": {"shop.example", "/x", []string{"HTTPRoute/default/shop rule all fits: path begins with /."}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := f.Explain(Question{Port: 80, Host: tc.host, Target: tc.path}).Why[1:] // after the listener
+			if tc.host == "shop.example" {
+				got = got[:1]
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("reasons differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestExplain_SaysWhomTheListenersAreFor(t *testing.T) {
+	f := newFixture(t)
+	f.apply(ir.Update{Upserts: []ir.Resource{
+		&ir.Listener{Name: "gw/http", Port: 80, Protocol: ir.ProtocolHTTP, Hostname: "a.example"},
+		&ir.Listener{Name: "gw/wild", Port: 80, Protocol: ir.ProtocolHTTP, Hostname: "*.b.example"},
+	}})
+	want := []string{
+		"Listener gw/http is for the host a.example.", "Listener gw/wild is for the host *.b.example.",
+		"The proxy answers 404: no listener for this host.",
+	}
+	if diff := cmp.Diff(want, f.Explain(Question{Port: 80, Host: "c.example"}).Why); diff != "" {
+		t.Errorf("reasons differ (-want +got):\n%s", diff)
 	}
 }

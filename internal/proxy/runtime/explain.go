@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -92,6 +93,7 @@ func (rt *Runtime) explain(q Question, e *Explanation) error {
 	h := &handler{rt: rt, port: q.Port, serverName: q.ServerName}
 	l, err := h.listener(rt.snap.Load().ports[q.Port], req)
 	if err != nil {
+		e.listeners(rt.snap.Load().ports[q.Port])
 		return err
 	}
 	e.Listener = l.ir.Name
@@ -110,7 +112,28 @@ func (rt *Runtime) explain(q Question, e *Explanation) error {
 	}
 	e.Route, e.Rule, e.Match = leaf.Route.Source.String(), ruleName(leaf), leaf.Describe()
 	e.because("%s rule %s fits: %s.", e.Route, e.Rule, e.Match)
-	return rt.explainRule(leaf.Value, l, e)
+	if err := rt.explainRule(leaf.Value, l, e); err != nil {
+		return err
+	}
+	if leaf.Value.isLLM() && slices.ContainsFunc(l.table.Others(req, leaf), isLLMLeaf) {
+		e.because("Other LLM routes of the same path are asked where this one does not let the caller in or serve the model.")
+	}
+	return nil
+}
+
+func isLLMLeaf(l *router.Leaf[*rule]) bool { return l.Value.isLLM() }
+
+// listeners says which hosts the listeners of a port are for.
+func (e *Explanation) listeners(p *port) {
+	if p == nil {
+		return
+	}
+	var all []string
+	for hostname, l := range p.hosts.All {
+		all = append(all, fmt.Sprintf("Listener %s is for the host %s.", l.ir.Name, cmp.Or(hostname, "that no other is for")))
+	}
+	slices.Sort(all)
+	e.Why = append(e.Why, all[:min(len(all), maxPassedOver)]...)
 }
 
 func (rt *Runtime) explainRule(r *rule, l *listener, e *Explanation) error {

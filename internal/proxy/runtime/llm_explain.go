@@ -18,6 +18,7 @@ func (rt *Runtime) explainLLM(r *rule, l *listener, e *Explanation) error {
 	for _, p := range policies {
 		e.Limits = append(e.Limits, p.Describe()...)
 	}
+	named := slices.ContainsFunc(r.ir.Backends, func(b ir.WeightedBackend) bool { return len(llmTarget(&b).Models) > 0 })
 	for i := range r.targets {
 		of := llmTarget(&r.ir.Backends[i])
 		var total float64
@@ -27,11 +28,10 @@ func (rt *Runtime) explainLLM(r *rule, l *listener, e *Explanation) error {
 			}
 		}
 		s := share(&r.targets[i], float64(r.ir.Backends[i].Weight)/max(total, 1))
-		s.When = describeTarget(of)
+		s.When = describeTarget(of, named)
 		e.Backends = append(e.Backends, s)
 	}
 	e.because("The model in the request's body chooses among the backends; the next one is asked where one fails, %d at most.", r.plan.attempts)
-	e.because("Other LLM routes of the same path are asked where this one does not let the caller in or serve the model.")
 	return nil
 }
 
@@ -43,10 +43,15 @@ func llmTarget(b *ir.WeightedBackend) ir.LLMTarget {
 	return *b.LLM
 }
 
-func describeTarget(t ir.LLMTarget) string {
-	words := []string{"for every other model"}
-	if len(t.Models) > 0 {
+// describeTarget says for which models a backend is asked, as what and when;
+// named says that a backend of the rule is for certain models.
+func describeTarget(t ir.LLMTarget, named bool) string {
+	words := []string{"for every model"}
+	switch {
+	case len(t.Models) > 0:
 		words[0] = "for " + strings.Join(t.Models, ", ")
+	case named:
+		words[0] = "for every other model"
 	}
 	if t.Model != "" {
 		words = append(words, "as "+t.Model)

@@ -254,3 +254,16 @@ func TestExplain_SaysWhichModelsABackendIsFor(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+func TestExplain_SaysWhereElseAModelMayBe(t *testing.T) {
+	question := Question{Port: 80, Method: "POST", Target: "/v1/chat/completions"}
+	alone := newModels(t, ir.Rule{Backends: []ir.WeightedBackend{priority(0, "a")}})
+	e := alone.Explain(question)
+	if e.Backends[0].When != "for every model; priority 0" || strings.Contains(strings.Join(e.Why, " "), "Other LLM routes") {
+		t.Errorf("one route with one backend: %+v", e)
+	}
+	alone.apply(ir.Update{Upserts: []ir.Resource{routeOf("z", ir.Rule{LLM: &ir.LLMAction{}, Backends: []ir.WeightedBackend{priority(0, "b")}})}})
+	if e := alone.Explain(question); !strings.Contains(strings.Join(e.Why, " "), "Other LLM routes") {
+		t.Errorf("two routes of one path: %+v", e)
+	}
+}
