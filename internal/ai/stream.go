@@ -18,7 +18,8 @@ type Stream struct {
 	encoder encoder
 
 	held    []byte
-	kept    int // bytes that encoders may have kept
+	kept    int  // bytes that encoders may have kept
+	begun   bool // the client's answer has its start
 	started bool
 	failed  bool
 	usage   chat.Usage
@@ -111,12 +112,13 @@ func (s *Stream) Abort(dst []byte, e *chat.Error) []byte {
 // event appends what the client is to get for e. An end before which nobody has
 // said why the model stopped is none: the answer failed on the provider's side.
 func (s *Stream) event(out []byte, e chat.Event) ([]byte, error) {
+	if e.Kind == chat.Start {
+		return s.begin(out, e), nil
+	}
+	if e.Content() { // a provider need not say how its answer starts
+		out = s.begin(out, chat.Event{Kind: chat.Start})
+	}
 	switch e.Kind {
-	case chat.Start:
-		if e.Model == "" {
-			e.Model = s.asked
-		}
-		s.id, s.model = e.ID, e.Model
 	case chat.Stop:
 		s.finish = e.Finish
 	case chat.UsageEvent:
@@ -136,6 +138,18 @@ func (s *Stream) event(out []byte, e chat.Event) ([]byte, error) {
 }
 
 func errTooLong() error { return chat.BadUpstream("the provider's stream is too long") }
+
+// begin appends the start of the answer, once.
+func (s *Stream) begin(out []byte, e chat.Event) []byte {
+	if s.begun {
+		return out
+	}
+	if e.Model == "" {
+		e.Model = s.asked
+	}
+	s.begun, s.id, s.model = true, e.ID, e.Model
+	return s.encoder.Append(out, e)
+}
 
 // settle decides what of out goes to the client.
 func (s *Stream) settle(dst, out []byte, content bool, err error) ([]byte, error) {

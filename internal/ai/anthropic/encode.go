@@ -89,7 +89,8 @@ func errorType(status int) string {
 	return "invalid_request_error"
 }
 
-// Encoder writes a streamed answer for a client, as server-sent events.
+// Encoder writes a streamed answer, which begins with its start, for a client, as
+// server-sent events.
 type Encoder struct {
 	next   int         // index of the next content block
 	open   string      // type of the block in progress that is no tool call, or ""
@@ -97,7 +98,6 @@ type Encoder struct {
 	tools  map[int]int // tool call to its block, while that is in progress
 	usage  chat.Usage
 	finish chat.Finish
-	begun  bool
 }
 
 // NewEncoder returns an Encoder.
@@ -154,10 +154,6 @@ func (c *Encoder) AppendError(dst []byte, err *chat.Error) []byte {
 }
 
 func (c *Encoder) start(dst []byte, e chat.Event) []byte {
-	if c.begun {
-		return dst
-	}
-	c.begun = true
 	m := response{ID: e.ID, Type: "message", Role: "assistant", Model: e.Model, Content: []block{}, Usage: writeUsage(c.usage)}
 	b, err := chat.Marshal(struct {
 		Type    string    `json:"type"`
@@ -180,9 +176,6 @@ func (c *Encoder) block(dst []byte, kind, start string) []byte {
 }
 
 func (c *Encoder) startBlock(dst []byte, start string) []byte {
-	if !c.begun { // the provider did not say how its answer starts
-		dst = c.start(dst, chat.Event{})
-	}
 	data := `{"type":"content_block_start","index":` + strconv.Itoa(c.next) + `,"content_block":` + start + `}`
 	c.next++
 	return sse.Append(dst, "content_block_start", []byte(data))
@@ -210,20 +203,14 @@ func (c *Encoder) delta(dst []byte, index int, head, text string) []byte {
 
 func (c *Encoder) end(dst []byte) []byte {
 	dst = c.closeBlock(dst)
-	var reason *string // nil where the provider did not say
-	if c.finish != 0 {
-		said := stopReason(c.finish)
-		reason = &said
-	}
-	u := writeUsage(c.usage)
 	b, err := chat.Marshal(struct {
 		Type  string `json:"type"`
 		Delta any    `json:"delta"`
 		Usage usage  `json:"usage"`
 	}{"message_delta", struct {
-		StopReason   *string `json:"stop_reason"`
+		StopReason   string  `json:"stop_reason"`
 		StopSequence *string `json:"stop_sequence"`
-	}{reason, nil}, u})
+	}{stopReason(c.finish), nil}, writeUsage(c.usage)})
 	if err != nil {
 		return dst
 	}

@@ -155,7 +155,8 @@ func textOf(blocks []chat.Block) string {
 	return strings.Join(parts, "")
 }
 
-// ChatEncoder writes a streamed answer for a client, as server-sent events.
+// ChatEncoder writes a streamed answer, which begins with its start, for a client,
+// as server-sent events.
 type ChatEncoder struct {
 	created      int64
 	includeUsage bool
@@ -217,9 +218,6 @@ func (c *ChatEncoder) AppendError(dst []byte, err *chat.Error) []byte {
 }
 
 func (c *ChatEncoder) start(dst []byte, e chat.Event) []byte {
-	if c.prefix != nil {
-		return dst // the role is said once
-	}
 	p := []byte(`data: {"id":`)
 	p = append(p, chat.Quote(e.ID)...)
 	p = append(p, `,"object":"chat.completion.chunk","created":`...)
@@ -235,7 +233,7 @@ func (c *ChatEncoder) start(dst []byte, e chat.Event) []byte {
 
 // delta appends a chunk whose delta is head, text as a JSON string, and tail.
 func (c *ChatEncoder) delta(dst []byte, head, text, tail string) []byte {
-	dst = c.open(dst)
+	dst = append(dst, c.prefix...)
 	dst = append(dst, `{"index":0,"delta":{`...)
 	dst = append(dst, head...)
 	dst = chat.AppendQuote(dst, text)
@@ -277,7 +275,7 @@ func (c *ChatEncoder) finish(dst []byte, f chat.Finish) []byte {
 		return dst
 	}
 	c.finished = true
-	dst = c.open(dst)
+	dst = append(dst, c.prefix...)
 	dst = append(dst, `{"index":0,"delta":{},"finish_reason":"`...)
 	dst = append(dst, finishReason(f, c.functions)...)
 	dst = append(dst, `"}]`...)
@@ -286,7 +284,7 @@ func (c *ChatEncoder) finish(dst []byte, f chat.Finish) []byte {
 
 func (c *ChatEncoder) end(dst []byte) []byte {
 	if c.includeUsage && c.counted {
-		dst = c.open(dst)
+		dst = append(dst, c.prefix...)
 		dst = append(dst, `],"usage":`...)
 		if b, err := usageJSON.Append(dst, writeUsage(c.usage)); err == nil {
 			dst = b
@@ -294,13 +292,6 @@ func (c *ChatEncoder) end(dst []byte) []byte {
 		dst = append(dst, "}\n\n"...)
 	}
 	return append(dst, "data: [DONE]\n\n"...)
-}
-
-func (c *ChatEncoder) open(dst []byte) []byte {
-	if c.prefix == nil { // the provider did not say how its answer starts
-		dst = c.start(dst, chat.Event{})
-	}
-	return append(dst, c.prefix...)
 }
 
 func (c *ChatEncoder) close(dst []byte) []byte {

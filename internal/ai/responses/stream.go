@@ -8,9 +8,9 @@ import (
 	"github.com/citoroute/citoroute/internal/ai/sse"
 )
 
-// Encoder writes a streamed answer for a client, as server-sent events. The
-// protocol repeats whole texts at their end, so it holds the answer: memory
-// grows with it.
+// Encoder writes a streamed answer, which begins with its start, for a client, as
+// server-sent events. The protocol repeats whole texts at their end, so it holds the
+// answer: memory grows with it.
 type Encoder struct {
 	created  int64
 	response *response
@@ -38,10 +38,9 @@ func NewEncoder(created int64) *Encoder {
 // Append appends to dst what the client is to get for e: nothing, or whole
 // events.
 func (c *Encoder) Append(dst []byte, e chat.Event) []byte {
-	if c.response == nil && e.Kind != chat.Ping && e.Kind != chat.UsageEvent {
-		dst = c.start(dst, e)
-	}
 	switch e.Kind {
+	case chat.Start:
+		return c.start(dst, e)
 	case chat.TextDelta:
 		return c.text(dst, "message", e.Text, false)
 	case chat.RefusalDelta:
@@ -68,7 +67,6 @@ func (c *Encoder) Append(dst []byte, e chat.Event) []byte {
 		return c.complete(dst)
 	case chat.Ping:
 		return sse.AppendComment(dst, "ping")
-	default: // the start is said above
 	}
 	return dst
 }
