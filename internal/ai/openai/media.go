@@ -1,15 +1,16 @@
 package openai
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
 
-// Media reads a data URI (RFC 2397, base64 only) or a reference to an image or
-// document into a block. It fetches nothing. at names the parameter for the
-// error; name is a document's title.
+// Media reads a data URI (RFC 2397, base64 only; without a type it is plain text) or a
+// reference to an image or document into a block. It fetches nothing. at names the
+// parameter for the error; name is a document's title.
 func Media(at, uri, name string) (chat.Block, error) {
 	if rest, ok := cutPrefixFold(uri, "data:"); ok {
 		return dataURI(at, rest, name)
@@ -39,7 +40,7 @@ func dataURI(at, rest, name string) (chat.Block, error) {
 	if fields[len(fields)-1] != "base64" {
 		return chat.Block{}, chat.Invalid(at, "the data URI must be base64")
 	}
-	media := chat.Media{Type: strings.TrimSpace(fields[0]), Data: data, Name: name}
+	media := chat.Media{Type: cmp.Or(strings.TrimSpace(fields[0]), "text/plain"), Data: data, Name: name}
 	if !chat.IsBase64(data) {
 		return chat.Block{}, chat.Invalid(at, "the data URI's base64 is not valid")
 	}
