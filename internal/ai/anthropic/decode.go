@@ -339,7 +339,6 @@ func (d *Decoder) delta(in *event, emit func(chat.Event) error) error {
 	o := d.open[in.Index]
 	if o == nil {
 		o = &opened{tool: -1}
-		d.open[in.Index] = o
 	}
 	if o.hidden {
 		return nil

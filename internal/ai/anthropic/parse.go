@@ -43,7 +43,7 @@ func Parse(body []byte, out *chat.Request) error {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return chat.BadJSON(err)
 	}
-	out.Model, out.Stop, out.Stream, out.IncludeUsage = in.Model, in.StopSequences, in.Stream, true
+	out.Model, out.Stop, out.Stream = in.Model, in.StopSequences, in.Stream
 	out.Temperature, out.TopP, out.TopK = in.Temperature, in.TopP, in.TopK
 	if in.MaxTokens == nil || *in.MaxTokens < 1 {
 		return chat.Invalid("max_tokens", "is required and must be 1 or more")
@@ -89,9 +89,7 @@ func parseService(in *clientRequest, out *chat.Request) error {
 		return chat.Invalid("service_tier", "%q is not one of auto, standard_only", in.ServiceTier)
 	}
 	if c := in.OutputConfig; c != nil {
-		if c.Effort != "" {
-			out.Effort = c.Effort
-		}
+		out.Effort = c.Effort
 		switch f := c.Format; {
 		case f == nil:
 		case f.Type != "json_schema":

@@ -26,9 +26,8 @@ type (
 	}
 )
 
-// harmless are members whose loss changes no answer: where a call in the history
-// came from, and how finely a stream is cut.
-var harmless = []string{"tool_use.caller", "tools.eager_input_streaming"}
+// harmless are members whose loss changes no answer: how finely a stream is cut.
+var harmless = []string{"tools.eager_input_streaming"}
 
 // ignore names the members of rest, which are of the object called at, as those
 // that only Anthropic knows.

@@ -120,9 +120,7 @@ func (b *builder) settings(o chat.Options) {
 		}
 		c.StopSequences = append(c.StopSequences, stop)
 	}
-	if c.MaxTokens != nil || c.Temperature != nil || c.TopP != nil || c.StopSequences != nil {
-		b.out.InferenceConfig = c
-	}
+	b.out.InferenceConfig = c
 	switch {
 	case s.TopK == nil:
 	case isNova(b.wire.Model):
@@ -162,7 +160,6 @@ func (b *builder) abilities() claude.Abilities {
 		clone.Effort, clone.Thinking = b.in.EffortWord(), nil // only Claude knows the object
 		if clone.Effort == "none" {
 			b.wire.Drop("reasoning_effort")
-			clone.Effort = ""
 		}
 		b.in = &clone
 	}
@@ -172,7 +169,7 @@ func (b *builder) abilities() claude.Abilities {
 func (b *builder) tools() {
 	tools := b.in.AllowedTools()
 	history := b.in.UsesTools()
-	if len(tools) == 0 && history {
+	if len(tools) == 0 {
 		tools = b.in.ToolsOfHistory() // Bedrock wants every tool of the conversation declared
 	}
 	none := b.in.ToolChoice.Mode == chat.ToolsNone

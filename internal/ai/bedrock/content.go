@@ -174,7 +174,7 @@ func isImage(format string) bool {
 func (b *builder) media(in *chat.Block) (block, error) {
 	m := in.Media
 	format, src := formats[m.Type], &source{Bytes: m.Data}
-	if format == "" && m.Type != "" {
+	if format == "" {
 		format = formatOfName(m.Name)
 	}
 	if m.URL != "" {

@@ -44,8 +44,6 @@ type Request struct {
 	User        string
 	ServiceTier string
 	Stream      bool
-	// IncludeUsage says that a stream ends with the usage.
-	IncludeUsage bool
 	// Ignored names parameters that the client set and that only OpenAI knows.
 	Ignored []string
 	// Bedrock holds members of Bedrock's own request that the client set, by

@@ -16,19 +16,18 @@ import (
 
 // Abilities are what differs between models in a request.
 type Abilities struct {
-	Claude       bool // it is a Claude model at all
-	NoSampling   bool // refuses temperature, top_p and top_k
-	OneSampling  bool // takes temperature or top_p, not both
-	NoThinking   bool // does not know the thinking object
-	Effort       bool // takes a word for how much to reason
-	MaxEffort    bool // one of the words is max
-	XHighEffort  bool // one of the words is xhigh
-	Adaptive     bool // decides itself how much to think; others need a budget
-	AdaptiveOnly bool // knows no thinking budget
-	Schema       bool // can be held to a JSON schema
-	StrictTools  bool // on Bedrock, tools can be held to their schemas
-	CachePoints  bool // Bedrock takes cache points for it
-	HourCache    bool // Bedrock can be told to keep them for an hour
+	Claude      bool // it is a Claude model at all
+	NoSampling  bool // refuses temperature, top_p and top_k
+	OneSampling bool // takes temperature or top_p, not both
+	NoThinking  bool // does not know the thinking object
+	Effort      bool // takes a word for how much to reason
+	MaxEffort   bool // one of the words is max
+	XHighEffort bool // one of the words is xhigh
+	Adaptive    bool // decides itself how much to think; others need a budget
+	Schema      bool // can be held to a JSON schema
+	StrictTools bool // on Bedrock, tools can be held to their schemas
+	CachePoints bool // Bedrock takes cache points for it
+	HourCache   bool // Bedrock can be told to keep them for an hour
 }
 
 // AbilitiesOf reads the generation out of a model's name, in any of the forms
@@ -43,16 +42,15 @@ func AbilitiesOf(model string) Abilities {
 	family, v := generation(rest)
 	opus := family == "opus"
 	a := Abilities{
-		Claude:       true,
-		NoSampling:   opus && v >= 407 || v >= 500,
-		OneSampling:  v >= 401,
-		NoThinking:   v < 307,
-		Effort:       opus && v >= 405 || v >= 406,
-		MaxEffort:    v >= 406,
-		XHighEffort:  opus && v >= 407 || v >= 500,
-		Adaptive:     v >= 406,
-		AdaptiveOnly: opus && v >= 407 || v >= 500,
-		Schema:       opus && v >= 401 || v >= 405,
+		Claude:      true,
+		NoSampling:  opus && v >= 407 || v >= 500,
+		OneSampling: v >= 401,
+		NoThinking:  v < 307,
+		Effort:      opus && v >= 405 || v >= 406,
+		MaxEffort:   v >= 406,
+		XHighEffort: opus && v >= 407 || v >= 500,
+		Adaptive:    v >= 406,
+		Schema:      opus && v >= 401 || v >= 405,
 	}
 	a.onBedrock(family, v)
 	return a

@@ -124,7 +124,6 @@ func parseStream(in *chatRequest, out *chat.Request) error {
 	if !out.Stream {
 		return chat.Invalid("stream_options", "is only allowed when stream is true")
 	}
-	out.IncludeUsage = in.StreamOptions.IncludeUsage
 	return out.IgnoreMembers("stream_options", in.StreamOptions.Rest, "stream_options.include_obfuscation")
 }
 

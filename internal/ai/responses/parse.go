@@ -103,7 +103,7 @@ func Parse(body []byte, out *chat.Request) error {
 	case in.Background:
 		return chat.Unsupported("background", "is not possible with this provider")
 	}
-	out.Model, out.Stream, out.IncludeUsage = in.Model, in.Stream, true
+	out.Model, out.Stream = in.Model, in.Stream
 	out.User, out.ServiceTier = in.User, in.ServiceTier
 	if out.User == "" {
 		out.User = in.SafetyIdentifier
