@@ -46,7 +46,7 @@ var models = map[Provider]string{OpenAI: "gpt-5", Anthropic: "claude-sonnet-4-5"
 // modelFor is the model that a case asks a provider for: the client's where that
 // is one of a provider's.
 func modelFor(p Provider, asked string) string {
-	if strings.Contains(asked, "claude") || strings.Contains(asked, ".") {
+	if strings.Contains(asked, "claude") || strings.ContainsAny(asked, ".:") {
 		return ""
 	}
 	return models[p]
