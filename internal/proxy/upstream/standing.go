@@ -8,15 +8,19 @@ import (
 	"github.com/citoroute/citoroute/internal/proxy/balance"
 )
 
-// maxStandings is how many models of a backend are told apart: clients may name
-// as many as they like.
-const maxStandings = 1024
+// maxStandings is how many models of a backend are told apart, and maxModelName how
+// long their names may be, in bytes: clients may name as many as they like. No
+// identifier of Bedrock is longer.
+const (
+	maxStandings = 1024
+	maxModelName = 2048
+)
 
 // standings are those of an LLM backend's models that were in trouble.
 type standings struct {
 	byModel sync.Map // string to *balance.Standing
 	count   atomic.Int32
-	rest    balance.Standing // of the models beyond maxStandings
+	rest    balance.Standing // of all other models
 }
 
 // Standing is how the backend has done lately with a model; nil: it was never
@@ -51,14 +55,14 @@ func (s *standings) find(model string) *balance.Standing {
 	if one, ok := s.byModel.Load(model); ok {
 		return one.(*balance.Standing) //nolint:forcetypeassert // the map holds nothing else.
 	}
-	if s.count.Load() >= maxStandings {
+	if s.count.Load() >= maxStandings || len(model) > maxModelName {
 		return &s.rest
 	}
 	return nil
 }
 
 // paused returns how many models the backend is not asked for at the moment. All
-// those beyond maxStandings count as one.
+// those that are not told apart count as one.
 func (c *Cluster) paused(now time.Time) (models int) {
 	s := c.standings.Load()
 	if s == nil {

@@ -105,6 +105,19 @@ func TestRegistry_PausedCountsModels(t *testing.T) {
 	}
 }
 
+// TestCluster_NamesOfModelsAreShort: they are kept, and clients choose them.
+func TestCluster_NamesOfModelsAreShort(t *testing.T) {
+	r := NewRegistry(nil)
+	r.Set(&ir.Backend{Name: "llm", LLM: &ir.LLMProvider{}}, nil, none)
+	c, long := r.Get("llm"), strings.Repeat("x", maxModelName)
+	if c.Troubled(long+"a") != c.Troubled(long+"b") {
+		t.Error("long names are told apart")
+	}
+	if c.Troubled(long) == c.Troubled("x") {
+		t.Error("short names are not told apart")
+	}
+}
+
 // authority makes certificates.
 type authority struct {
 	cert *x509.Certificate
