@@ -3,6 +3,7 @@ package h1
 import (
 	"crypto/tls"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,9 +29,29 @@ type target struct {
 	idle []*upstream
 	// busy counts the connections in use and those being made.
 	busy int
-	// http10 says that the backend's last response was HTTP/1.0: no chunked
-	// body may be sent to it (RFC 9112 section 6.1).
-	http10 bool
+	// http10 is until when the backend is taken to speak HTTP/1.0, an instant: no
+	// chunked body may be sent to it then (RFC 9112 section 6.1).
+	http10 atomic.Int64
+}
+
+// http10Memory is how long a response in HTTP/1.0 is remembered. Some servers send
+// none but that by which they refuse a request.
+const http10Memory = time.Minute
+
+// heard notes the version of a response.
+func (t *target) heard(http10 bool) {
+	switch {
+	case http10:
+		t.http10.Store(int64(now().after(http10Memory)))
+	case t.http10.Load() != 0:
+		t.http10.Store(0)
+	}
+}
+
+// speaks10 says that the backend has spoken HTTP/1.0 lately.
+func (t *target) speaks10() bool {
+	until := instant(t.http10.Load())
+	return until != 0 && now() < until
 }
 
 func (p *pool) init(maxIdle int, timeout time.Duration, wanted func() bool) {
@@ -39,7 +60,7 @@ func (p *pool) init(maxIdle int, timeout time.Duration, wanted func() bool) {
 
 // get returns the target's entry and an idle connection, or nil if there is
 // none or a fresh one is wanted. Each get is followed by one put.
-func (p *pool) get(key poolKey, fresh bool) (u *upstream, t *target, http10 bool) {
+func (p *pool) get(key poolKey, fresh bool) (u *upstream, t *target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t = p.targets[key]; t == nil {
@@ -49,12 +70,12 @@ func (p *pool) get(key poolKey, fresh bool) (u *upstream, t *target, http10 bool
 	t.busy++
 	n := len(t.idle)
 	if n == 0 || fresh {
-		return nil, t, t.http10
+		return nil, t
 	}
 	u = t.idle[n-1]
 	t.idle[n-1] = nil
 	t.idle = t.idle[:n-1]
-	return u, t, t.http10
+	return u, t
 }
 
 // put ends what get began; it keeps u, if that is not nil, for later, or says
@@ -71,13 +92,6 @@ func (p *pool) put(t *target, u *upstream) (kept bool) {
 		p.timer = time.AfterFunc(p.timeout, p.expire)
 	}
 	return true
-}
-
-// learn remembers the version that a backend speaks.
-func (p *pool) learn(t *target, http10 bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	t.http10 = http10
 }
 
 // expire closes the connections that were idle for too long, which are the

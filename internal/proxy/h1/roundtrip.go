@@ -44,8 +44,8 @@ func (t *Transport) roundTrip(ex *exchange.Exchange, to *exchange.Target) *excha
 
 // connect takes a connection from the pool or makes one.
 func (t *Transport) connect(ex *exchange.Exchange, to *exchange.Target, key poolKey, fresh bool) (*upstream, *exchange.Failure) {
-	u, entry, http10 := t.pool.get(key, fresh)
-	if http10 && ex.Request.Body != nil && ex.Request.ContentLength == exchange.Unknown {
+	u, entry := t.pool.get(key, fresh)
+	if ex.Request.Body != nil && ex.Request.ContentLength == exchange.Unknown && entry.speaks10() {
 		if kept := t.pool.put(entry, u); u != nil && !kept {
 			_ = u.link.conn.Close()
 		}
@@ -272,10 +272,7 @@ func (a *attempt) brokeOff(err error) error {
 // body is the reader's to see.
 func (a *attempt) finish() error {
 	u, r, h := a.up, &a.ex.Response, &a.up.head
-	if h.http10 != u.http10 {
-		u.http10 = h.http10
-		u.transport.pool.learn(u.target, h.http10)
-	}
+	u.target.heard(h.http10)
 	r.Status, r.Body, r.Tunnel = h.status, nil, nil
 	r.Header, h.fields = h.fields, r.Header
 	r.ContentLength = h.length

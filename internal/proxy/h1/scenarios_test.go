@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ func scenarios() map[string]func(t *testing.T) {
 		"H1-072/OneByteChunks":               oneByteChunks,
 		"H1-073/StallBeforeTheEnd":           stalledLastChunk,
 		"H1-077/ChunkedTo10":                 chunkedTo10,
+		"H1-077/ChunkedToOneThatWas10":       chunkedAfter10,
 		"H1-081/PipelinedFlood":              pipelinedFlood,
 		"H1-083/TwoTenantsOneConnection":     twoTenants,
 		"H1-084/BackendNeverAnswers100":      continueTimer,
@@ -189,6 +191,24 @@ func chunkedTo10(t *testing.T) {
 	}
 	if got, want := b.backend.bytes(), "GET / HTTP/1.1\r\nHost: h\r\n\r\nPOST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi"; got != want {
 		t.Errorf("backend got %q, want %q", got, want)
+	}
+}
+
+// A server may refuse a request in HTTP/1.0 and speak HTTP/1.1 otherwise.
+func chunkedAfter10(t *testing.T) {
+	var conns atomic.Int32
+	b := newBed(t, func(c *recorded) {
+		if conns.Add(1) == 1 && c.awaitRequests(1) {
+			send(c, "HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", 0)
+			_ = c.Close()
+			return
+		}
+		answering(okResponse)(c)
+	}, nil)
+	got := b.roundTrip(t, "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"+
+		"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", 0, true)
+	if want := "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n" + okResponse + okResponse; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

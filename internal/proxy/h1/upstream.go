@@ -26,7 +26,6 @@ type upstream struct {
 	link      link
 	used      instant // when the last wait for bytes from it began, or a slow one ended
 	reused    bool
-	http10    bool // the version of the last response
 
 	// What follows belongs to the request that is being served.
 	in     window
