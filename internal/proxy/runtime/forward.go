@@ -85,12 +85,17 @@ func (st *state) keepBody(ex *exchange.Exchange) error {
 	if r == nil || r.Attempts == 0 || req.Body == nil || req.Upgrade != "" || req.ContentLength > maxReplay || st.replay != nil {
 		return nil
 	}
-	return st.buffer(req, maxReplay)
+	return st.buffer(ex, maxReplay)
 }
 
-// buffer puts the body of req into memory, up to limit bytes.
-func (st *state) buffer(req *exchange.Request, limit int) error {
+// buffer puts the body of a request into memory, up to limit bytes, as long as there
+// is time for the request.
+func (st *state) buffer(ex *exchange.Exchange, limit int) error {
+	req, end := &ex.Request, st.limitUpload(ex.Client)
 	replay, err := upstream.NewReplay(req.Body, req.ContentLength, limit)
+	if end() {
+		return &exchange.Failure{Stage: exchange.StageTimeout, Err: errDeadline}
+	}
 	if err != nil {
 		return err
 	}
@@ -99,6 +104,28 @@ func (st *state) buffer(req *exchange.Request, limit int) error {
 		st.replay = replay
 	}
 	return nil
+}
+
+// limitUpload has the body of a request end at the deadline of the request. end must
+// be called when it was read, and says whether that came too late.
+func (st *state) limitUpload(client exchange.Client) (end func() (late bool)) {
+	d := st.rule.ir.Timeouts.Request
+	stopper, ok := client.(exchange.BodyStopper)
+	if d <= 0 || !ok {
+		return func() bool { return false }
+	}
+	stopped := make(chan struct{})
+	timer := time.AfterFunc(d-st.rt.since(st.Start), func() {
+		defer close(stopped)
+		stopper.StopBody()
+	})
+	return func() bool {
+		if timer.Stop() {
+			return false
+		}
+		<-stopped // or it would stop the body of the next request
+		return true
+	}
 }
 
 // attempt sends the request to one endpoint.

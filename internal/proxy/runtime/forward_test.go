@@ -203,6 +203,42 @@ func TestForward_TheRequestTimeoutEndsASlowBody(t *testing.T) {
 	})
 }
 
+// uploading is a client that never ends its body.
+type uploading struct {
+	nobody
+	stopped chan struct{}
+}
+
+func (u uploading) StopBody() { close(u.stopped) }
+
+// Read implements io.Reader.
+func (u uploading) Read([]byte) (int, error) { <-u.stopped; return 0, io.ErrUnexpectedEOF }
+func (u uploading) Buffered() int            { return 0 }
+func (u uploading) Close() error             { return nil }
+
+// TestForward_TheRequestTimeoutEndsASlowUpload that is read into memory first.
+func TestForward_TheRequestTimeoutEndsASlowUpload(t *testing.T) {
+	for name, rule := range map[string]ir.Rule{
+		"Retry":  {Retry: &ir.Retry{Attempts: 1}},
+		"Mirror": {Filters: []ir.Filter{{Mirror: &ir.Mirror{Backend: "b", Numerator: 1, Denominator: 1}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				rule.Backends, rule.Timeouts = to("b"), ir.Timeouts{Request: time.Second}
+				f := newFixture(t, append(backend("b", "10.0.0.1"), routeOf("r", rule))...)
+				ex, client := request80("POST /"), uploading{stopped: make(chan struct{})}
+				ex.Client, ex.Request.Body, ex.Request.ContentLength = client, client, 5
+				start := time.Now()
+				f.serve(f.Handler(80, ""), ex)
+				f.wantStatus(ex, 504)
+				if took := time.Since(start); took != time.Second || len(f.to.seen) > 0 {
+					t.Errorf("after %s, sent to %v", took, f.to.seen)
+				}
+			})
+		})
+	}
+}
+
 func TestForward_DividesByWeight(t *testing.T) {
 	weights := []ir.WeightedBackend{{Backend: "a", Weight: 70}, {Backend: "b", Weight: 30}, {Backend: "c", Weight: 0}}
 	resources := append(append(backend("a", "10.0.0.1"), backend("b", "10.0.0.2")...), backend("c", "10.0.0.3")...)

@@ -25,7 +25,7 @@ func (st *state) mirror(ex *exchange.Exchange, c *upstream.Cluster) error {
 		return nil
 	}
 	if req.Body != nil && st.replay == nil {
-		if err := st.buffer(req, maxReplay); err != nil {
+		if err := st.buffer(ex, maxReplay); err != nil {
 			return err
 		}
 		if st.replay == nil { // it is longer than its limit
