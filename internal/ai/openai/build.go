@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json/jsontext"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/citoroute/citoroute/internal/ai/chat"
 )
@@ -60,9 +61,10 @@ func buildSampling(r *chat.Request, out *chatRequest, w *chat.Wire) {
 	}
 	switch effort := r.EffortWord(); effort {
 	case "":
-	case "max":
+	case "max": // OpenAI knows no more than the next lower one
 		high := "xhigh"
 		out.ReasoningEffort = &high
+		w.Drop("reasoning_effort")
 	default:
 		out.ReasoningEffort = &effort
 	}
@@ -116,6 +118,9 @@ func buildMessages(r *chat.Request, out *chatRequest, w *chat.Wire) error {
 		if err != nil {
 			return err
 		}
+	}
+	if len(out.Messages) == 0 {
+		return chat.Invalid("messages", "hold nothing that this provider takes")
 	}
 	return nil
 }
@@ -224,6 +229,9 @@ func writePart(b chat.Block, w *chat.Wire) (part, error) {
 		text, err := base64.StdEncoding.DecodeString(m.Data)
 		if err != nil {
 			return part{}, chat.Invalid("messages", "a document's base64 is not valid")
+		}
+		if !utf8.Valid(text) {
+			return part{}, chat.Invalid("messages", "a document of plain text is not UTF-8")
 		}
 		if m.Name != "" {
 			w.Drop("document.title")
