@@ -162,8 +162,5 @@ func refusedAPIKey(message string) bool {
 // errorName takes the name out of prefix#Name:uri.
 func errorName(s string) string {
 	s, _, _ = strings.Cut(s, ":")
-	if i := strings.LastIndexByte(s, '#'); i >= 0 {
-		s = s[i+1:]
-	}
-	return strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '#')+1:])
 }

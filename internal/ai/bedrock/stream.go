@@ -44,7 +44,6 @@ type Decoder struct {
 	open    map[int]*opened // content blocks that have begun and not ended, by index
 	stopped bool
 	spoilt  error // the model's answer is malformed: told when its usage is known
-	ended   bool
 }
 
 // opened is a tool call in progress.
@@ -77,10 +76,9 @@ func (d *Decoder) Close(emit func(chat.Event) error) error {
 	if !d.stopped || d.frames.Pending() {
 		return chat.Truncated()
 	}
-	if d.ended || d.spoilt != nil {
+	if d.spoilt != nil {
 		return d.spoilt
 	}
-	d.ended = true
 	return emit(chat.Event{Kind: chat.End})
 }
 

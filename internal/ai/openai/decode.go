@@ -331,7 +331,7 @@ func (d *ChatDecoder) tool(events []chat.Event, t *toolCall) ([]chat.Event, erro
 	if t.Function == nil {
 		return events, nil
 	}
-	if t.ID != "" && (d.calls == 0 || t.ID != d.call) {
+	if t.ID != "" && t.ID != d.call {
 		events = d.endTool(events)
 		d.calls, d.call, d.filled = d.calls+1, t.ID, false
 		if t.Index != nil {
