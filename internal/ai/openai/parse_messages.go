@@ -144,7 +144,7 @@ func (t *transcript) assistant(at string, m *message) ([]chat.Block, error) {
 		blocks = append(blocks, b)
 	}
 	if f := m.FunctionCall; f != nil {
-		input, err := arguments(at+".function_call", f.Arguments)
+		input, err := arguments(at+".function_call.arguments", f.Arguments)
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +167,7 @@ func (t *transcript) call(at string, c *toolCall) (chat.Block, error) {
 	case c.Function.Name == "":
 		return chat.Block{}, chat.Invalid(at+".function.name", "is required")
 	}
-	input, err := arguments(at, c.Function.Arguments)
+	input, err := arguments(at+".function.arguments", c.Function.Arguments)
 	if err != nil {
 		return chat.Block{}, err
 	}
@@ -221,7 +221,7 @@ func arguments(at, s string) (jsontext.Value, error) {
 	}
 	v := jsontext.Value(strings.TrimSpace(s))
 	if v.Kind() != '{' || !v.IsValid(jsontext.AllowDuplicateNames(true)) {
-		return nil, chat.Invalid(at+".function.arguments", "must be a JSON object")
+		return nil, chat.Invalid(at, "must be a JSON object")
 	}
 	return v, nil
 }
