@@ -123,11 +123,37 @@ func TestT07_AnthropicRequest(t *testing.T) {
 	}
 }
 
+// TestRelay_KeepsEveryByte (G2): a request in the provider's own protocol is changed
+// in its model, and in that a chat completion's stream must tell its usage.
 func TestRelay_KeepsEveryByte(t *testing.T) {
-	body := `{ "messages" : [ {"role":"user","content":"h\u00e9"} ], "x":1e400,  "model":"a" , "stream":true}`
-	a := attempt(t, OpenAI, body)
-	want := `{"stream_options":{"include_usage":true}, "messages" : [ {"role":"user","content":"h\u00e9"} ], "x":1e400,  "model":"claude-3-opus" , "stream":true}`
-	if diff := cmp.Diff(want, string(a.Wire.Body)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
+	for name, c := range map[string]struct {
+		client     Protocol
+		body, want string
+	}{
+		"Chat":            {Chat, `{ "messages" : [ {"role":"user","content":"h\u00e9"} ], "x":1e400,  "model":"a" , "stream":true}`, `{"stream_options":{"include_usage":true}, "messages" : [ {"role":"user","content":"h\u00e9"} ], "x":1e400,  "model":"claude-3-opus" , "stream":true}`},
+		"ChatSameModel":   {Chat, `{"model":"claude-3\u002dopus","messages":[]}`, `{"model":"claude-3\u002dopus","messages":[]}`},
+		"ChatNoModel":     {Chat, `{"messages":[]}`, `{"model":"claude-3-opus","messages":[]}`},
+		"ChatNothing":     {Chat, ` {}`, ` {"model":"claude-3-opus"}`},
+		"ChatNoModelBoth": {Chat, `{"stream":true}`, `{"model":"claude-3-opus","stream_options":{"include_usage":true},"stream":true}`},
+		"Messages":        {Messages, `{"model":"a", "stream":true}`, `{"model":"claude-3-opus", "stream":true}`},
+		"Responses":       {Responses, `{"stream" :true,"model":"a"}`, `{"stream" :true,"model":"claude-3-opus"}`},
+		"Tokens":          {Tokens, `{"model":"a", "messages":[]}`, `{"model":"claude-3-opus", "messages":[]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call, err := Parse(c.client, []byte(c.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := call.Attempt(clientOf(c.client).native, chat.Options{Model: "claude-3-opus"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, string(a.Wire.Body)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if len(a.Wire.Header) == 0 {
+				t.Error("it has no fields")
+			}
+		})
 	}
 }

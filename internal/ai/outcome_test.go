@@ -29,6 +29,15 @@ func TestOutcome_OfWholeAnswers(t *testing.T) {
 		"MessagesRelayed":   {Messages, Anthropic, messageWhole, chat.Outcome{ID: "msg_1", Model: "claude-x", Finishes: []chat.Finish{chat.FinishFiltered}}},
 		"ChatToAnthropic":   {Chat, Anthropic, messageWhole, chat.Outcome{ID: "msg_1", Model: "claude-x", Finishes: []chat.Finish{chat.FinishFiltered}}},
 		"ChatToBedrock":     {Chat, Bedrock, converseWhole, chat.Outcome{ID: "chatcmpl-id", Model: "m", Finishes: []chat.Finish{chat.FinishLength}}},
+		"ChatTools":         {Chat, OpenAI, `{"id":"c-1","model":"o-1","choices":[{"finish_reason":"tool_calls"},{"finish_reason":"function_call"}]}`, chat.Outcome{ID: "c-1", Model: "o-1", Finishes: []chat.Finish{chat.FinishTools, chat.FinishTools}}},
+		"ResponsesStopped":  {Responses, OpenAI, `{"id":"a","model":"o","status":"completed","output":[{"type":"message"}]}`, chat.Outcome{ID: "a", Model: "o", Finishes: []chat.Finish{chat.FinishStop}}},
+		"ResponsesCustom":   {Responses, OpenAI, `{"id":"a","model":"o","status":"completed","output":[{"type":"custom_tool_call"}]}`, chat.Outcome{ID: "a", Model: "o", Finishes: []chat.Finish{chat.FinishTools}}},
+		"ResponsesFiltered": {Responses, OpenAI, `{"id":"a","model":"o","status":"incomplete","incomplete_details":{"reason":"content_filter"}}`, chat.Outcome{ID: "a", Model: "o", Finishes: []chat.Finish{chat.FinishFiltered}}},
+		"ResponsesCut":      {Responses, OpenAI, `{"id":"a","model":"o","status":"incomplete"}`, chat.Outcome{ID: "a", Model: "o", Finishes: []chat.Finish{chat.FinishLength}}},
+		"ResponsesFailed":   {Responses, OpenAI, `{"id":"a","model":"o","status":"failed","output":[{"type":"function_call"}]}`, chat.Outcome{ID: "a", Model: "o"}},
+		"MessagesUnstopped": {Messages, Anthropic, `{"id":"a","model":"o","stop_reason":null}`, chat.Outcome{ID: "a", Model: "o"}},
+		"MessagesNotJSON":   {Messages, Anthropic, `nothing`, chat.Outcome{}},
+		"ResponsesNotJSON":  {Responses, OpenAI, `nothing`, chat.Outcome{}},
 		"RelayedButNotJSON": {Chat, OpenAI, `nothing`, chat.Outcome{}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,4 +112,45 @@ func asked(t *testing.T, client Protocol, provider Provider, stream bool) *Attem
 		t.Fatal(err)
 	}
 	return a
+}
+
+// TestUsage_OfWholeAnswers: what the providers count, as we do; sums add up whatever
+// they tell.
+func TestUsage_OfWholeAnswers(t *testing.T) {
+	const stopped = `{"id":"a","model":"o","choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":`
+	const counts = `{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":2},"completion_tokens_details":{"reasoning_tokens":3}}}`
+	const toomuch = `{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":7,"cache_write_tokens":7},"completion_tokens_details":{"reasoning_tokens":7}}}`
+	full := chat.Usage{Prompt: 9, Completion: 5, CacheRead: 4, CacheWrite: 2, Reasoning: 3}
+	most := chat.Usage{Prompt: 9, Completion: 5, CacheRead: 7, CacheWrite: 2, Reasoning: 5}
+	for name, c := range map[string]struct {
+		client   Protocol
+		provider Provider
+		body     string
+		want     chat.Usage
+		counted  bool
+	}{
+		"ChatRelayed":      {Chat, OpenAI, stopped + counts, full, true},
+		"ChatTooMuch":      {Chat, OpenAI, stopped + toomuch, most, true},
+		"ChatOdd":          {Chat, OpenAI, `{"x":"\ud83d","usage":` + counts, full, true},
+		"ChatNone":         {Chat, OpenAI, `{"x":"\ud83d"}`, chat.Usage{}, false},
+		"MessagesToOpenAI": {Messages, OpenAI, stopped + counts, full, true},
+		"MessagesTooMuch":  {Messages, OpenAI, stopped + toomuch, most, true},
+		"MessagesRelayed":  {Messages, Anthropic, `{"usage":{"input_tokens":3,"cache_read_input_tokens":4,"cache_creation_input_tokens":2,"output_tokens":5,"output_tokens_details":{"thinking_tokens":3}}}`, full, true},
+		"MessagesNone":     {Messages, Anthropic, `{}`, chat.Usage{}, false},
+		"ResponsesRelayed": {Responses, OpenAI, `{"usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4},"output_tokens":5,"output_tokens_details":{"reasoning_tokens":3}}}`, chat.Usage{Prompt: 9, Completion: 5, CacheRead: 4, Reasoning: 3}, true},
+		"ResponsesTooMuch": {Responses, OpenAI, `{"usage":{"input_tokens":1,"input_tokens_details":{"cached_tokens":4},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":3}}}`, chat.Usage{Prompt: 1, Completion: 2, CacheRead: 1, Reasoning: 2}, true},
+		"ResponsesNone":    {Responses, OpenAI, `{}`, chat.Usage{}, false},
+		"ResponsesNotJSON": {Responses, OpenAI, `nothing`, chat.Usage{}, false},
+		"ChatToBedrock":    {Chat, Bedrock, `{"output":{"message":{"content":[]}},"usage":{"inputTokens":3,"outputTokens":5,"cacheReadInputTokens":4,"cacheWriteInputTokens":2}}`, chat.Usage{Prompt: 9, Completion: 5, CacheRead: 4, CacheWrite: 2}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer, err := asked(t, c.client, c.provider, false).Response([]byte(c.body), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, answer.Usage); diff != "" || answer.Counted != c.counted {
+				t.Errorf("counted %v, -want +got:\n%s", answer.Counted, diff)
+			}
+		})
+	}
 }
