@@ -1,7 +1,6 @@
 package source
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,32 +73,34 @@ func (s *Snapshot) Restore() ([]ir.Resource, error) {
 // follow has returned, and once more then if it is due. It returns follow's
 // error.
 func (s *Snapshot) Keep(follow func() error) error {
-	over, end := context.WithCancel(context.Background())
-	written := make(chan struct{})
+	over, written := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(written)
 		s.run(over)
 	}()
 	// Not sooner: an update can still be on its way in when a proxy is told to
 	// stop, and what was served must be what the next one begins with.
-	defer func() { end(); <-written }()
+	defer func() {
+		close(over)
+		<-written
+	}()
 	return follow()
 }
 
-// run writes the snapshot after changes until ctx is done, and once more then
+// run writes the snapshot after changes until over is closed, and once more then
 // if it is due.
-func (s *Snapshot) run(ctx context.Context) {
+func (s *Snapshot) run(over <-chan struct{}) {
 	for {
 		select {
 		case <-s.changed:
 			s.save()
-		case <-ctx.Done():
+		case <-over:
 			s.saveIfDue()
 			return
 		}
 		select {
 		case <-time.After(snapshotInterval):
-		case <-ctx.Done():
+		case <-over:
 		}
 	}
 }
