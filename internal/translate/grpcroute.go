@@ -19,7 +19,7 @@ func grpcRoute(r Reader, key Key, object *gatewayv1.GRPCRoute, over transport) *
 	t.checkHostnames()
 	rules := &ruleSet{route: t}
 	for i, rule := range object.Spec.Rules {
-		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: over}
+		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: over, program: &rules.program}
 		b.rule.Name = string(deref(rule.Name, gatewayv1.SectionName(strconv.Itoa(i))))
 		b.grpcMatches(rule.Matches)
 		b.rule.Filters = b.filters(httpFilters(rule.Filters), ".filters")
@@ -83,8 +83,11 @@ func (b *ruleBuilder) grpcPath(m *gatewayv1.GRPCMethodMatch, field string) ir.Pa
 	case service == "" && method == "":
 		b.unsupported("%s: neither service nor method is set", field)
 	case kind == gatewayv1.GRPCMethodMatchRegularExpression:
-		b.checkRegex(service, field)
-		b.checkRegex(method, field)
+		for _, part := range [...]string{service, method} { // each alone, too: see checkRegex
+			if _, wrong := checkRegex(part); wrong != "" {
+				b.unsupported("%s: %s", field, wrong)
+			}
+		}
 		out = ir.PathMatch{Type: ir.MatchRegex, Value: "/" + group(service) + "/" + group(method)}
 	case kind != gatewayv1.GRPCMethodMatchExact:
 		b.unsupported("%s.type: %q is not supported", field, short(string(kind)))
@@ -94,16 +97,22 @@ func (b *ruleBuilder) grpcPath(m *gatewayv1.GRPCMethodMatch, field string) ir.Pa
 		out = ir.PathMatch{Type: ir.MatchRegex, Value: "/[^/]+/" + regexp.QuoteMeta(method)}
 	}
 	if out.Type == ir.MatchRegex {
-		b.checkRegex(out.Value, field)
+		b.regex(out.Value, field)
 	} else if p := invalidPath(out.Value); p != "" {
 		b.unsupported("%s: %q %s", field, short(out.Value), p)
 	}
 	return out
 }
 
-func (b *ruleBuilder) checkRegex(expr, field string) {
-	if message := invalidRegex(expr); message != "" {
-		b.unsupported("%s: %s", field, message)
+// regex checks a regular expression. A request may meet all of a route's, so that
+// they are bounded together.
+func (b *ruleBuilder) regex(expr, field string) {
+	size, wrong := checkRegex(expr)
+	if *b.program += size; wrong == "" && *b.program > maxProgram {
+		wrong = fmt.Sprintf("%q and the regular expressions before it are too costly together; repeat less in them", short(expr))
+	}
+	if wrong != "" {
+		b.unsupported("%s: %s", field, wrong)
 	}
 }
 

@@ -17,7 +17,7 @@ func httpRoute(r Reader, key Key, object *gatewayv1.HTTPRoute, over transport) *
 	t.checkHostnames()
 	rules := &ruleSet{route: t}
 	for i, rule := range object.Spec.Rules {
-		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: over}
+		b := ruleBuilder{reader: r, from: key, field: fmt.Sprintf("spec.rules[%d]", i), over: over, program: &rules.program}
 		b.rule.Name = string(deref(rule.Name, gatewayv1.SectionName(strconv.Itoa(i))))
 		b.matches(rule.Matches)
 		b.rule.Filters = b.filters(rule.Filters, ".filters")
@@ -38,6 +38,7 @@ type ruleSet struct {
 	route   *route
 	invalid []*problem
 	valid   int
+	program int // instructions of all regular expressions
 }
 
 func (s *ruleSet) add(b *ruleBuilder) {
@@ -85,6 +86,8 @@ type ruleBuilder struct {
 	rule   ir.Rule
 	// over is how the backends are spoken to.
 	over transport
+	// program is that of the route's ruleSet.
+	program *int
 	// invalid are values that are not supported: the rule answers 500. refs are
 	// references that cannot be used.
 	invalid, refs []*problem
@@ -148,7 +151,7 @@ func (b *ruleBuilder) path(m *gatewayv1.HTTPPathMatch, field string) ir.PathMatc
 		}
 		return ir.PathMatch{Type: ir.MatchPrefix, Value: value}
 	case gatewayv1.PathMatchRegularExpression:
-		b.checkRegex(value, field+".path.value")
+		b.regex(value, field+".path.value")
 		return ir.PathMatch{Type: ir.MatchRegex, Value: value}
 	default:
 		b.unsupported("%s.path.type: %q is not supported", field, short(string(kind)))
@@ -167,7 +170,7 @@ func (b *ruleBuilder) value(matches []ir.ValueMatch, m ir.ValueMatch, field stri
 		m.Type = ir.MatchExact
 	case gatewayv1.HeaderMatchRegularExpression:
 		m.Type = ir.MatchRegex
-		b.checkRegex(m.Value, field+".value")
+		b.regex(m.Value, field+".value")
 	default:
 		b.unsupported("%s.type: %q is not supported", field, short(string(m.Type)))
 	}

@@ -61,6 +61,7 @@ func TestTenants_Values(t *testing.T) {
 		{"GW-028 repeated repetition", "{type: PathPrefix, value: /a}", `{type: RegularExpression, value: "(.{1,1000}){1,1000}"}`, "Accepted=False UnsupportedValue"},
 		{"GW-028 long", "{type: PathPrefix, value: /a}", "{type: RegularExpression, value: /" + strings.Repeat("a", 2000) + "}", "Accepted=False UnsupportedValue"},
 		{"GW-028 large program", "{type: PathPrefix, value: /a}", "{type: RegularExpression, value: '/" + strings.Repeat(`\pL{1000}`, 100) + "'}", "Accepted=False UnsupportedValue"},
+		{"GW-028 large together", "{path: {type: PathPrefix, value: /a}}", strings.Repeat(`{path: {type: RegularExpression, value: "/a{900}"}}, `, 12), "too costly together"},
 		{"GW-028 unbalanced", "{type: PathPrefix, value: /a}", `{type: RegularExpression, value: ")|(.*"}`, "Accepted=False UnsupportedValue"},
 		{"GW-028 nested quantifier", "{type: PathPrefix, value: /a}", `{type: RegularExpression, value: "/(a+)+$"}`, "/(a+)+$"}, // linear in RE2
 		{"GW-029 name is no pattern", "path: {type: PathPrefix, value: /a}", "headers: [{name: cert-manager.io, value: a.c}]", "name: cert-manager.io"},

@@ -9,29 +9,31 @@ import (
 
 const (
 	maxRegex = 1024 // bytes of a regular expression
-	// maxProgram is how many instructions a regular expression may become. Time
-	// and memory grow with them, and \pL{1000} is a thousand.
+	// maxProgram is how many instructions the regular expressions of a route may
+	// become. Time and memory grow with them, and \pL{1000} is a thousand.
 	maxProgram = 10_000
 	maxPath    = 1024 // bytes of a path to match or to rewrite to
 	maxName    = 256  // bytes of the name of a header or query parameter
 	maxValue   = 4096 // bytes of a header value to match or to set
 )
 
-// invalidRegex says what is wrong with a regular expression; empty: nothing.
-func invalidRegex(expr string) string {
+// checkRegex returns how many instructions a regular expression becomes, and what is
+// wrong with it; empty: nothing.
+func checkRegex(expr string) (size int, wrong string) {
 	if len(expr) > maxRegex {
-		return fmt.Sprintf("a regular expression may have at most %d bytes, not %d", maxRegex, len(expr))
+		return 0, fmt.Sprintf("a regular expression may have at most %d bytes, not %d", maxRegex, len(expr))
 	}
 	// Both: a parenthesis too many would undo the anchors, and they make nesting deeper.
 	_, alone := syntax.Parse(expr, syntax.Perl)
 	whole, anchored := syntax.Parse("^(?:"+expr+")$", syntax.Perl)
 	if alone != nil || anchored != nil {
-		return fmt.Sprintf("%q is not a regular expression in RE2 syntax", short(expr))
+		return 0, fmt.Sprintf("%q is not a regular expression in RE2 syntax", short(expr))
 	}
-	if program, err := syntax.Compile(whole.Simplify()); err != nil || len(program.Inst) > maxProgram {
-		return fmt.Sprintf("%q is too costly; repeat less in it", short(expr))
+	program, err := syntax.Compile(whole.Simplify())
+	if err != nil || len(program.Inst) > maxProgram {
+		return 0, fmt.Sprintf("%q is too costly; repeat less in it", short(expr))
 	}
-	return ""
+	return len(program.Inst), ""
 }
 
 // invalidPath says what is wrong with a path; empty: nothing.
