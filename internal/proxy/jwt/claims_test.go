@@ -21,6 +21,9 @@ func TestJW017_PayloadJSON(t *testing.T) {
 	} {
 		tokens[name] = raw(t, payload)
 	}
+	for _, name := range []string{"ISS", "Sub", "AUD", "Exp", "NBF", "Iat", "Scope", "SCP"} { // other readers take them for ours
+		tokens["Twin"+name] = raw(t, `{`+iss+`,"exp":1800000300,"`+name+`":null}`)
+	}
 	refused(t, tokens)
 	c, _, err := verifier(everyKey(t)).Verify(raw(t, `{`+iss+`,"exp":1800000300,"id":9007199254740993,"f":1.10}`), start)
 	if err != nil {
