@@ -128,7 +128,7 @@ func TestReserve_Stores(t *testing.T) {
 			good, lost, alsoLost := policy(t, kept, one), policy(t, there, c.first), policy(t, there, c.second)
 			lost.Open, alsoLost.Open = c.open, c.alsoOpen
 			var r Reservation
-			err := r.Reserve([]*Policy{lost, good, alsoLost}, &Request{Consumer: "c", Route: "r", Choices: 1}, noon)
+			err := r.Reserve([]*Policy{good, lost, alsoLost}, &Request{Consumer: "c", Route: "r", Choices: 1}, noon)
 			if (err == nil) != c.let || !c.let && !errors.Is(err, ErrStore) || r.Taken() != c.let {
 				t.Errorf("taken %v, %v", r.Taken(), err)
 			}
@@ -143,6 +143,35 @@ func TestReserve_Stores(t *testing.T) {
 				t.Errorf("%d requests are counted where they can be", counted)
 			}
 		})
+	}
+}
+
+// TestSettle_SeveralStores: each counter is settled once, wherever it is, and whichever
+// policies share a store.
+func TestSettle_SeveralStores(t *testing.T) {
+	a, b := NewMemory(), NewMemory()
+	limit := func(name string) ir.Limit {
+		return ir.Limit{Name: name, Unit: ir.LimitTokens, Per: ir.PerDay, Amount: 1000}
+	}
+	policies := []*Policy{policy(t, a, limit("first")), policy(t, b, limit("second")), policy(t, a, limit("third"))}
+	var r Reservation
+	for n := range int64(2) {
+		if err := r.Reserve(policies, &Request{Consumer: "c", Route: "r", Input: 100, Output: 1, Choices: 1}, noon); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Settle(Amounts{Tokens: 30}, noon); err != nil {
+			t.Fatal(err)
+		}
+		if a.Len() != 2 || b.Len() != 1 {
+			t.Fatalf("%d and %d counters", a.Len(), b.Len())
+		}
+		for _, store := range []*Memory{a, b} {
+			for key, at := range store.counters {
+				if want := 30 * (n + 1); at.count.Current != want {
+					t.Errorf("%s counts %d, want %d", key.Limit, at.count.Current, want)
+				}
+			}
+		}
 	}
 }
 
