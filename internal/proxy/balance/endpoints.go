@@ -14,7 +14,7 @@ type Endpoint struct {
 
 	inflight atomic.Int64
 	// until is the end of the time for which the endpoint is passed over, in
-	// nanoseconds since 1970; failures counts those in a row.
+	// nanos; failures counts those in a row.
 	until    atomic.Int64
 	failures atomic.Int64
 }
@@ -23,7 +23,7 @@ type Endpoint struct {
 func (e *Endpoint) Inflight() int64 { return e.inflight.Load() }
 
 // Passed says that the endpoint is passed over at that time.
-func (e *Endpoint) Passed(now time.Time) bool { return e.until.Load() > now.UnixNano() }
+func (e *Endpoint) Passed(now time.Time) bool { return e.until.Load() > nanos(now) }
 
 // Set is the endpoints of a backend at one time. It is immutable but for what
 // its endpoints learn, and safe for concurrent use.
@@ -159,5 +159,5 @@ func (s *Set) Failed(e *Endpoint, now time.Time) {
 		return
 	}
 	n := min(e.failures.Add(1), 6)
-	e.until.Store(now.Add(min(firstPause<<(n-1), maxPause)).UnixNano())
+	e.until.Store(nanos(now.Add(min(firstPause<<(n-1), maxPause))))
 }

@@ -38,23 +38,28 @@ type Standing struct {
 
 // Open says that nothing speaks against an attempt, or that it is time to try
 // again.
-func (s *Standing) Open(now time.Time) bool { return !s.FreeAt().After(now) }
+func (s *Standing) Open(now time.Time) bool { return s.until() <= nanos(now) }
 
 // Cooling says that the backend has asked for a pause that is not over.
 func (s *Standing) Cooling(now time.Time) bool {
-	return s != nil && s.cooling.until.Load() > now.UnixNano()
+	return s != nil && s.cooling.until.Load() > nanos(now)
 }
 
 // FreeAt is the end of the pause; the zero time: there is none.
 func (s *Standing) FreeAt() time.Time {
-	if s == nil {
-		return time.Time{}
-	}
-	until := max(s.ejected.until.Load(), s.cooling.until.Load())
+	until := s.until()
 	if until == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, until)
+	return timeOf(until)
+}
+
+// until is FreeAt in [nanos]; 0: there is no pause.
+func (s *Standing) until() int64 {
+	if s == nil {
+		return 0
+	}
+	return max(s.ejected.until.Load(), s.cooling.until.Load())
 }
 
 // Enter says whether an attempt may begin. Where a pause has just ended, one
@@ -63,14 +68,14 @@ func (s *Standing) Enter(now time.Time) bool {
 	if s == nil {
 		return true
 	}
-	at := now.UnixNano()
+	at := nanos(now)
 	return s.Open(now) && s.ejected.enter(at) && s.cooling.enter(at)
 }
 
 // Admitted says that an attempt was let in by the backend, whatever its end.
 func (s *Standing) Admitted(began time.Time) {
 	if s != nil {
-		s.cooling.end(began.UnixNano())
+		s.cooling.end(nanos(began))
 	}
 }
 
@@ -82,8 +87,8 @@ func (s *Standing) Succeeded(began time.Time) {
 	if s.failures.Load() != 0 {
 		s.failures.Store(0)
 	}
-	s.ejected.end(began.UnixNano())
-	s.cooling.end(began.UnixNano())
+	s.ejected.end(nanos(began))
+	s.cooling.end(nanos(began))
 }
 
 // Failed says that an attempt failed through the fault of the backend.
@@ -108,7 +113,7 @@ const maxLevel = 10
 
 // pause is a time for which a backend is passed over.
 type pause struct {
-	// until is its end in nanoseconds since 1970; 0: there is none.
+	// until is its end in nanos; 0: there is none.
 	until atomic.Int64
 
 	mu sync.Mutex // guards what follows; only failures take it
@@ -129,7 +134,7 @@ func (p *pause) enter(now int64) bool {
 func (p *pause) grow(began, now time.Time, first time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.until.Load() != 0 && began.UnixNano() < p.due {
+	if p.until.Load() != 0 && nanos(began) < p.due {
 		return
 	}
 	p.set(now, min(first<<p.level, maxGrown))
@@ -144,7 +149,7 @@ func (p *pause) extend(now time.Time, d time.Duration) {
 }
 
 func (p *pause) set(now time.Time, d time.Duration) {
-	p.since = now.UnixNano()
+	p.since = nanos(now)
 	p.due = max(p.due, p.since+int64(d))
 	p.until.Store(p.due)
 }

@@ -2,6 +2,7 @@ package l4
 
 import (
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -51,8 +52,14 @@ type session struct {
 	Backend
 	client netip.AddrPort
 	from   []byte       // has answers come from the address that the client sent to: see answerFrom
-	heard  atomic.Int64 // when the client last sent, in nanoseconds since the epoch
+	heard  atomic.Int64 // when the client last sent, as now
 }
+
+// started is a constant of the process.
+var started = time.Now()
+
+// now is the time in nanoseconds since the process started, which nobody sets.
+func now() int64 { return int64(time.Since(started)) }
 
 // Serve relays until Conn is closed, and then until every session has ended.
 func (r *Relay) Serve() {
@@ -71,7 +78,7 @@ func (r *Relay) Serve() {
 			r.Dropped()
 			continue
 		}
-		s.heard.Store(time.Now().UnixNano())
+		s.heard.Store(now())
 		if _, err := s.Conn.Write(buffer[:n]); err != nil {
 			r.Dropped()
 			r.end(s, true)
@@ -101,7 +108,7 @@ func (r *Relay) session(client netip.AddrPort, control []byte) *session {
 		return nil
 	}
 	s = &session{Backend: backend, client: client, from: answerFrom(control)}
-	s.heard.Store(time.Now().UnixNano())
+	s.heard.Store(now())
 	r.mu.Lock()
 	if r.sessions == nil {
 		r.sessions = make(map[netip.AddrPort]*session)
@@ -124,7 +131,7 @@ const (
 // found one.
 func (r *Relay) makeRoom() bool {
 	var silent *session
-	last, left := time.Now().Add(-leastSilence).UnixNano(), looks
+	last, left := now()-int64(leastSilence), looks
 	r.mu.Lock()
 	for _, s := range r.sessions {
 		if heard := s.heard.Load(); heard < last {
@@ -142,13 +149,16 @@ func (r *Relay) makeRoom() bool {
 	return true
 }
 
+// silence is how long the session has heard nothing.
+func (s *session) silence() time.Duration { return time.Duration(now() - s.heard.Load()) }
+
 // answer passes on what a backend sends, until the session ends.
 func (r *Relay) answer(s *session) {
 	raw, err := s.Conn.SyscallConn()
 	for err == nil {
-		_ = s.Conn.SetReadDeadline(time.Unix(0, s.heard.Load()).Add(r.Idle))
+		_ = s.Conn.SetReadDeadline(started.Add(time.Duration(s.heard.Load()) + r.Idle))
 		err = r.passOn(s, raw)
-		if errors.Is(err, os.ErrDeadlineExceeded) && time.Since(time.Unix(0, s.heard.Load())) < r.Idle {
+		if errors.Is(err, os.ErrDeadlineExceeded) && s.silence() < r.Idle {
 			err = nil // the client has spoken meanwhile
 		}
 	}
@@ -173,7 +183,7 @@ func (r *Relay) passOn(s *session, raw syscall.RawConn) error {
 		case err != nil:
 			failure = err
 		default:
-			s.heard.Store(time.Now().UnixNano())
+			s.heard.Store(now())
 			_, _, _ = r.Conn.WriteMsgUDPAddrPort(buffer[:n], s.from, s.client) // UDP promises nothing
 		}
 		return true
@@ -219,9 +229,9 @@ func (r *Relay) Drain(quiet, limit time.Duration) {
 func (r *Relay) silence() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := int64(0)
+	least := time.Duration(math.MaxInt64)
 	for _, s := range r.sessions {
-		last = max(last, s.heard.Load())
+		least = min(least, s.silence())
 	}
-	return time.Since(time.Unix(0, last))
+	return least
 }
