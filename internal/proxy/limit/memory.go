@@ -118,9 +118,15 @@ func (m *Memory) sweep(now time.Time) {
 }
 
 // roll moves a counter to the window of now. A clock that goes back leaves it
-// where it is.
+// where it is, or takes what counts along where it goes back by more than a window:
+// it would count for as long as the clock needs to get there again.
 func (c *counter) roll(now time.Time) {
-	if now.Unix() < c.span.End {
+	at := now.Unix()
+	if at < c.span.Start-(c.span.End-c.span.Start) {
+		c.span = c.window.At(now)
+		return
+	}
+	if at < c.span.End {
 		return
 	}
 	next := c.window.At(now)

@@ -81,6 +81,39 @@ func TestMemory_SlidingWindow(t *testing.T) {
 	}
 }
 
+// TestFT033_ClockSteps: whatever becomes of the time of day, nobody is let in
+// without a limit, nor kept out for longer than three windows.
+func TestFT033_ClockSteps(t *testing.T) {
+	const most = 60
+	for per, window := range map[ir.LimitPer]time.Duration{ir.PerMinute: time.Minute, ir.PerHour: time.Hour, ir.PerDay: 24 * time.Hour} {
+		for _, step := range []time.Duration{-24 * time.Hour, -time.Hour, -time.Minute, -time.Second, time.Second, time.Hour} {
+			t.Run(fmt.Sprint(per, step), func(t *testing.T) {
+				p := policy(t, NewMemory(), ir.Limit{Unit: ir.LimitRequests, Per: per, Amount: most})
+				let := func(at time.Time) (n int) {
+					for n <= 4*most && ask(new(Reservation), p, Request{Consumer: "c"}, at) == nil {
+						n++
+					}
+					return n
+				}
+				now := noon.Add(time.Second)
+				total := let(now)
+				total += let(now.Add(step))
+				if step > 0 { // and back
+					total += let(now)
+				} else {
+					now = now.Add(step)
+				}
+				if total > 2*most {
+					t.Errorf("%d were let in at once", total)
+				}
+				if let(now.Add(3*window)) == 0 {
+					t.Error("nobody is let in three windows later")
+				}
+			})
+		}
+	}
+}
+
 func TestMemory_ForgetsWhatCountsNoMore(t *testing.T) {
 	store := NewMemory()
 	p := policy(t, store, ir.Limit{Unit: ir.LimitRequests, Per: ir.PerMinute, Amount: 10})

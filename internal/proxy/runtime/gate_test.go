@@ -243,3 +243,22 @@ func TestJW029_RetriesAndMirrors(t *testing.T) {
 		}
 	})
 }
+
+// TestFT033_ClockSteps: a token is valid by the time of day as it is now.
+func TestFT033_ClockSteps(t *testing.T) {
+	k := newTokens(t)
+	f := newFixture(t, append(backend("b", "10.0.0.1"), k.policy("p"), routeOf("r",
+		ir.Rule{Matches: prefix("/"), Backends: to("b"), Policies: []string{"p"}}))...)
+	now := time.Now()
+	setClock(f.Runtime, func() time.Time { return now })
+	token := "Authorization: Bearer " + k.key.Token(map[string]any{
+		"iss": "https://p", "nbf": now.Add(-5 * time.Minute).Unix(), "exp": now.Add(5 * time.Minute).Unix(),
+	})
+	for _, step := range []struct {
+		by     time.Duration
+		status int
+	}{{0, 200}, {time.Hour, 401}, {-time.Hour, 200}, {-time.Hour, 401}, {time.Hour - time.Minute, 200}, {time.Minute, 200}} {
+		now = now.Add(step.by)
+		f.wantStatus(f.get("/", token), step.status)
+	}
+}
