@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // answer is what became of a request.
@@ -15,11 +16,12 @@ type answer struct {
 	status   int // 0: none came whole, and body says why
 }
 
-// load asks without a pause, by several workers with connections of their own.
+// load asks by several workers with connections of their own.
 type load struct {
 	t       *testing.T
 	method  string
 	url     string
+	pause   time.Duration // of each worker between requests
 	count   atomic.Int64
 	done    chan struct{}
 	wg      sync.WaitGroup
@@ -30,10 +32,17 @@ type load struct {
 // workers is how many requests of a load are under way at a time.
 const workers = 8
 
-// put starts a load.
+// put starts a load without pauses.
 func put(t *testing.T, method, url string) *load {
 	t.Helper()
-	l := &load{t: t, method: method, url: url, done: make(chan struct{})}
+	return putWith(t, method, url, 0)
+}
+
+// putWith starts a load whose workers pause: for a test that goes on for long and
+// is not the only one.
+func putWith(t *testing.T, method, url string, pause time.Duration) *load {
+	t.Helper()
+	l := &load{t: t, method: method, url: url, pause: pause, done: make(chan struct{})}
 	for range workers {
 		l.wg.Go(l.work)
 	}
@@ -43,7 +52,12 @@ func put(t *testing.T, method, url string) *load {
 func (l *load) work() {
 	client := new(http.Transport)
 	defer client.CloseIdleConnections()
+	tick := time.NewTicker(max(l.pause, time.Nanosecond))
+	defer tick.Stop()
 	for {
+		if l.pause > 0 {
+			<-tick.C
+		}
 		select {
 		case <-l.done:
 			return
@@ -74,6 +88,13 @@ func (l *load) answered() int {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	return len(l.answers)
+}
+
+// failures are the answers so far that are not as they should be.
+func (l *load) failures() []answer {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return failed(l.answers)
 }
 
 // stop ends the load and returns all answers.

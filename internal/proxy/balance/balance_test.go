@@ -89,19 +89,28 @@ func TestPick_PassesOverTheFailedForAWhile(t *testing.T) {
 	if bad.Passed(start.Add(firstPause)) {
 		t.Error("still passed over after its pause")
 	}
-	s.Failed(bad, start)
-	if !bad.Passed(start.Add(2*firstPause - 1)) {
+	for range 20 { // others that were on their way there
+		s.Failed(bad, start.Add(firstPause/2))
+	}
+	if bad.Passed(start.Add(firstPause)) {
+		t.Error("many failures at once make a long pause")
+	}
+	now := start.Add(firstPause)
+	s.Failed(bad, now)
+	if !bad.Passed(now.Add(2*firstPause - 1)) {
 		t.Error("the second pause is not longer")
 	}
 	for range 20 {
-		s.Failed(bad, start)
+		now = now.Add(maxPause)
+		s.Failed(bad, now)
 	}
-	if bad.Passed(start.Add(maxPause)) {
+	if bad.Passed(now.Add(maxPause)) {
 		t.Error("the pause grew beyond its limit")
 	}
 	bad.Succeeded()
-	s.Failed(bad, start)
-	if bad.Passed(start.Add(firstPause)) {
+	now = now.Add(maxPause)
+	s.Failed(bad, now)
+	if bad.Passed(now.Add(firstPause)) {
 		t.Error("success did not make the next pause short again")
 	}
 }

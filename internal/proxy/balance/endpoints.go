@@ -139,7 +139,8 @@ func (e *Endpoint) Succeeded() {
 }
 
 // How long a failed endpoint is passed over: it doubles with every failure in
-// a row.
+// a row, of which those do not count that come while it is passed over. They are
+// of attempts that were under way, and belong to the same trouble.
 const (
 	firstPause = time.Second
 	maxPause   = 30 * time.Second
@@ -149,6 +150,9 @@ const (
 // unless more than half of the set were then: that many failures say more
 // about the network, and the remaining endpoints would have to bear it all.
 func (s *Set) Failed(e *Endpoint, now time.Time) {
+	if e.Passed(now) {
+		return
+	}
 	passed := 1
 	for _, o := range s.list {
 		if o != e && o.Passed(now) {

@@ -29,9 +29,9 @@ type pool struct {
 	config    *tls.Config
 
 	mu       sync.Mutex
-	conns    []*http.ClientConn // replaced and not changed, but for what is appended
-	added    int                // how many there have been
-	dialling *dialling          // nil: no dial is under way
+	conns    []*connection // replaced and not changed, but for what is appended
+	added    int           // how many there have been
+	dialling *dialling     // nil: no dial is under way
 	http1    bool
 	closed   bool
 }
@@ -63,7 +63,7 @@ const maxBarren = 3
 
 // acquire returns a connection with a stream reserved. reused says that it
 // was there before. The error is errHTTP1, ctx's cause or the dial's.
-func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.ClientConn, reused bool, err error) {
+func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *connection, reused bool, err error) {
 	barrens := 0
 	for round := range maxRounds {
 		p.mu.Lock()
@@ -110,15 +110,15 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *http.C
 }
 
 // ended says that none of the connections is alive.
-func ended(conns []*http.ClientConn) bool {
-	return !slices.ContainsFunc(conns, func(conn *http.ClientConn) bool { return conn.Err() == nil })
+func ended(conns []*connection) bool {
+	return !slices.ContainsFunc(conns, func(conn *connection) bool { return conn.Err() == nil })
 }
 
 // reserve takes a stream on a connection that has one free, the newest first
 // so that the others may go idle. Where there is none, barren is a connection
 // that takes no stream though it carries none: it is ending, or its backend
 // allows zero (RFC 9113 section 6.5.2). It may call check: no lock is held.
-func reserve(conns []*http.ClientConn) (conn, barren *http.ClientConn) {
+func reserve(conns []*connection) (conn, barren *connection) {
 	for _, conn := range slices.Backward(conns) {
 		switch {
 		case conn.Reserve() == nil:
@@ -164,8 +164,13 @@ func (p *pool) check(conn *http.ClientConn) {
 	if conn.Err() == nil {
 		return
 	}
+	p.drop(conn)
+}
+
+// drop has no more requests put on a connection.
+func (p *pool) drop(conn *http.ClientConn) {
 	p.mu.Lock()
-	p.conns = slices.DeleteFunc(slices.Clone(p.conns), func(c *http.ClientConn) bool { return c == conn })
+	p.conns = slices.DeleteFunc(slices.Clone(p.conns), func(c *connection) bool { return c.ClientConn == conn })
 	empty := len(p.conns) == 0
 	p.mu.Unlock()
 	if empty {
@@ -173,8 +178,18 @@ func (p *pool) check(conn *http.ClientConn) {
 	}
 }
 
+// doubt is told that a request has waited in vain since then. A connection of
+// which nothing was heard meanwhile may lead nowhere any more, and the library
+// needs half a minute to find out: the next requests go on another one. What is
+// under way on it stays. It ends when it was idle for long, or by a PING.
+func (p *pool) doubt(conn *connection, since time.Time) {
+	if !conn.heard.since(since) {
+		p.drop(conn.ClientConn)
+	}
+}
+
 // idle are the connections that carry nothing.
-func (p *pool) idle() (out []*http.ClientConn) {
+func (p *pool) idle() (out []*connection) {
 	p.mu.Lock()
 	conns := p.conns
 	p.mu.Unlock()

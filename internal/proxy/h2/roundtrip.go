@@ -103,11 +103,15 @@ func (a *attempt) send(ctx context.Context, p *pool, to *exchange.Target) (*http
 			return nil, a.failure(ctx, exchange.StageConnect, false, err)
 		}
 		a.sent.Store(false)
+		began := time.Now()
 		resp, err := conn.RoundTrip(a.request(ctx, to))
 		if err == nil {
 			return resp, nil
 		}
 		a.upload.finish()
+		if errors.Is(context.Cause(ctx), errDeadline) {
+			p.doubt(conn, began)
+		}
 		if stage := a.stage(err); stage != exchange.StageConnect || sends == maxSends || ctx.Err() != nil {
 			return nil, a.failure(ctx, stage, reused, err)
 		}

@@ -90,7 +90,7 @@ func (t *Transport) Close() {
 // CloseIdle closes every connection that carries nothing. A request that is about
 // to use one goes on another.
 func (t *Transport) CloseIdle() {
-	var idle []*http.ClientConn
+	var idle []*connection
 	t.mu.Lock()
 	for _, p := range t.pools {
 		idle = append(idle, p.idle()...)
@@ -130,14 +130,15 @@ type dialledKey struct{}
 
 // dial connects to a pool's address. The connection is nil where the backend
 // chose HTTP/1.1.
-func (t *Transport) dial(ctx context.Context, key poolKey, config *tls.Config) (*http.ClientConn, error) {
+func (t *Transport) dial(ctx context.Context, key poolKey, config *tls.Config) (*connection, error) {
 	raw, err := t.dialer(ctx, "tcp", key.addr)
 	if err != nil {
 		return nil, err
 	}
-	scheme, conn := "http", raw
+	heard := &hearing{Conn: raw}
+	scheme, conn := "http", net.Conn(heard)
 	if config != nil {
-		session := tls.Client(raw, config)
+		session := tls.Client(heard, config)
 		if err := session.HandshakeContext(ctx); err != nil {
 			_ = raw.Close()
 			return nil, err
@@ -153,5 +154,5 @@ func (t *Transport) dial(ctx context.Context, key poolKey, config *tls.Config) (
 		_ = conn.Close()
 		return nil, err
 	}
-	return cc, nil
+	return &connection{cc, heard}, nil
 }
