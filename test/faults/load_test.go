@@ -22,6 +22,7 @@ type load struct {
 	method  string
 	url     string
 	pause   time.Duration // of each worker between requests
+	client  func() *http.Transport
 	count   atomic.Int64
 	done    chan struct{}
 	wg      sync.WaitGroup
@@ -42,7 +43,11 @@ func put(t *testing.T, method, url string) *load {
 // is not the only one.
 func putWith(t *testing.T, method, url string, pause time.Duration) *load {
 	t.Helper()
-	l := &load{t: t, method: method, url: url, pause: pause, done: make(chan struct{})}
+	return (&load{t: t, method: method, url: url, pause: pause}).start()
+}
+
+func (l *load) start() *load {
+	l.done = make(chan struct{})
 	for range workers {
 		l.wg.Go(l.work)
 	}
@@ -51,6 +56,9 @@ func putWith(t *testing.T, method, url string, pause time.Duration) *load {
 
 func (l *load) work() {
 	client := new(http.Transport)
+	if l.client != nil {
+		client = l.client()
+	}
 	defer client.CloseIdleConnections()
 	tick := time.NewTicker(max(l.pause, time.Nanosecond))
 	defer tick.Stop()

@@ -1,13 +1,17 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/proxy/exchange"
+	"github.com/citoroute/citoroute/internal/proxy/h1"
 )
 
 // network is that of an isolated test, in which every address is its own.
@@ -89,4 +93,31 @@ func calm(t *testing.T, l *load) {
 		}
 		return time.Since(since) > time.Second
 	})
+}
+
+// TestFT016_InFlight: who waits for a backend without a limit is told when the
+// network to it was cut.
+func TestFT016_InFlight(t *testing.T) {
+	if !isolated(t, network) {
+		return
+	}
+	const address, patience = "10.1.0.2", 500 * time.Millisecond // of the proxy: 30 s
+	b := serve(t, address+":0", nil)
+	transport := h1.NewTransport(h1.Options{WriteTimeout: patience})
+	ask := func() error {
+		// Its answers have no body.
+		ex := &exchange.Exchange{Request: exchange.Request{Method: "POST", Path: "/", Authority: "a"}}
+		return transport.RoundTrip(ex, &exchange.Target{Addr: b.address(), ConnectTimeout: timeout, Deadline: time.Now().Add(timeout)})
+	}
+	if err := ask(); err != nil {
+		t.Fatal(err)
+	}
+	drop(t, "--destination", address)
+	began := time.Now()
+	if err := ask(); !errors.Is(err, syscall.ETIMEDOUT) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(began); took < patience || took > patience+5*time.Second {
+		t.Errorf("it took %s", took)
+	}
 }

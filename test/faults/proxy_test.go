@@ -68,6 +68,7 @@ type settings struct {
 	wrap   []string    // words before the program
 	stdout io.Writer   // nil: no access log
 	follow *controller // nil: a file
+	change func(*bootstrap.Config)
 }
 
 // start runs a proxy and waits until it serves resources.
@@ -95,6 +96,9 @@ func prepare(t *testing.T, s settings) *proxy {
 	}
 	b.Admin, b.Metrics, b.Log.Access = p.admin, p.metrics, s.stdout != nil
 	b.Timeouts.Drain = bootstrap.Duration(10 * time.Second)
+	if s.change != nil {
+		s.change(&b)
+	}
 	content, err := b.Marshal()
 	if err != nil {
 		t.Fatal(err)

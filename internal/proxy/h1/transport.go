@@ -27,7 +27,8 @@ type Options struct {
 	// SlowAfter is the wait for a backend after which the client is watched, so
 	// that the request ends when the client leaves (50 ms).
 	SlowAfter time.Duration
-	// WriteTimeout is how long a backend may take to accept 1 KiB (30 s).
+	// WriteTimeout is how long a backend may take to accept 1 KiB, and its machine
+	// to acknowledge what was sent (30 s).
 	WriteTimeout time.Duration
 	// Dial makes connections; nil means a net.Dialer. ctx ends at
 	// Target.ConnectTimeout.

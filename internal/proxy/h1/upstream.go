@@ -52,6 +52,7 @@ func (t *Transport) dial(to *exchange.Target, entry *target) (*upstream, error) 
 	if err != nil {
 		return nil, err
 	}
+	limitSilence(conn, t.opt.WriteTimeout)
 	if to.TLS != nil {
 		secure := tls.Client(conn, serverName(to))
 		if err := secure.HandshakeContext(ctx); err != nil {
