@@ -38,6 +38,9 @@ type Timeouts struct {
 	// Linger is how long a connection that is being closed is read, so that
 	// the client can still receive the response (2 s).
 	Linger time.Duration
+	// Last is how long an idle connection waits for a request that may be on its
+	// way when the server drains (5 ms).
+	Last time.Duration
 }
 
 // Server is the server half: it reads requests from client connections and
@@ -92,10 +95,10 @@ func (s *Server) ServeConn(conn net.Conn, info ConnInfo) {
 	served = true
 }
 
-// Drain ends every connection as soon as that loses nothing: idle ones at once,
-// the others after the response to the request they are busy with, which says
-// "Connection: close". Tunnels go on. Connections served from now on get one
-// response. It does not wait; see Active.
+// Drain ends every connection as soon as that loses nothing: idle ones after
+// Timeouts.Last, the others after the response to the request they are busy with,
+// which says "Connection: close". Tunnels go on. Connections served from now on
+// get one response. It does not wait; see Active.
 func (s *Server) Drain() {
 	s.draining.Store(true)
 	s.mu.Lock()
@@ -145,6 +148,7 @@ func (s *Server) setDefaults() {
 	orDefault(&s.timeouts.Write, 30*time.Second)
 	orDefault(&s.timeouts.Tunnel, time.Hour)
 	orDefault(&s.timeouts.Linger, 2*time.Second)
+	orDefault(&s.timeouts.Last, 5*time.Millisecond)
 }
 
 func orDefault[T int | time.Duration](v *T, def T) {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/citoroute/citoroute/internal/poison"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -197,7 +196,7 @@ func (c *serverConn) moreHead(deadline instant) error {
 func (c *serverConn) lastRequest() error {
 	c.idle.Store(false)
 	c.link.readBy = unarmed
-	if err := c.link.armRead(now().after(5*time.Millisecond), 0); err != nil {
+	if err := c.link.armRead(now().after(c.server.timeouts.Last), 0); err != nil {
 		return err
 	}
 	n, err := c.link.read(c.in.buf[c.in.w:])

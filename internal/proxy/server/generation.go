@@ -56,7 +56,12 @@ func (s *Server) newGeneration(k *socket, p *plan) *generation {
 
 func newH1(o *Options) *h1.Server {
 	return &h1.Server{
-		Timeouts: h1.Timeouts{Head: o.HeaderTimeout, Idle: o.IdleTimeout, Body: o.IdleTimeout, Write: o.IdleTimeout},
+		Timeouts: h1.Timeouts{
+			Head: o.HeaderTimeout, Idle: o.IdleTimeout, Body: o.IdleTimeout, Write: o.IdleTimeout,
+			// A load balancer's connections are not idle for long: they end with an
+			// answer that says so, which loses nothing.
+			Last: min(time.Second, o.Grace/2),
+		},
 		Rejected: func(_ *h1.ConnInfo, status int) { o.Observe.Malformed(status) },
 	}
 }

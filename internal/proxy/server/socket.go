@@ -96,6 +96,7 @@ func (k *socket) follow(p *plan) {
 // stop ends accepting and returns when every connection is closed.
 func (k *socket) stop() {
 	// What the kernel has accepted would be reset by closing the socket.
+	_ = refuseNew(k.ln) // where it does not, only luck is missing
 	_ = k.ln.SetDeadline(time.Now().Add(backlogWait))
 	close(k.stopping)
 	<-k.done
@@ -113,7 +114,12 @@ func (k *socket) accept() {
 		case err == nil:
 			wait = minAcceptWait
 			k.admit(conn)
-		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			// On a busy machine the time may be up before anybody has looked.
+			if !waits(k.ln) || k.ln.SetDeadline(time.Now().Add(backlogWait)) != nil {
+				return
+			}
+		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, syscall.ECONNABORTED):
 		default: // no file descriptors, no memory: others may give some back
