@@ -125,6 +125,12 @@ func usable(e *Endpoint, now time.Time, tried []*Endpoint) bool {
 	return !e.Passed(now) && !slices.Contains(tried, e)
 }
 
+// Others says that at now there is another endpoint than e to choose, which is
+// neither passed over nor in tried.
+func (s *Set) Others(e *Endpoint, now time.Time, tried []*Endpoint) bool {
+	return slices.ContainsFunc(s.All(), func(o *Endpoint) bool { return o != e && usable(o, now, tried) })
+}
+
 // Acquire counts one more exchange on e.
 func (e *Endpoint) Acquire() { e.inflight.Add(1) }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/proxy/balance"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 	"github.com/citoroute/citoroute/internal/proxy/upstream"
 )
@@ -167,10 +168,7 @@ func (st *state) attempt(ex *exchange.Exchange, c *upstream.Cluster) error {
 			return fmt.Errorf("%w: %w", st.rt.refuse.crowded, failed.Err)
 		}
 		st.lease.Unreachable(st.rt.opts.Now())
-		if st.triedTo < len(st.tried) {
-			st.tried[st.triedTo] = e
-			st.triedTo++
-		}
+		st.try(e)
 		return err
 	}
 	st.lease.Reached()
@@ -190,7 +188,21 @@ func (st *state) again(ex *exchange.Exchange, c *upstream.Cluster, err error) (w
 	if r == nil || st.Attempts > r.Attempts || ex.Request.Body != nil && st.replay == nil {
 		return 0, false
 	}
-	return st.backoff(), r.wants(ex.Response.Status, failed) && r.budget.Spend()
+	if !r.wants(ex.Response.Status, failed) || !r.budget.Spend() {
+		return 0, false
+	}
+	if e, tried := st.lease.Endpoint, st.tried[:st.triedTo]; c.Endpoints().Others(e, st.rt.opts.Now(), tried) {
+		st.try(e) // another one may do better
+	}
+	return st.backoff(), true
+}
+
+// try notes that an endpoint was tried.
+func (st *state) try(e *balance.Endpoint) {
+	if st.triedTo < len(st.tried) {
+		st.tried[st.triedTo] = e
+		st.triedTo++
+	}
 }
 
 // elsewhere is again after a failure to connect: nothing was sent, so any

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -201,6 +202,22 @@ func TestForward_TheRequestTimeoutEndsASlowBody(t *testing.T) {
 			t.Error("the body of the backend is still open")
 		}
 	})
+}
+
+// TestForward_TriesAnotherEndpoint where there is one: what keeps one from answering
+// may be its own.
+func TestForward_TriesAnotherEndpoint(t *testing.T) {
+	hosts := []string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+	f := newFixture(t, append(backend("b", hosts...), routeOf("r", ir.Rule{Backends: to("b"), Retry: &ir.Retry{Attempts: 3, Codes: []int{503}, Backoff: time.Nanosecond}}))...)
+	for range 20 {
+		f.statuses(503, 503, 503, 200)
+		f.to.seen = nil
+		f.wantStatus(f.get("/"), 200)
+		slices.Sort(f.to.seen)
+		if different := slices.Compact(slices.Clone(f.to.seen)); len(f.to.seen) != 4 || len(different) != len(hosts) {
+			t.Errorf("sent to %v", f.to.seen)
+		}
+	}
 }
 
 // uploading is a client that never ends its body.

@@ -45,7 +45,8 @@ type state struct {
 	to     exchange.Target
 	lease  upstream.Lease
 	replay *upstream.Replay
-	// tried are the endpoints that could not be reached, the first few.
+	// tried are the endpoints that could not be reached, or did not do and need not be
+	// asked again; the first few.
 	tried   [8]*balance.Endpoint
 	triedTo int
 }
