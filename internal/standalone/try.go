@@ -60,12 +60,33 @@ func curl(route *ir.Route, l *ir.Listener, addr netip.AddrPort) string {
 		}
 		command = append(command, satisfy(m)...)
 	}
-	command = append(command, origin+path)
 	if rule.LLM != nil {
-		command = append(command, "-H", "'Content-Type: application/json'", "-d",
-			`'{"model":"`+model(&rule)+`","stream":true,"messages":[{"role":"user","content":"Hello!"}]}'`)
+		return "curl " + strings.Join(append(command, askModel(&rule, origin, path)...), " ")
 	}
-	return "curl " + strings.Join(command, " ")
+	return "curl " + strings.Join(append(command, origin+path), " ")
+}
+
+// askModel returns the URL and the options of a request to an LLM rule, whose path
+// is that of an API or the base of all.
+func askModel(rule *ir.Rule, origin, path string) []string {
+	body := `"stream":true,"messages":[{"role":"user","content":"Hello!"}]`
+	switch {
+	case strings.HasSuffix(path, "/chat/completions"):
+	case strings.HasSuffix(path, "/embeddings"), strings.HasSuffix(path, "/responses"):
+		body = `"input":"Hello!"`
+	case strings.HasSuffix(path, "/messages"):
+		body = `"max_tokens":100,` + body
+	case rule.Matches[0].Path.Type == ir.MatchExact:
+	case strings.HasSuffix(path, "/v1"):
+		path += "/chat/completions"
+	default:
+		path = strings.TrimSuffix(path, "/") + "/v1/chat/completions"
+	}
+	options := []string{origin + path, "-H", "'Content-Type: application/json'"}
+	if len(rule.LLM.Consumers) > 0 {
+		options = append(options, "-H", "'Authorization: Bearer YOUR-KEY'")
+	}
+	return append(options, "-d", `'{"model":"`+model(rule)+`",`+body+`}'`)
 }
 
 // model returns one that an LLM rule serves.
