@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"errors"
+	"strings"
 
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
@@ -70,7 +71,7 @@ func (k *Keys) Find(h *exchange.Header, tokens bool) (caller Caller, known bool,
 			return Caller{keyOf: names}, true, nil
 		}
 	}
-	if tokens && field == authorization {
+	if tokens && field == authorization && strings.Contains(key, ".") { // a token has dots (RFC 7515, section 7.1)
 		return Caller{}, false, nil
 	}
 	return Caller{}, false, &Refusal{errUnknownKey}

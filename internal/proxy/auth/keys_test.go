@@ -59,6 +59,7 @@ func TestKeys_Find(t *testing.T) {
 		"Unknown":     {fields: []string{"x-api-key", alphaKey + "x"}, reason: errUnknownKey},
 		"UnknownBear": {fields: []string{"Authorization", "Bearer " + alphaKey + "x"}, reason: errUnknownKey},
 		"ForTheGate":  {fields: []string{"Authorization", "Bearer a.b.c"}, tokens: true},
+		"NoToken":     {fields: []string{"Authorization", "Bearer " + alphaKey + "x"}, tokens: true, reason: errUnknownKey},
 		"NotForIt":    {fields: []string{"x-api-key", "a.b.c"}, tokens: true, reason: errUnknownKey},
 		"Short":       {fields: []string{"x-api-key", "short"}, reason: errUnknownKey},
 		"None":        {},

@@ -131,7 +131,7 @@ func TestConsumers_ByTokenOrKey(t *testing.T) {
 			if c.status != 200 {
 				f.wantStatus(ex, c.status)
 			}
-			if v, sent := ex.Request.Header.Get("X-Team"); sent && v != "alpha" && v != "beta" {
+			if v, there := ex.Request.Header.Get("X-Team"); c.status == 200 && there && v != "alpha" {
 				t.Errorf("the client's own X-Team stays: %s", v)
 			}
 		})
