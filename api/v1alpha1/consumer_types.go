@@ -16,6 +16,7 @@ import (
 // +kubebuilder:printcolumn:name="Value",type=string,JSONPath=`.spec.jwtClaimMatch.value`
 // +kubebuilder:printcolumn:name="Keys",type=string,JSONPath=`.spec.apiKeys.secretRef.name`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="ResolvedRefs",type=string,JSONPath=`.status.conditions[?(@.type=="ResolvedRefs")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type Consumer struct {
 	metav1.TypeMeta `json:",inline"`

@@ -20,6 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="Limits",type=string,JSONPath=`.spec.limits[*].name`
 // +kubebuilder:printcolumn:name="Store",type=string,JSONPath=`.spec.store.type`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.ancestors[*].conditions[?(@.type=="Accepted")].status`
+// +kubebuilder:printcolumn:name="ResolvedRefs",type=string,JSONPath=`.status.ancestors[*].conditions[?(@.type=="ResolvedRefs")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type LLMLimitPolicy struct {
 	metav1.TypeMeta `json:",inline"`

@@ -16,7 +16,7 @@ import (
 // +kubebuilder:printcolumn:name="Hostnames",type=string,JSONPath=`.spec.hostnames`
 // +kubebuilder:printcolumn:name="Path",type=string,JSONPath=`.spec.path.value`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.parents[*].conditions[?(@.type=="Accepted")].status`
-// +kubebuilder:printcolumn:name="ResolvedRefs",type=string,JSONPath=`.status.parents[*].conditions[?(@.type=="ResolvedRefs")].status`,priority=1
+// +kubebuilder:printcolumn:name="ResolvedRefs",type=string,JSONPath=`.status.parents[*].conditions[?(@.type=="ResolvedRefs")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type LLMRoute struct {
 	metav1.TypeMeta `json:",inline"`
