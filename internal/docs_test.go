@@ -148,3 +148,47 @@ func controllerMetrics(t *testing.T) []string {
 	}
 	return out
 }
+
+// TestDocs_FlagsAreThere holds the flags that documents name against those of
+// the programs, and has every flag of the controller documented.
+func TestDocs_FlagsAreThere(t *testing.T) {
+	controller := flags(t, "../cmd/controller/*.go")
+	known := slices.Concat(controller, flags(t, "../cmd/citoroute/*.go"), flags(t, "../cmd/proxy/*.go"),
+		[]string{"server-side", "clusterrole", "serviceaccount", "patch-file", "data", "help", "kubeconfig"}) // of kubectl, curl, cobra and hack/cluster
+	named := map[string]bool{}
+	for path, text := range documents(t) {
+		if strings.HasPrefix(path, "../docs/decisions") {
+			continue // what was thought of once
+		}
+		for _, m := range regexp.MustCompile("[`\\s\\[(]--([a-z][a-z0-9-]+)").FindAllStringSubmatch(text, -1) {
+			named[m[1]] = true
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s: there is no flag --%s", path, m[1])
+			}
+		}
+	}
+	for _, name := range controller {
+		if !named[name] {
+			t.Errorf("--%s of the controller is not documented", name)
+		}
+	}
+}
+
+// flags are found in the source of a program.
+func flags(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no files: %v", pattern, err)
+	}
+	var out []string
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`(?:\w+Var|Func|VarP)\((?:[^"\n]*, )?"([a-z][a-z0-9-]+)"`).FindAllStringSubmatch(read(t, path), -1) {
+			out = append(out, m[1])
+		}
+	}
+	return out
+}
