@@ -103,21 +103,34 @@ func newResponse(id, model, status string, created int64) *response {
 	}
 }
 
+const (
+	completed = "completed"
+	cutOff    = "incomplete"
+)
+
+// status is that of an answer with this finish, and of the item at its end.
+func status(f chat.Finish) string {
+	if f == chat.FinishLength || f == chat.FinishFiltered {
+		return cutOff
+	}
+	return completed
+}
+
 // settle sets the status that belongs to a finish.
 func (r *response) settle(f chat.Finish) {
-	r.Status = "completed"
+	r.Status = status(f)
 	switch f {
 	case chat.FinishLength:
-		r.Status, r.IncompleteDetails = "incomplete", &incomplete{"max_output_tokens"}
+		r.IncompleteDetails = &incomplete{"max_output_tokens"}
 	case chat.FinishFiltered:
-		r.Status, r.IncompleteDetails = "incomplete", &incomplete{"content_filter"}
+		r.IncompleteDetails = &incomplete{"content_filter"}
 	default:
 	}
 }
 
 // Encode writes a whole answer for a client; created is in Unix seconds.
 func Encode(in *chat.Response, created int64) ([]byte, error) {
-	out := newResponse(in.ID, in.Model, "completed", created)
+	out := newResponse(in.ID, in.Model, completed, created)
 	out.settle(in.Finish)
 	var message *output
 	add := func(o output) *output {
@@ -128,7 +141,7 @@ func Encode(in *chat.Response, created int64) ([]byte, error) {
 	}
 	say := func(p messagePart) {
 		if message == nil {
-			message = add(output{Type: "message", ID: "msg_" + in.ID + "_", Status: "completed", Role: "assistant"})
+			message = add(output{Type: "message", ID: "msg_" + in.ID + "_", Status: completed, Role: "assistant"})
 		}
 		message.Content = append(message.Content, p)
 	}
@@ -149,12 +162,15 @@ func Encode(in *chat.Response, created int64) ([]byte, error) {
 			add(output{Type: "reasoning", ID: "rs_" + in.ID + "_", Summary: []summary{}, EncryptedContent: markRedacted + b.Text})
 		case chat.ToolUse:
 			arguments := string(b.Input)
-			add(output{Type: "function_call", ID: "fc_" + in.ID + "_", Status: "completed", CallID: b.ID, Name: b.Name, Arguments: &arguments})
+			add(output{Type: "function_call", ID: "fc_" + in.ID + "_", Status: completed, CallID: b.ID, Name: b.Name, Arguments: &arguments})
 		default: // an answer has no others
 		}
 	}
 	if in.Refusal != "" {
 		say(refusalPart(in.Refusal))
+	}
+	if n := len(out.Output); n > 0 && out.Output[n-1].Status != "" {
+		out.Output[n-1].Status = out.Status
 	}
 	if in.HasUsage {
 		out.Usage = writeUsage(in.Usage)

@@ -209,7 +209,7 @@ func (c *Encoder) end(dst []byte) []byte {
 // done ends an item and keeps it for the whole answer.
 func (c *Encoder) done(dst []byte, p *progress) []byte {
 	if p.item.Status != "" {
-		p.item.Status = "completed"
+		p.item.Status = status(c.finish) // which is known where it is the last item
 	}
 	c.response.Output[p.index] = p.item
 	return c.with(dst, "response.output_item.done", `"output_index":`+strconv.Itoa(p.index), "item", p.item)
