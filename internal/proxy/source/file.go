@@ -97,7 +97,7 @@ func (f *File) load(ctx context.Context) {
 	case err != nil:
 		f.complain(ctx, err)
 	case bytes.Equal(content, f.applied):
-		f.problem = ""
+		f.refused, f.problem = nil, ""
 	case f.refused == nil || !bytes.Equal(content, f.refused):
 		f.apply(ctx, content)
 	}

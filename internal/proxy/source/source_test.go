@@ -168,6 +168,28 @@ func TestFile_BadContentsChangeNothing(t *testing.T) {
 	}
 }
 
+// TestFile_WhatWasRefusedIsTriedAgain when it comes back.
+func TestFile_WhatWasRefusedIsTriedAgain(t *testing.T) {
+	r := newRecorder()
+	f := &File{Path: filepath.Join(t.TempDir(), "config.json"), Sink: r, Log: slog.New(slog.DiscardHandler)}
+	for _, step := range []struct {
+		name   string
+		refuse error
+	}{{"a", nil}, {"b", errors.New("no")}, {"a", nil}, {"b", nil}} {
+		write(t, f.Path, step.name)
+		r.refuse = step.refuse
+		f.load(t.Context())
+	}
+	close(r.applied)
+	var got []string
+	for u := range r.applied {
+		got = append(got, u.Upserts[0].ResourceName())
+	}
+	if diff := cmp.Diff([]string{"a", "b", "b"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestFile_MayComeLater(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "config.json")
 	r := follow(t, path)
