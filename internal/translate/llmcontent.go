@@ -40,9 +40,17 @@ func (b *ruleBuilder) llmContent(in *v1alpha1.LLMContentLog) {
 		b.unsupported(".contentLog.redact: %d patterns are more than %d", n, transcript.MaxPatterns)
 		return
 	}
+	program := 0
 	for i, r := range in.Redact {
-		if err := transcript.CheckPattern(r.Pattern); err != nil {
+		size, wrong := checkRegex(r.Pattern)
+		program += size
+		switch err := transcript.CheckPattern(r.Pattern); {
+		case err != nil:
 			b.unsupported(".contentLog.redact[%d].pattern: %q %v", i, short(r.Pattern), err)
+		case wrong != "":
+			b.unsupported(".contentLog.redact[%d].pattern: %s", i, wrong)
+		case program > maxRedaction:
+			b.unsupported(".contentLog.redact[%d].pattern: %q and the patterns before it are too costly together; repeat less in them", i, short(r.Pattern))
 		}
 		out.Redact = append(out.Redact, ir.Redaction{Name: r.Name, Pattern: r.Pattern})
 	}

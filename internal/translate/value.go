@@ -12,9 +12,12 @@ const (
 	// maxProgram is how many instructions the regular expressions of a route may
 	// become. Time and memory grow with them, and \pL{1000} is a thousand.
 	maxProgram = 10_000
-	maxPath    = 1024 // bytes of a path to match or to rewrite to
-	maxName    = 256  // bytes of the name of a header or query parameter
-	maxValue   = 4096 // bytes of a header value to match or to set
+	// maxRedaction is the same for the patterns of a content log, which look at more
+	// than a path or a header: at all that is said.
+	maxRedaction = 1_000
+	maxPath      = 1024 // bytes of a path to match or to rewrite to
+	maxName      = 256  // bytes of the name of a header or query parameter
+	maxValue     = 4096 // bytes of a header value to match or to set
 )
 
 // checkRegex returns how many instructions a regular expression becomes, and what is
