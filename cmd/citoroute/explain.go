@@ -24,7 +24,7 @@ type explainFlags struct {
 func newExplain() *cobra.Command {
 	var f explainFlags
 	c := &cobra.Command{
-		Use:   "explain PATH…",
+		Use:   "explain PATH…|-",
 		Short: "Say which listener, route, rule and backend a request would take, and why",
 		Long: `Say where a request would go through the Gateways in a folder of manifests:
 listener, route, rule, filters and backends, and what was passed over and why.

@@ -56,6 +56,28 @@ func folder(t *testing.T, manifest string) string {
 	return dir
 }
 
+func TestValidate_TakesStandardInput(t *testing.T) {
+	for name, tc := range map[string]struct {
+		input string
+		code  int
+		want  string
+	}{
+		"Good":    {gatewayManifest + "---" + routeManifest, 0, "All 2 objects are fine\n"},
+		"Refused": {strings.Replace(gatewayManifest, "port: 80", "port: 0", 1), exitBad, "error  (standard input):2: Gateway/default/g: spec.listeners[0].port"},
+		"Nothing": {"", exitBad, "there is no object to check"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			root := newRoot()
+			root.SetIn(strings.NewReader(tc.input))
+			if code := execute(t.Context(), root, []string{"validate", "-q", "-"}, &out, &out); code != tc.code || !strings.Contains(out.String(), tc.want) {
+				t.Errorf("exit code %d, want %d; want %q in\n%s", code, tc.code, tc.want, out.String())
+			}
+		})
+	}
+}
+
 func TestExecute_ExitCodes(t *testing.T) {
 	good := folder(t, gatewayManifest+"---"+routeManifest)
 	refused := folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "/old", "old", 1))
@@ -90,6 +112,7 @@ func TestExecute_ExitCodes(t *testing.T) {
 		"ValidateTwice":   {[]string{"validate", twice}, exitBad, "\n1 of 2 objects cannot be used as they are"},
 		"ValidateNobody":  {[]string{"validate", "-q", nobody}, 0, "a.yaml:2: HTTPRoute/default/r: not served: spec.parentRefs[0]: there is no Gateway/default/g\n\nAll 1 objects are fine, but not served by what is here: 1"},
 		"ExplainNobody":   {[]string{"explain", folder(t, gatewayManifest+"---"+strings.Replace(routeManifest, "name: g", "name: h", 1))}, exitBad, "HTTPRoute/default/r: not served: spec.parentRefs[0]: there is no Gateway/default/h"},
+		"ValidateEmpty":   {[]string{"validate", folder(t, "# nothing\n")}, exitBad, "there is no object to check"},
 		"ValidateNoFile":  {[]string{"validate", "/no/such/folder"}, exitBad, "no such file"},
 		"Explain":         {[]string{"explain", good, "--path", "/old/x"}, 0, "HTTPRoute/default/r"},
 		"ExplainJSON":     {[]string{"explain", good, "--path", "/old/x", "-o", "json"}, 0, `"route": "HTTPRoute/default/r"`},

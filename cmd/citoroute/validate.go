@@ -1,7 +1,11 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,13 +16,15 @@ import (
 func newValidate() *cobra.Command {
 	var quiet bool
 	c := &cobra.Command{
-		Use:   "validate PATH…",
+		Use:   "validate PATH…|-",
 		Short: "Say what is wrong with manifests, and the status that they would get",
 		Long: `Check manifests as an API server and CitoRoute's controller would: schema, CEL
 rules, references, conflicts. The status that each object would get is printed.
 Objects that lead to no Gateway of the class "citoroute" among the manifests, and
 certificates that have expired or expire within 14 days, are warned of. The exit
 code is 1 if something is refused or cannot work.`,
+		Example: `  citoroute validate my-app/
+  helm template my-app | citoroute validate -q -`,
 		Args: usage(somePaths),
 		RunE: func(c *cobra.Command, args []string) error { return validate(c, args, quiet) },
 	}
@@ -40,6 +46,9 @@ func validate(c *cobra.Command, paths []string, quiet bool) error {
 		out.Note("")
 	}
 	refused, rejected, unserved := count(report)
+	if s.Len()+refused == 0 {
+		return errors.New("there is no object to check: want files or folders with *.yaml, *.yml or *.json, or - for standard input")
+	}
 	if bad := refused + rejected; bad > 0 {
 		out.Note("%d of %d objects cannot be used as they are", bad, s.Len()+refused)
 		return errBad
@@ -101,9 +110,20 @@ func count(report standalone.Report) (refused, rejected, unserved int) {
 	return refused, rejected, unserved
 }
 
+// stdin is the path that stands for standard input.
+const stdin = "-"
+
 // load reads manifests without serving them.
 func load(c *cobra.Command, paths []string) (*standalone.Standalone, standalone.Report, error) {
-	s, err := standalone.New(standalone.Options{Paths: paths, Bind: netip.AddrFrom4([4]byte{127, 0, 0, 1})}, false)
+	opts := standalone.Options{Paths: paths, Bind: netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	if i := slices.Index(paths, stdin); i >= 0 {
+		content, err := io.ReadAll(c.InOrStdin())
+		if err != nil {
+			return nil, standalone.Report{}, fmt.Errorf("read standard input: %w", err)
+		}
+		opts.Paths, opts.Given = slices.Delete(slices.Clone(paths), i, i+1), map[string][]byte{"(standard input)": content}
+	}
+	s, err := standalone.New(opts, false)
 	if err != nil {
 		return nil, standalone.Report{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -98,12 +99,20 @@ func kindOf(doc document) (gvk.GroupVersionKind, *refusal) {
 	kind, _ := doc.fields["kind"].(string)
 	var refused *refusal
 	switch {
+	case kind == "" && kustomization(doc.file):
+		refused = refuse(doc, "", Problem{Ignored: true, Message: "ignored: check what kustomize builds of it, citoroute validate - takes it"})
 	case kind == "":
 		refused = refuse(doc, "", Problem{Field: "kind", Message: "required: this is no Kubernetes object"})
 	case apiVersion == "":
 		refused = refuse(doc, kind, Problem{Field: "apiVersion", Message: "required"})
 	}
 	return gvk.FromAPIVersionAndKind(apiVersion, kind), refused
+}
+
+// kustomization says whether a file is kustomize's, in which kind may be missing.
+func kustomization(file string) bool {
+	name := filepath.Base(file)
+	return name == "kustomization.yaml" || name == "kustomization.yml"
 }
 
 func problemsOf(errs field.ErrorList) []Problem {

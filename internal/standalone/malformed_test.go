@@ -79,6 +79,17 @@ func TestLoad_NamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestLoad_PassesOverWhatIsOfKustomize(t *testing.T) {
+	w, err := newWorld()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, problems := w.load(t.Context(), map[string][]byte{"a/kustomization.yaml": []byte("resources: [b.yaml]")}, nil)
+	if len(problems) != 1 || !problems[0].Ignored {
+		t.Errorf("%+v", problems)
+	}
+}
+
 // TestLoad_StatusNamesWhatCannotWork holds conditions of objects that an API
 // server takes and that cannot work.
 func TestLoad_StatusNamesWhatCannotWork(t *testing.T) {

@@ -27,9 +27,10 @@ type look struct {
 	modified time.Time
 }
 
-// source is a set of files and folders.
+// source is a set of files and folders, and of manifests that are in no file.
 type source struct {
 	paths []string
+	given map[string][]byte
 }
 
 // looks returns the manifests that are there. Hidden files and folders are
@@ -90,7 +91,8 @@ func manifest(name string) bool {
 // read returns the contents of the manifests. A file that cannot be read is a
 // problem of its own.
 func (s source) read(looks map[string]look) (map[string][]byte, []Problem) {
-	files := make(map[string][]byte, len(looks))
+	files := make(map[string][]byte, len(looks)+len(s.given))
+	maps.Copy(files, s.given)
 	var problems []Problem
 	for path, l := range looks {
 		b, err := readManifest(path, l.size)

@@ -21,6 +21,8 @@ import (
 type Options struct {
 	// Paths are files and folders of manifests; folders are read to their depth.
 	Paths []string
+	// Given are manifests by a name for messages, besides those in files.
+	Given map[string][]byte
 	// Bind is the local address of every socket.
 	Bind netip.Addr
 	// Port maps a listener's port to the port that is bound; nil keeps it.
@@ -69,7 +71,7 @@ func New(opts Options, serve bool) (*Standalone, error) {
 	opts.complete()
 	return &Standalone{
 		opts:   opts,
-		source: source{opts.Paths},
+		source: source{opts.Paths, opts.Given},
 		world:  w,
 		engine: engine.New(engine.Options{ControllerName: controllerName, LocalBackends: true, Mesh: !serve}),
 		fleet: &fleet{
