@@ -2,6 +2,7 @@ package internal_test
 
 import (
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/citoroute/citoroute/internal/proxy/observe"
+	"github.com/citoroute/citoroute/internal/standalone"
 )
 
 // documents returns the Markdown files of the project, by path.
@@ -191,4 +193,34 @@ func flags(t *testing.T, pattern string) []string {
 		}
 	}
 	return out
+}
+
+// TestDocs_ManifestsAreAdmitted has every whole object that documents show
+// checked as an API server would.
+func TestDocs_ManifestsAreAdmitted(t *testing.T) {
+	block := regexp.MustCompile("(?ms)^( *)```yaml\n(.*?)^ *```")
+	manifests := map[string][]byte{}
+	for path, text := range documents(t) {
+		for _, m := range block.FindAllStringSubmatch(text, -1) {
+			if body := regexp.MustCompile("(?m)^"+m[1]).ReplaceAllString(m[2], ""); strings.HasPrefix(body, "apiVersion: ") {
+				manifests[path] = append(append(manifests[path], body...), "---\n"...)
+			}
+		}
+	}
+	if len(manifests) < 5 {
+		t.Fatalf("manifests in %d documents only", len(manifests))
+	}
+	for path, content := range manifests {
+		s, err := standalone.New(standalone.Options{Given: map[string][]byte{path: content}, Bind: netip.IPv6Loopback()}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := s.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range report.Problems {
+			t.Errorf("%s", p)
+		}
+	}
 }
