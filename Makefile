@@ -129,7 +129,7 @@ build: ## Build static programs into bin/, as they are in the images
 .PHONY: docker-build
 docker-build: ## Build the images
 	for program in $(PROGRAMS); do \
-	  $(CONTAINER_TOOL) build --build-arg BINARY=$$program -t $(REGISTRY)/$$program:$(VERSION) .; \
+	  $(CONTAINER_TOOL) build --build-arg BINARY=$$program --build-arg VERSION=$(VERSION) -t $(REGISTRY)/$$program:$(VERSION) .; \
 	done
 
 .PHONY: docker-push

@@ -3,9 +3,17 @@ package version
 
 import "runtime/debug"
 
-// String returns the module's version or, where it was built from a checkout,
-// the revision; "devel" where neither is known.
+// release is set by the linker where an image is built, which has no checkout:
+// -X github.com/citoroute/citoroute/internal/version.release=v1.2.3.
+var release string
+
+// String returns the version that an image was built as, else that of the
+// module or, where it was built from a checkout, the revision; "devel" where none
+// is known.
 func String() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return devel
