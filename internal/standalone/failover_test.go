@@ -203,9 +203,10 @@ func (s *storm) check(requests int64, dead bool) {
 	s.t.Logf("%d ok, %d broken in the middle; first %+v, second %+v", s.ok.Load(), s.broken.Load(), first, second)
 }
 
-// TestFailover_UnderManyClients has one of two backends fail in every way that
-// there is. No client may notice but those whose stream had begun.
-func TestFailover_UnderManyClients(t *testing.T) {
+// TestFT043_OneProviderFails has one of two backends fail in every way that there
+// is. No client may notice but those whose stream had begun: they are told so, and
+// nobody else is asked then. What providers have counted, and no more, is counted.
+func TestFT043_OneProviderFails(t *testing.T) {
 	const clients = 200
 	for name, test := range map[string]struct {
 		orders     string
@@ -217,6 +218,7 @@ func TestFailover_UnderManyClients(t *testing.T) {
 		"DeadByWeight":    {"dead", "1m", 0, false},
 		"Throttled":       {"status=429 retry-after=2", "1m", 1, false},
 		"Overloaded":      {"status=529", "1m", 1, false},
+		"KeyRevoked":      {"status=401", "1m", 1, false},
 		"Slow":            {"wait=1h", "3s", 1, false},
 		"SlowByWeight":    {"wait=1h", "3s", 0, false},
 		"SlowFirstToken":  {"hang-after=0", "3s", 1, false},
@@ -233,6 +235,42 @@ func TestFailover_UnderManyClients(t *testing.T) {
 			s.check(2*clients, test.orders == "dead")
 			if n := s.broken.Load(); (n > 0) != test.midway || n > clients {
 				t.Errorf("%d streams broke off", n)
+			}
+		})
+	}
+}
+
+// TestFT043_AllProvidersFail: the last one's failure is told, clearly and with
+// nothing of a credential, and each was asked once.
+func TestFT043_AllProvidersFail(t *testing.T) {
+	for name, test := range map[string]struct {
+		orders string
+		status int
+		says   string
+	}{
+		"Throttled":  {"status=429 retry-after=2", http.StatusTooManyRequests, "rate_limit"},
+		"Overloaded": {"status=529", http.StatusServiceUnavailable, "overloaded"},
+		"KeyRevoked": {"status=401", http.StatusBadGateway, "credential"},
+		"CutAtOnce":  {"cut-after=0", http.StatusBadGateway, "broke off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStorm(t, "", "1m", 1)
+			body := fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":"[fake %s] one two"}]}`, test.orders)
+			resp, err := http.Post(s.url, "application/json", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := string(b)
+			if resp.StatusCode != test.status || !strings.Contains(got, test.says) || strings.Contains(got, "sk-") || resp.Header.Get("X-Llm-Attempts") != "2" {
+				t.Errorf("%d after %s attempts: %s", resp.StatusCode, resp.Header.Get("X-Llm-Attempts"), got)
+			}
+			if first, second := s.first.Accounts()["openai"], s.second.Accounts()["anthropic"]; first.Requests != 1 || second.Requests != 1 {
+				t.Errorf("asked %d and %d times", first.Requests, second.Requests)
 			}
 		})
 	}
