@@ -54,12 +54,11 @@ func TestFT030_LittleMemory(t *testing.T) {
 	p := start(t, within(t, 64<<20), slices.Concat(llm, route("unread", "/unread", ir.Rule{}, ir.ProtocolHTTP, unread),
 		[]ir.Resource{direct("/direct", "one")})...)
 	const idle, slow, large = 500, 50, 40
+	upload := []byte("POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n" + strings.Repeat("x", 10_000_000))
 	for i := range idle + slow {
 		c := dial(t, p.address())
 		if i < slow {
-			go func() {
-				_, _ = io.WriteString(c, "POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n"+strings.Repeat("x", 10_000_000))
-			}()
+			go func() { _, _ = c.Write(upload) }()
 		}
 	}
 	body := []byte(`{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("word ", 800_000) + `"}]}`)
