@@ -13,8 +13,8 @@ const (
 
 // Budget holds the attempts that are made beyond the first of a request to a
 // fifth of the requests, so that a failure is not made worse by repeating
-// everything (LM-032). It begins with a reserve. The zero value is ready; it
-// is safe for concurrent use.
+// everything. It begins with a reserve. The zero value is ready; it is safe for
+// concurrent use.
 type Budget struct {
 	// spent is what has been taken and not earned again, in parts of an attempt
 	// as many as requestsPerExtra.

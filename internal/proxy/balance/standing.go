@@ -162,7 +162,7 @@ func (p *pause) end(began int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if began >= p.since {
-		p.level = 0
+		p.level, p.due = 0, 0
 		p.until.Store(0)
 	}
 }

@@ -94,6 +94,18 @@ func TestLM032_ThePauseThatAProviderAsksForIsHeld(t *testing.T) {
 	wantOpen(t, s, 10, true)
 }
 
+// TestStanding_APauseThatEndedEarlyIsForgotten is a backend that asked for a long
+// pause, was asked all the same because there was no other, and answered.
+func TestStanding_APauseThatEndedEarlyIsForgotten(t *testing.T) {
+	s := &Standing{}
+	s.Throttled(clock(0), clock(0), 10*time.Minute)
+	s.Succeeded(clock(1))
+	wantOpen(t, s, 1, true)
+	s.Throttled(clock(2), clock(2), 3*time.Second)
+	wantOpen(t, s, 4.9, false)
+	wantOpen(t, s, 5, true)
+}
+
 func TestLM032_ExtraAttemptsAreAFifthOfTheRequests(t *testing.T) {
 	var b Budget
 	extra := 0
