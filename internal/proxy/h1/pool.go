@@ -21,7 +21,7 @@ type pool struct {
 	max     int
 	timeout time.Duration
 	wanted  func() bool
-	timer   *time.Timer // closes what has aged; nil while nothing is idle
+	timer   *time.Timer // closes and forgets what has aged; nil while there is nothing to age
 }
 
 // target is the pool's entry for one key. Connections in use refer to it too.
@@ -84,13 +84,13 @@ func (p *pool) put(t *target, u *upstream) (kept bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t.busy--
+	if p.timer == nil { // also where u is not kept: the entry ages, too
+		p.timer = time.AfterFunc(p.timeout, p.expire)
+	}
 	if u == nil || len(t.idle) >= p.max || p.wanted() {
 		return false
 	}
 	t.idle = append(t.idle, u)
-	if p.timer == nil {
-		p.timer = time.AfterFunc(p.timeout, p.expire)
-	}
 	return true
 }
 
