@@ -32,8 +32,11 @@ type pool struct {
 	conns    []*connection // replaced and not changed, but for what is appended
 	added    int           // how many there have been
 	dialling *dialling     // nil: no dial is under way
-	http1    bool
 	closed   bool
+	// http1 says that the backend speaks HTTP/1.1, asked that a request has
+	// wanted to know that since lapse looked last.
+	http1, asked bool
+	lapsing      *time.Timer // calls lapse; nil: the backend was never found so
 }
 
 // dialling is a dial under way.
@@ -68,6 +71,7 @@ func (p *pool) acquire(ctx context.Context, timeout time.Duration) (conn *connec
 	for round := range maxRounds {
 		p.mu.Lock()
 		if p.http1 {
+			p.asked = true
 			p.mu.Unlock()
 			return nil, false, errHTTP1
 		}
@@ -141,7 +145,8 @@ func (p *pool) dial(ctx context.Context, d *dialling, timeout time.Duration) {
 	switch {
 	case err != nil:
 	case conn == nil:
-		p.http1, err = true, errHTTP1
+		p.learnHTTP1()
+		err = errHTTP1
 	case p.closed:
 		err = net.ErrClosed
 		_ = conn.Close()
@@ -157,6 +162,34 @@ func (p *pool) dial(ctx context.Context, d *dialling, timeout time.Duration) {
 	}
 	d.err = err
 	close(d.done)
+}
+
+// http1Memory is how long it is remembered that a backend speaks HTTP/1.1, which
+// nobody asks any more: most are gone, and their configuration with them.
+const http1Memory = 10 * time.Minute
+
+// learnHTTP1 notes that the backend speaks HTTP/1.1. p.mu is held.
+func (p *pool) learnHTTP1() {
+	p.http1, p.asked = true, true
+	if p.lapsing == nil {
+		p.lapsing = time.AfterFunc(http1Memory, p.lapse)
+	} else {
+		p.lapsing.Reset(http1Memory)
+	}
+}
+
+// lapse has the pool forgotten if nobody has asked since it was called last.
+func (p *pool) lapse() {
+	p.mu.Lock()
+	keep := p.http1 && p.asked && !p.closed
+	p.http1, p.asked = keep, false
+	if keep {
+		p.lapsing.Reset(http1Memory)
+	}
+	p.mu.Unlock()
+	if !keep {
+		p.transport.forget(p)
+	}
 }
 
 // check drops a connection that can take no more requests for good.
