@@ -68,8 +68,8 @@ func (st *state) attempts(ex *exchange.Exchange, c *upstream.Cluster) error {
 		}
 		st.lease.Done()
 		discard(&ex.Response)
-		if !st.wait(ex, wait) {
-			return &exchange.Failure{Stage: exchange.StageTimeout, Err: errWait}
+		if failed := st.wait(ex, wait); failed != nil {
+			return failed
 		}
 		if st.replay != nil {
 			st.replay.Rewind()
@@ -253,19 +253,24 @@ func (st *state) backoff() time.Duration {
 	return d + time.Duration(st.rt.opts.Rand()%uint64(d/2+1))
 }
 
-// wait lets time pass, unless the deadline comes first or the client leaves.
-func (st *state) wait(ex *exchange.Exchange, d time.Duration) bool {
-	if d == 0 {
-		return true
+// wait lets time pass before the next attempt; nil: there may be one. Otherwise
+// the client has left, or the deadline comes first.
+func (st *state) wait(ex *exchange.Exchange, d time.Duration) *exchange.Failure {
+	late := false
+	if !st.deadline.IsZero() && d > 0 {
+		left := st.deadline.Sub(st.rt.opts.Now())
+		late, d = d >= left, min(d, left)
 	}
-	if st.deadline.IsZero() {
-		return st.pause(ex, d)
+	switch {
+	case !st.pause(ex, d):
+		return &exchange.Failure{Stage: exchange.StageClient, Err: exchange.ErrClientGone}
+	case late:
+		return &exchange.Failure{Stage: exchange.StageTimeout, Err: errWait}
 	}
-	left := st.deadline.Sub(st.rt.opts.Now())
-	return st.pause(ex, min(d, left)) && d < left
+	return nil
 }
 
-// pause says false where the client left.
+// pause lets time pass, and says false where the client left.
 func (st *state) pause(ex *exchange.Exchange, d time.Duration) bool {
 	if d <= 0 {
 		return true

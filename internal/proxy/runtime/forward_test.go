@@ -109,21 +109,52 @@ func TestForward_TriesAgain(t *testing.T) {
 	}
 }
 
-func TestForward_ConnectFailuresGoToOtherEndpoints(t *testing.T) {
-	f := newFixture(t, append(backend("b", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"), routeOf("r", ir.Rule{Backends: to("b")}))...)
-	f.to.answer = func(ex *exchange.Exchange, to *exchange.Target) error {
-		if to.Addr < "10.0.0.3" {
-			return connectFailure()
+// TestForward_TheClientLeavesBetweenAttempts is a client that does not wait for
+// the next attempt: that is not the backend's delay.
+func TestForward_TheClientLeavesBetweenAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, append(backend("b", "10.0.0.1"), routeOf("r", ir.Rule{
+			Backends: to("b"), Retry: &ir.Retry{Attempts: 2, Codes: []int{503}, Backoff: time.Minute},
+		}))...)
+		f.statuses(503)
+		ex := request80("/")
+		ex.Client = leaving{}
+		began := time.Now()
+		f.serve(f.Handler(80, ""), ex)
+		f.wantStatus(ex, exchange.StatusClientGone)
+		if took := time.Since(began); took != 0 {
+			t.Errorf("took %v", took)
 		}
-		ex.Response.Status = 200
-		return nil
-	}
-	for range 50 {
-		f.wantStatus(f.get("/"), 200)
-	}
-	if len(f.to.seen) > 54 {
-		t.Errorf("%d attempts for 50 requests: failed endpoints are not passed over", len(f.to.seen))
-	}
+	})
+}
+
+// leaving is a client that has left by the time that somebody asks.
+type leaving struct{ nobody }
+
+func (leaving) OnCancel(f func()) (stop func()) {
+	go f()
+	return func() {}
+}
+
+// TestForward_ConnectFailuresGoToOtherEndpoints runs while the clock stands still,
+// or endpoints that failed would get another chance in between.
+func TestForward_ConnectFailuresGoToOtherEndpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, append(backend("b", "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"), routeOf("r", ir.Rule{Backends: to("b")}))...)
+		f.to.answer = func(ex *exchange.Exchange, to *exchange.Target) error {
+			if to.Addr < "10.0.0.3" {
+				return connectFailure()
+			}
+			ex.Response.Status = 200
+			return nil
+		}
+		for range 50 {
+			f.wantStatus(f.get("/"), 200)
+		}
+		if len(f.to.seen) > 54 {
+			t.Errorf("%d attempts for 50 requests: failed endpoints are not passed over", len(f.to.seen))
+		}
+	})
 }
 
 func TestForward_KeepsItsTimeouts(t *testing.T) {
