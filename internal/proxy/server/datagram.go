@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/citoroute/citoroute/internal/ir"
@@ -24,8 +25,10 @@ const (
 
 // datagramSocket is one bound UDP port.
 type datagramSocket struct {
-	server   *Server
-	listener string
+	server *Server
+	// listener names that of new clients. Another one may take the port over:
+	// the sessions that there are go on where they are.
+	listener atomic.Pointer[string]
 	conn     *net.UDPConn
 	relay    *l4.Relay
 	done     chan struct{} // closed when the relay has ended
@@ -51,7 +54,8 @@ func (s *Server) listenUDP(l *ir.Listener) (*datagramSocket, error) {
 }
 
 func (s *Server) newDatagramSocket(listener string, conn *net.UDPConn) *datagramSocket {
-	k := &datagramSocket{server: s, listener: listener, conn: conn, done: make(chan struct{})}
+	k := &datagramSocket{server: s, conn: conn, done: make(chan struct{})}
+	k.listener.Store(&listener)
 	k.relay = &l4.Relay{
 		Conn: conn, Choose: k.choose, Idle: s.opts.IdleTimeout, MaxSessions: min(maxSessions, max(room.Files(sessionShares), 1)),
 		Dropped: s.opts.Observe.DatagramDropped,
@@ -61,11 +65,11 @@ func (s *Server) newDatagramSocket(listener string, conn *net.UDPConn) *datagram
 
 // choose finds the backend of a new client.
 func (k *datagramSocket) choose() (l4.Backend, error) {
-	o := &k.server.opts
-	stream, err := o.Runtime.Stream(k.listener, "")
+	o, listener := &k.server.opts, *k.listener.Load()
+	stream, err := o.Runtime.Stream(listener, "")
 	if err != nil {
-		o.Log.Debug("Dropping a datagram", "listener", k.listener, "reason", err)
-		return l4.Backend{}, fmt.Errorf("listener %s: %w", k.listener, err)
+		o.Log.Debug("Dropping a datagram", "listener", listener, "reason", err)
+		return l4.Backend{}, fmt.Errorf("listener %s: %w", listener, err)
 	}
 	if !o.Dial.Room.TryEnter() { // to wait would keep the other clients waiting
 		stream.Done(false)
@@ -75,7 +79,7 @@ func (k *datagramSocket) choose() (l4.Backend, error) {
 	if err != nil {
 		o.Dial.Room.Leave()
 		stream.Done(true)
-		o.Log.Debug("Cannot reach a backend", "listener", k.listener, "backend", stream.Backend, "error", err)
+		o.Log.Debug("Cannot reach a backend", "listener", listener, "backend", stream.Backend, "error", err)
 		return l4.Backend{}, fmt.Errorf("backend %s: %w", stream.Backend, err)
 	}
 	done := func(failed bool) {
@@ -114,7 +118,9 @@ func (k *datagramSocket) stop() {
 func (s *Server) reconcileUDP() []error {
 	wanted := udpListeners(s.opts.Runtime.Listeners())
 	for port, k := range s.datagrams {
-		if l := wanted[port]; l == nil || l.Name != k.listener {
+		if l := wanted[port]; l != nil {
+			k.listener.Store(&l.Name)
+		} else {
 			s.removeUDP(port, k)
 		}
 	}

@@ -128,12 +128,14 @@ func TestStream_EndsTLSForTCPBackends(t *testing.T) {
 	}
 }
 
-func TestDatagrams_FollowTheConfiguration(t *testing.T) {
+// echoDatagrams is a UDP backend.
+func echoDatagrams(t *testing.T) (addr string) {
+	t.Helper()
 	backend, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = backend.Close() }()
+	t.Cleanup(func() { _ = backend.Close() })
 	go func() {
 		b := make([]byte, 1500)
 		for {
@@ -144,15 +146,17 @@ func TestDatagrams_FollowTheConfiguration(t *testing.T) {
 			_, _ = backend.WriteToUDP(append([]byte("echo "), b[:n]...), from)
 		}
 	}()
-	one := room.New(1, nil)
-	srv, _ := start(t, Options{DrainTimeout: time.Millisecond, Dial: upstream.Dialer{Room: one}})
-	l := &ir.Listener{Name: "ns/gw/dns", Port: 53, Protocol: ir.ProtocolUDP}
-	apply(t, srv, append(forward(l, ir.ProtocolUDP, backend.LocalAddr().String()), l)...)
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "udp", addr(t, srv, 53))
+	return backend.LocalAddr().String()
+}
+
+// sayHello is a new client that says hello to an echo.
+func sayHello(t *testing.T, addr string) {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = conn.Close() }()
+	t.Cleanup(func() { _ = conn.Close() })
 	if _, err := conn.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +165,14 @@ func TestDatagrams_FollowTheConfiguration(t *testing.T) {
 	if n, err := conn.Read(b); err != nil || string(b[:n]) != "echo hello" {
 		t.Errorf("got %q, %v", b[:n], err)
 	}
+}
+
+func TestDatagrams_FollowTheConfiguration(t *testing.T) {
+	one := room.New(1, nil)
+	srv, _ := start(t, Options{DrainTimeout: time.Millisecond, Dial: upstream.Dialer{Room: one}})
+	l := &ir.Listener{Name: "ns/gw/dns", Port: 53, Protocol: ir.ProtocolUDP}
+	apply(t, srv, append(forward(l, ir.ProtocolUDP, echoDatagrams(t)), l)...)
+	sayHello(t, addr(t, srv, 53))
 	if one.TryEnter() {
 		t.Error("the session has no place")
 	}
@@ -169,4 +181,22 @@ func TestDatagrams_FollowTheConfiguration(t *testing.T) {
 		t.Error("the port is still bound")
 	}
 	one.Enter(t.Context().Done()) // hangs where the session did not give it back
+}
+
+// TestDatagrams_AListenerTakesThePortOver is a listener that gets another name: a
+// socket that waits for its clients to fall silent would keep the port from it.
+func TestDatagrams_AListenerTakesThePortOver(t *testing.T) {
+	srv, _ := start(t, Options{})
+	backend := echoDatagrams(t)
+	var before string
+	for _, name := range []string{"ns/gw/dns", "ns/gw/names"} {
+		l := &ir.Listener{Name: name, Port: 53, Protocol: ir.ProtocolUDP}
+		apply(t, srv, append(forward(l, ir.ProtocolUDP, backend), l)...)
+		at := addr(t, srv, 53)
+		if before != "" && at != before {
+			t.Errorf("bound to %s, and before to %s", at, before)
+		}
+		before = at
+		sayHello(t, at)
+	}
 }
