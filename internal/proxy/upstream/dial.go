@@ -18,8 +18,9 @@ import (
 
 // Dialer connects to backends. Where one is given by its name, it is the address
 // that is dialled that counts, so that a name cannot change its mind: see
-// [reach.Backend]. Of several addresses, each family has its chance (RFC 8305). Backends that are given by their address are those that the
-// configuration wants. The zero value is for a proxy in a cluster.
+// [reach.Backend]. Of several addresses, each family has its chance (RFC 8305).
+// Backends that are given by their address are those that the configuration
+// wants. The zero value is for a proxy in a cluster.
 type Dialer struct {
 	// Local says that names may lead to the proxy's own machine.
 	Local bool

@@ -9,6 +9,7 @@
 // What is wrong with one backend (an unknown certificate authority, say) makes
 // that backend answer 500 and nothing else.
 //
-// This package must not import net/http and opens no connection itself: that
-// is the transports' work, keyed by the Addr and TLS of a target.
+// When to connect is for the transports to say, which keep connections by the
+// Addr and TLS of a target; a [Dialer] connects for them. This package must not
+// import net/http.
 package upstream
