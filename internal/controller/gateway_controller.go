@@ -85,6 +85,9 @@ func (r *GatewayReconciler) hold(ctx context.Context, gateway *gatewayv1.Gateway
 		return client.IgnoreNotFound(err)
 	}
 	before := config.DeepCopy()
+	if config.Data == nil { // somebody emptied it
+		config.Data = map[string]string{}
+	}
 	config.Data[infra.KeyCA] = string(bundle)
 	if err := r.client.Patch(ctx, config, client.MergeFrom(before), client.FieldOwner(infra.ManagedBy)); err != nil {
 		return fmt.Errorf("renew authorities in ConfigMap %s/%s: %w", namespace, name, err)
@@ -143,9 +146,7 @@ func (r *GatewayReconciler) prune(ctx context.Context, gateway *gatewayv1.Gatewa
 		&autoscalingv2.HorizontalPodAutoscalerList{}, &corev1.ConfigMapList{}, &corev1.ServiceAccountList{},
 	} {
 		owned, err := r.owned(ctx, gateway, list)
-		if err != nil {
-			return err
-		}
+		errs = append(errs, err)
 		for _, o := range owned {
 			if !isOneOf(o, keep) && o.GetDeletionTimestamp() == nil {
 				log.FromContext(ctx).Info("Deleting what the Gateway does not need", "object", fmt.Sprintf("%T", o), "name", o.GetName())

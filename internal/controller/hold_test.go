@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,16 +19,21 @@ import (
 // longer than the controller's authorities live.
 func TestHold_RenewsOnlyWhomProxiesTrust(t *testing.T) {
 	gateway := newGateway("ns", "web", "citoroute")
+	full := map[string]string{infra.KeyCA: "old", "bootstrap.toml": "as it was"}
 	for name, c := range map[string]struct {
-		owner types.UID
-		want  string
-	}{"Ours": {"uid", "new"}, "Others": {"other", "old"}} {
+		owner      types.UID
+		data, want map[string]string
+	}{
+		"Ours":    {"uid", full, map[string]string{infra.KeyCA: "new", "bootstrap.toml": "as it was"}},
+		"Others":  {"other", full, full},
+		"Emptied": {"uid", nil, map[string]string{infra.KeyCA: "new"}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			gateway.UID = "uid"
 			owner := metav1.OwnerReference{APIVersion: gatewayv1.GroupVersion.String(), Kind: "Gateway", Name: "web", UID: c.owner, Controller: new(true)}
 			config := &corev1.ConfigMap{
 				ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web-citoroute", OwnerReferences: []metav1.OwnerReference{owner}},
-				Data:       map[string]string{infra.KeyCA: "old", "bootstrap.toml": "as it was"},
+				Data:       maps.Clone(c.data),
 			}
 			cluster := fake.NewClientBuilder().WithObjects(config).Build()
 			r := &GatewayReconciler{client: applier{cluster, cluster}}
@@ -37,7 +43,7 @@ func TestHold_RenewsOnlyWhomProxiesTrust(t *testing.T) {
 			if err := cluster.Get(t.Context(), client.ObjectKeyFromObject(config), config); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(map[string]string{infra.KeyCA: c.want, "bootstrap.toml": "as it was"}, config.Data); diff != "" {
+			if diff := cmp.Diff(c.want, config.Data); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
