@@ -235,20 +235,22 @@ func (f *Feed) join(ctx context.Context, s source, wait time.Duration) {
 	}
 	_, err := f.watch(ctx, s)
 	switch {
-	case meta.IsNoMatchError(err) && wait < maxJoinWait:
-		time.AfterFunc(wait, func() { f.join(ctx, s, 2*wait) })
-	case meta.IsNoMatchError(err):
-		f.log.Info("CustomResourceDefinition does not serve the version that is needed", "kind", s.kind.Kind, "apiVersion", s.kind.GroupVersion().String())
-	case err != nil:
-		f.log.Error(err, "Kind is not watched", "kind", s.kind.Kind)
-	default:
+	case err == nil:
 		delete(f.missing, s.kind)
 		f.log.Info("CustomResourceDefinition was installed: the kind is served from now on", "kind", s.kind.Kind)
+		return
+	case !meta.IsNoMatchError(err): // the API server cannot say
+		f.log.Error(err, "Kind is not watched yet", "kind", s.kind.Kind, "retryIn", wait.String())
+	case wait == maxJoinWait:
+		f.log.Info("CustomResourceDefinition does not serve the version that is needed", "kind", s.kind.Kind, "apiVersion", s.kind.GroupVersion().String())
+		return
 	}
+	time.AfterFunc(wait, func() { f.join(ctx, s, min(2*wait, maxJoinWait)) })
 }
 
 // forget drops a kind whose definition is gone. The API server deleted its
-// objects before, so there is nothing left of them.
+// objects before; where that was not heard of, for the kind's watch was broken,
+// nobody tells it any more.
 func (f *Feed) forget(ctx context.Context, s source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -256,6 +258,7 @@ func (f *Feed) forget(ctx context.Context, s source) {
 	if err := f.cache.RemoveInformer(ctx, s.object); err != nil {
 		f.log.Error(err, "Informer was not removed", "kind", s.kind.Kind)
 	}
+	f.world.noteNone(translate.Kind(s.kind.Kind))
 	f.log.Info("CustomResourceDefinition was removed: the kind is ignored", "kind", s.kind.Kind)
 }
 

@@ -23,9 +23,8 @@ const (
 	manyNamespaces = 200
 )
 
-// largeMesh returns a world of so many namespaces in the mesh and, in the first
-// of them, 500 Services with a route each.
-func largeMesh(tb testing.TB, namespaces int) *World {
+// emptyWorld returns a world that nothing runs.
+func emptyWorld(tb testing.TB) *World {
 	tb.Helper()
 	m, err := newMetrics(prometheus.NewRegistry())
 	if err != nil {
@@ -33,6 +32,14 @@ func largeMesh(tb testing.TB, namespaces int) *World {
 	}
 	w := newWorld(engine.Options{ControllerName: "example.com/controller", Mesh: true}, logr.Discard(), m)
 	w.server = push.NewServer(push.ServerOptions{})
+	return w
+}
+
+// largeMesh returns a world of so many namespaces in the mesh and, in the first
+// of them, 500 Services with a route each.
+func largeMesh(tb testing.TB, namespaces int) *World {
+	tb.Helper()
+	w := emptyWorld(tb)
 	for i := range namespaces {
 		note(tb, w, meshNamespace(i))
 	}

@@ -84,6 +84,28 @@ func (w *World) note(key translate.Key, o translate.Object) {
 	}
 }
 
+// noteNone takes in that there is no object of a kind any more.
+func (w *World) noteNone(kind translate.Kind) {
+	for _, key := range w.keys(kind) {
+		w.note(key, nil)
+	}
+}
+
+// keys returns the keys of the objects of a kind, those that are noted included.
+func (w *World) keys(kind translate.Kind) []translate.Key {
+	w.mu.Lock()
+	keys := w.engine.Keys(kind)
+	w.mu.Unlock()
+	w.pendingMu.Lock()
+	defer w.pendingMu.Unlock()
+	for key := range w.pending {
+		if key.Kind == kind {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // run applies what is noted until ctx is done. The caller has made sure that
 // everything that was there at the start is noted.
 func (w *World) run(ctx context.Context) {

@@ -67,6 +67,17 @@ func (e *Engine) Snapshot(node string) ir.Update {
 // Object returns the object as it was last applied, or nil.
 func (e *Engine) Object(key translate.Key) translate.Object { return e.store.objects[key] }
 
+// Keys returns the keys of the objects of a kind, in no order.
+func (e *Engine) Keys(kind translate.Kind) []translate.Key {
+	var out []translate.Key
+	for key := range e.store.objects {
+		if key.Kind == kind {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
 // Parameters returns how the infrastructure of a Gateway is to look; nil: it must
 // stay as it is.
 func (e *Engine) Parameters(gateway translate.Key) *v1alpha1.GatewayParametersSpec {
