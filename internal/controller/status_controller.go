@@ -43,19 +43,16 @@ func (r *StatusReconciler) Reconcile(ctx context.Context, key translate.Key) (ct
 }
 
 // write demands that the object is as it was seen: what others write in the
-// meantime is never lost, and the newer object comes along by itself.
+// meantime is never lost, and the newer object, or that it is gone, comes along
+// by itself and has this looked at again.
 func (r *StatusReconciler) write(ctx context.Context, key translate.Key, updated translate.Object) error {
 	writable, ok := updated.(client.Object)
 	if !ok {
 		return fmt.Errorf("%T is no API object", updated)
 	}
-	err := client.IgnoreNotFound(r.client.Status().Update(ctx, writable))
-	switch {
-	case apierrors.IsConflict(err):
-		r.world.status.AddRateLimited(key)
+	err := r.client.Status().Update(ctx, writable)
+	if err == nil || apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return nil
-	case err != nil:
-		return fmt.Errorf("write status of %s: %w", key, err)
 	}
-	return nil
+	return fmt.Errorf("write status of %s: %w", key, err)
 }
