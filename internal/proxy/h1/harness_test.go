@@ -90,6 +90,14 @@ func (r *recorder) all() []*recorded {
 	return append([]*recorded(nil), r.conns...)
 }
 
+// first is the first connection. A client may have its answer before a backend's
+// goroutine has taken note of the connection.
+func (r *recorder) first(t *testing.T) *recorded {
+	t.Helper()
+	eventually(t, "the backend is connected to", func() bool { return len(r.all()) > 0 })
+	return r.all()[0]
+}
+
 // bytes is what all connections got, in the order in which they were made.
 func (r *recorder) bytes() string {
 	var b strings.Builder

@@ -71,7 +71,7 @@ func TestClientLeaves(t *testing.T) {
 	send(c, simpleGet, 0)
 	eventually(t, "the request arrives", func() bool { return countRequests(b.backend.bytes()) == 1 })
 	_ = c.Close()
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 	eventually(t, "the exchange ends", func() bool { return len(b.forward.failed()) == 1 })
 	if f := b.forward.failed()[0]; f.Stage != exchange.StageClient {
 		t.Errorf("failure %v, want one of the client", f)
@@ -88,7 +88,7 @@ func TestClientLeavesDuringStream(t *testing.T) {
 	send(c, simpleGet, 0)
 	expect(t, c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
 	_ = c.Close()
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 }
 
 // What the watch reads while a request is slow is the next request.
@@ -119,7 +119,7 @@ func TestIdleConnectionsExpire(t *testing.T) {
 	c := b.dial(t)
 	send(c, simpleGet, 0)
 	expect(t, c, okResponse)
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 }
 
 // Both halves over TLS: what differs is that reads cannot be looked at before.

@@ -258,7 +258,7 @@ func slowResponseHead(t *testing.T) {
 	if want := "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 }
 
 func resetIsNotTheEnd(t *testing.T) {

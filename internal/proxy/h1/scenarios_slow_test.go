@@ -54,7 +54,7 @@ func slowRequestBody(t *testing.T) {
 	defer close(stop)
 	expect(t, c, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	expectEnd(t, c)
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 }
 
 func slowReader(t *testing.T) {
@@ -75,7 +75,7 @@ func slowReader(t *testing.T) {
 	if end := b.forward.ended()[0]; end.Err == nil {
 		t.Error("the exchange ended well")
 	}
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 }
 
 func idleClient(t *testing.T) {

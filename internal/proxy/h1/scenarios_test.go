@@ -111,7 +111,7 @@ func earlyResponse(t *testing.T) {
 	go send(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 104857600\r\n\r\n"+strings.Repeat("x", 1<<20), 0)
 	expect(t, c, tooLarge+"Connection: close\r\n\r\nno")
 	expectEnd(t, c)
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 	if n := len(b.backend.all()); n != 1 {
 		t.Errorf("%d connections to the backend, want 1", n)
 	}
@@ -140,7 +140,7 @@ func clientClosesMidBody(t *testing.T) {
 	send(c, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello", 0)
 	eventually(t, "the backend gets the head", func() bool { return strings.HasSuffix(b.backend.bytes(), "hello") })
 	_ = c.Close()
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 	if got, want := b.backend.bytes(), "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello"; got != want {
 		t.Errorf("backend got %q, want %q", got, want)
 	}
@@ -293,7 +293,7 @@ func continueRefused(t *testing.T) {
 	send(c, continueRequest, 0)
 	expect(t, c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
 	expectEnd(t, c)
-	b.backend.all()[0].awaitEnd()
+	b.backend.first(t).awaitEnd()
 	if got := b.backend.bytes(); got != continueForwarded {
 		t.Errorf("backend got %q, want %q", got, continueForwarded)
 	}

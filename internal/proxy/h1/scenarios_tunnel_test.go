@@ -27,7 +27,7 @@ func tunnelled(t *testing.T, idle time.Duration, early string) (b *bed, client *
 	client = b.dial(t)
 	send(client, upgradeRequest+"early", 0)
 	expect(t, client, upgradeResponse+early)
-	return b, client, b.backend.all()[0]
+	return b, client, b.backend.first(t)
 }
 
 // Bytes in the segment of the request and of the 101 belong to the tunnel.

@@ -163,7 +163,7 @@ func tunnelResetByClient(t *testing.T) {
 
 // The time for a request ends with its 101.
 func tunnelOutlivesDeadline(t *testing.T) {
-	const limit = 200 * time.Millisecond
+	const limit = 500 * time.Millisecond // to be upgraded in
 	b := newBed(t, func(c *recorded) {
 		if c.awaitRequests(1) {
 			send(c, upgradeResponse, 0)
@@ -177,7 +177,7 @@ func tunnelOutlivesDeadline(t *testing.T) {
 	passed := time.Now().Add(limit)
 	eventually(t, "the deadline passes", func() bool { return time.Now().After(passed) })
 	send(client, "ping", 0)
-	backend := b.backend.all()[0]
+	backend := b.backend.first(t)
 	eventually(t, "bytes arrive after the deadline", func() bool { return strings.HasSuffix(backend.bytes(), "ping") })
 	send(backend, "pong", 0)
 	expect(t, client, "pong")
@@ -185,7 +185,7 @@ func tunnelOutlivesDeadline(t *testing.T) {
 
 // What goes one way keeps both ways: a client may only listen.
 func tunnelOneWayTraffic(t *testing.T) {
-	const idle = 200 * time.Millisecond
+	const idle = 500 * time.Millisecond
 	_, client, backend := tunnelled(t, idle, "")
 	tick := time.NewTicker(idle / 20)
 	defer tick.Stop()

@@ -278,10 +278,14 @@ func TestTransport_BackendTakesNoStreams(t *testing.T) {
 		if got := b.conns.Load(); got > requests*maxBarren {
 			t.Errorf("%d connections for %d requests", got, requests)
 		}
+		tr.mu.Lock() // a dial that nobody waits for any more may still be under way
+		defer tr.mu.Unlock()
 		for _, p := range tr.pools {
+			p.mu.Lock()
 			if got := len(p.conns); got > maxBarren {
 				t.Errorf("%d connections are kept", got)
 			}
+			p.mu.Unlock()
 		}
 	})
 }

@@ -155,7 +155,9 @@ func TestRelay_ChoosesAgainAfterARefusal(t *testing.T) {
 
 func TestRelay_EndsSilentSessions(t *testing.T) {
 	backend := echoUDP(t)
-	r := startRelay(t, func() (net.Addr, error) { return backend.LocalAddr(), nil }, func(r *Relay) { r.Idle = 20 * time.Millisecond })
+	r := startRelay(t, func() (net.Addr, error) { return backend.LocalAddr(), nil }, func(r *Relay) {
+		r.Idle = 300 * time.Millisecond // in which the echo has to come
+	})
 	ask(t, dialUDP(t, r.Conn.LocalAddr()), "a")
 	eventually(t, "the session ends", func() bool { return r.ended.Load() == 1 })
 	if n := r.failed.Load(); n != 0 {
@@ -191,7 +193,7 @@ func TestRelay_DrainWaitsForSilence(t *testing.T) {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		r.Drain(200*time.Millisecond, timeout)
+		r.Drain(time.Second, timeout) // which the next datagram must not take
 	}()
 	ask(t, client, "still served")
 	select {

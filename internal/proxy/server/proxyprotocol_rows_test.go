@@ -317,7 +317,7 @@ func long2() string {
 
 // TestProxyProtocol_Deadline is row WG-026.
 func TestProxyProtocol_Deadline(t *testing.T) {
-	e := balanced(t, "127.0.0.0/8", Options{HeaderTimeout: 50 * time.Millisecond, IdleTimeout: 50 * time.Millisecond})
+	e := balanced(t, "127.0.0.0/8", Options{HeaderTimeout: 200 * time.Millisecond, IdleTimeout: 200 * time.Millisecond})
 	for name, header := range map[string]string{
 		"WG-026/Nothing": "", "WG-026/HalfAHeader": proxy2[:20], "WG-026/HeaderThenSilence": proxy1,
 	} {

@@ -196,7 +196,7 @@ func TestServer_RemovedListenerFinishesItsRequests(t *testing.T) {
 
 func TestServer_RunDrains(t *testing.T) {
 	backend, began, release := slow(t)
-	srv, stop := start(t, Options{Grace: 100 * time.Millisecond})
+	srv, stop := start(t, Options{Grace: time.Second})
 	l := httpListener(80)
 	apply(t, srv, append(forward(l, ir.ProtocolHTTP, backend), l)...)
 	url := "http://" + addr(t, srv, 80)

@@ -21,7 +21,7 @@ func tcpServer(t *testing.T, opts Options, addresses ...ir.Endpoint) (srv *Serve
 	configure = func(addresses ...ir.Endpoint) {
 		apply(t, srv, l,
 			&ir.Endpoints{Name: "e", Addresses: addresses},
-			&ir.Backend{Name: "b", Protocol: ir.ProtocolTCP, Endpoints: "e", ConnectTimeout: 100 * time.Millisecond},
+			&ir.Backend{Name: "b", Protocol: ir.ProtocolTCP, Endpoints: "e", ConnectTimeout: 500 * time.Millisecond},
 			&ir.Route{Name: "TCPRoute/ns/r@" + l.Name, Listener: l.Name, Rules: []ir.Rule{{Backends: to("b")}}},
 		)
 	}
@@ -92,7 +92,7 @@ func unanswered(t *testing.T) string {
 	}
 	address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*syscall.SockaddrInet4).Port)).String()
 	for range 10 {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 		cancel()
 		if err != nil {
@@ -137,7 +137,7 @@ func TestStream_TCPRows(t *testing.T) {
 		isClosed(t, dial(t, addr(t, srv, 5000)))
 	})
 	t.Run("WG-021/ListenerRemoved", func(t *testing.T) {
-		srv, _ := tcpServer(t, Options{DrainTimeout: 100 * time.Millisecond}, endpoint(t, lines(t)))
+		srv, _ := tcpServer(t, Options{DrainTimeout: time.Second}, endpoint(t, lines(t)))
 		conn := dial(t, addr(t, srv, 5000))
 		exchanges(t, conn)
 		apply(t, srv)

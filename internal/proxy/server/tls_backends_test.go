@@ -49,7 +49,7 @@ func reach(l *ir.Listener, name, address string, config *ir.ClientTLS) []ir.Reso
 	at := netip.MustParseAddrPort(address)
 	return []ir.Resource{
 		&ir.Endpoints{Name: name, Addresses: []ir.Endpoint{{Host: at.Addr().String(), Port: at.Port()}}},
-		&ir.Backend{Name: name, Protocol: ir.ProtocolHTTP, Endpoints: name, TLS: config, ConnectTimeout: 300 * time.Millisecond},
+		&ir.Backend{Name: name, Protocol: ir.ProtocolHTTP, Endpoints: name, TLS: config, ConnectTimeout: time.Second},
 		&ir.Route{Name: name, Listener: l.Name, Rules: []ir.Rule{{
 			Matches:  []ir.Match{{Path: ir.PathMatch{Type: ir.MatchPrefix, Value: "/" + name}}},
 			Backends: []ir.WeightedBackend{{Backend: name, Weight: 1}},
@@ -229,7 +229,7 @@ func TestBackends_BrokenHandshakes(t *testing.T) {
 // TestBackends_Passthrough is row TL-015: what was read of a hello is handed on
 // once, and a client who says none is closed.
 func TestBackends_Passthrough(t *testing.T) {
-	srv, _ := start(t, Options{HeaderTimeout: 100 * time.Millisecond, Dial: upstream.Dialer{}})
+	srv, _ := start(t, Options{HeaderTimeout: 500 * time.Millisecond, Dial: upstream.Dialer{}})
 	through := func(address string) {
 		l := &ir.Listener{Name: "ns/gw/through", Port: 443, Protocol: ir.ProtocolTLS, TLS: &ir.ServerTLS{Passthrough: true}}
 		apply(t, srv, append(forward(l, ir.ProtocolTCP, address), l)...)

