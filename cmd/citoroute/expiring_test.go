@@ -2,41 +2,24 @@ package main
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/citoroute/citoroute/internal/certtest"
 )
 
 // httpsManifest is a Gateway with a certificate that ends then, and a route.
 func httpsManifest(t *testing.T, end time.Time) string {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: end}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encode := func(kind string, der []byte) string {
-		return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-	}
+	pair := certtest.New(t, &x509.Certificate{NotAfter: end}, nil)
+	encode := base64.StdEncoding.EncodeToString
 	return strings.Replace(gatewayManifest, "protocol: HTTP, port: 80", "protocol: HTTPS, port: 443, tls: {certificateRefs: [{name: cert}]}", 1) +
 		"---" + routeManifest + fmt.Sprintf("---\napiVersion: v1\nkind: Secret\nmetadata: {name: cert}\ntype: kubernetes.io/tls\ndata: {tls.crt: %s, tls.key: %s}\n",
-		encode("CERTIFICATE", certificate), encode("PRIVATE KEY", private))
+		encode(pair.PEM()), encode(pair.KeyPEM(t)))
 }
 
 // TestExecute_WarnsOfCertificates, which is no reason to fail: the same files

@@ -3,13 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/citoroute/citoroute/internal/porttest"
 )
 
 const (
@@ -167,18 +168,8 @@ func (o *transcript) await(t *testing.T, want string) {
 	}
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 func TestRun_ServesAndCanBeLookedInto(t *testing.T) {
-	admin := freePort(t)
+	admin := porttest.Address(t)
 	dir := folder(t, gatewayManifest+"---"+routeManifest)
 	ctx, cancel := context.WithCancel(t.Context())
 	var out transcript

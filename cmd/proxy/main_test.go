@@ -3,17 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -23,7 +17,9 @@ import (
 	"time"
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
+	"github.com/citoroute/citoroute/internal/certtest"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/porttest"
 	"github.com/citoroute/citoroute/internal/proxy/source"
 	"github.com/citoroute/citoroute/internal/push"
 )
@@ -66,17 +62,6 @@ func TestRun_Version(t *testing.T) {
 	}
 }
 
-// port is one that nobody listens on.
-func port(t *testing.T) uint16 {
-	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
-	return uint16(ln.Addr().(*net.TCPAddr).Port)
-}
-
 func local(port uint16) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 
 // answering is a listener on a port with a route that answers body.
@@ -102,7 +87,7 @@ func writeFile(t *testing.T, path string, resources []ir.Resource) {
 func start(t *testing.T, config *bootstrap.Config) (stop func() error) {
 	t.Helper()
 	config.Node = "gateway/ns/gw"
-	config.Admin, config.Metrics = local(port(t)), local(port(t))
+	config.Admin, config.Metrics = porttest.Address(t), porttest.Address(t)
 	config.Timeouts = bootstrap.Timeouts{
 		Header: bootstrap.Duration(timeout), Idle: bootstrap.Duration(timeout), Drain: bootstrap.Duration(200 * time.Millisecond),
 	}
@@ -162,7 +147,7 @@ func eventually(t *testing.T, url, body string) time.Duration {
 }
 
 func TestServe_FollowsAFile(t *testing.T) {
-	at := port(t)
+	at := porttest.Free(t)
 	config := bootstrap.Default()
 	config.Source, config.File.Path = bootstrap.SourceFile, filepath.Join(t.TempDir(), "config.json")
 	stop := start(t, &config)
@@ -205,18 +190,7 @@ func TestServe_AdminPortTakenIsAnError(t *testing.T) {
 // section.
 func controller(t *testing.T, config *bootstrap.Config) *push.Server {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"controller.test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := certtest.Server(t, "controller.test")
 	dir := t.TempDir()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -227,7 +201,7 @@ func controller(t *testing.T, config *bootstrap.Config) *push.Server {
 		CAFile: filepath.Join(dir, "ca.pem"), TokenFile: filepath.Join(dir, "token"),
 	}
 	for path, content := range map[string][]byte{
-		config.Stream.CAFile:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		config.Stream.CAFile:    cert.PEM(),
 		config.Stream.TokenFile: []byte("good\n"),
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -235,9 +209,7 @@ func controller(t *testing.T, config *bootstrap.Config) *push.Server {
 		}
 	}
 	srv := push.NewServer(push.ServerOptions{
-		TLS: &tls.Config{
-			Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS13,
-		},
+		TLS: &tls.Config{Certificates: []tls.Certificate{cert.TLS()}, MinVersion: tls.VersionTLS13},
 		Authorize: func(_ context.Context, token, node string) error {
 			if token != "good" || node != "gateway/ns/gw" {
 				return errors.New("not for you")
@@ -259,7 +231,7 @@ func controller(t *testing.T, config *bootstrap.Config) *push.Server {
 }
 
 func TestServe_FollowsAControllerAndOutlivesIt(t *testing.T) {
-	at, state := port(t), t.TempDir()
+	at, state := porttest.Free(t), t.TempDir()
 	config := bootstrap.Default()
 	config.StateDir = state
 	srv := controller(t, &config)
@@ -286,7 +258,7 @@ func TestServe_FollowsAControllerAndOutlivesIt(t *testing.T) {
 	// The next process finds no controller, but what the last one kept.
 	orphan := bootstrap.Default()
 	orphan.StateDir, orphan.Stream = state, config.Stream
-	orphan.Stream.Servers = []string{local(port(t))}
+	orphan.Stream.Servers = []string{porttest.Address(t)}
 	stop = start(t, &orphan)
 	eventually(t, "http://"+local(at), "two")
 	eventually(t, "http://"+orphan.Admin+"/readyz", "ok\n")

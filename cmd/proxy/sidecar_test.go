@@ -10,11 +10,12 @@ import (
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/porttest"
 )
 
 func TestSidecar_IsReadyWithAnEmptyConfiguration(t *testing.T) {
 	config := bootstrap.DefaultSidecar()
-	config.Capture.Port = port(t)
+	config.Capture.Port = porttest.Free(t)
 	srv := controller(t, &config)
 	if err := srv.Update("gateway/ns/gw", ir.Update{Complete: true}); err != nil {
 		t.Fatal(err)
@@ -27,9 +28,9 @@ func TestSidecar_IsReadyWithAnEmptyConfiguration(t *testing.T) {
 }
 
 func TestSidecar_BindsNoPortOfAListener(t *testing.T) {
-	at := port(t)
+	at := porttest.Free(t)
 	config := bootstrap.DefaultSidecar()
-	config.Capture.Port = port(t)
+	config.Capture.Port = porttest.Free(t)
 	config.Source, config.File.Path = bootstrap.SourceFile, filepath.Join(t.TempDir(), "config.json")
 	writeFile(t, config.File.Path, answering(at, "one"))
 	stop := start(t, &config)

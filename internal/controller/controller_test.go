@@ -21,6 +21,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/infra"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/porttest"
 )
 
 func className(name string, controller gatewayv1.GatewayController) *gatewayv1.GatewayClass {
@@ -329,8 +330,8 @@ var _ = Describe("The controller", Ordered, func() {
 	})
 
 	It("serves from a replica that does not lead", func(ctx SpecContext) {
-		address := freeAddress(ctx)
-		stop := startReplica(address, freeAddress(ctx))
+		address := porttest.Address(GinkgoTB())
+		stop := startReplica(address, porttest.Address(GinkgoTB()))
 		defer stop()
 		ns := newNamespace(ctx)
 		gateway := newGateway(ns, "web", "citoroute")
@@ -343,8 +344,8 @@ var _ = Describe("The controller", Ordered, func() {
 	})
 
 	It("says what a proxy refuses at a replica that does not lead", func(ctx SpecContext) {
-		address := freeAddress(ctx)
-		stop := startReplica(address, freeAddress(ctx), func(o *Options) { o.PodName, o.PodUID = "second", "uid" })
+		address := porttest.Address(GinkgoTB())
+		stop := startReplica(address, porttest.Address(GinkgoTB()), func(o *Options) { o.PodName, o.PodUID = "second", "uid" })
 		ns := newNamespace(ctx)
 		gateway := newGateway(ns, "web", "citoroute")
 		Expect(suite.client.Create(ctx, gateway)).To(Succeed())

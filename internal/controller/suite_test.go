@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +24,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/citoroute/citoroute/internal/infra"
+	"github.com/citoroute/citoroute/internal/porttest"
 )
 
 const (
@@ -70,7 +70,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	suite.client, err = client.NewWithWatch(suite.config, client.Options{Scheme: scheme})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(suite.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ownNamespace}})).To(Succeed())
-	suite.address, suite.webhook = freeAddress(ctx), freeAddress(ctx)
+	suite.address, suite.webhook = porttest.Address(GinkgoTB()), porttest.Address(GinkgoTB())
 	startController()
 	DeferCleanup(func() { suite.stop() })
 })
@@ -160,12 +160,4 @@ func definitionsExcept(absent string) []string {
 	}
 	Expect(out).NotTo(BeEmpty())
 	return out
-}
-
-func freeAddress(ctx context.Context) string {
-	GinkgoHelper()
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	defer func() { Expect(l.Close()).To(Succeed()) }()
-	return l.Addr().String()
 }

@@ -1,12 +1,8 @@
 package expiry
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"math/big"
 	"slices"
 	"testing"
 	"time"
@@ -14,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/citoroute/citoroute/internal/certtest"
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
@@ -23,18 +20,9 @@ func day(n int) time.Time { return time.Date(2027, 1, n, 0, 0, 0, 0, time.UTC) }
 // until returns PEM certificates that end on these days.
 func until(t *testing.T, days ...int) []byte {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out []byte
 	for _, n := range days {
-		template := &x509.Certificate{SerialNumber: big.NewInt(int64(n)), NotAfter: day(n)}
-		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+		out = append(out, certtest.New(t, &x509.Certificate{NotAfter: day(n)}, nil).PEM()...)
 	}
 	return out
 }

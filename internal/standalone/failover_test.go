@@ -3,7 +3,6 @@ package standalone
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/citoroute/citoroute/internal/fakellm"
+	"github.com/citoroute/citoroute/internal/porttest"
 )
 
 // pair is a gateway with a route to two fake providers: first, which
@@ -80,7 +80,7 @@ func newStorm(t *testing.T, orders, firstToken string, priority int) *storm {
 	s := &storm{first: fakellm.New(fakellm.Options{}), second: fakellm.New(fakellm.Options{})}
 	port := ""
 	if orders == "dead" {
-		port = deadPort(t)
+		port = strconv.Itoa(int(porttest.Free(t)))
 	} else {
 		port = backend(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.Header.Set("X-Fake", orders)
@@ -94,21 +94,6 @@ func newStorm(t *testing.T, orders, firstToken string, priority int) *storm {
 	}
 	s.url = "http://" + addr.String() + "/v1/chat/completions"
 	return s
-}
-
-// deadPort returns a port at which nobody listens.
-func deadPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // run has clients send a stream and a whole request each, all of them at once.

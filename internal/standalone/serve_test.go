@@ -69,7 +69,7 @@ func serveWith(t *testing.T, files map[string]string, observer *observe.Observer
 		}
 	})
 	t.Cleanup(r.stop)
-	r.wait(func([]Report) bool { return true })
+	r.wait(func(reports []Report) bool { return len(reports) > 0 })
 	return r
 }
 
@@ -88,16 +88,16 @@ func (r *running) wait(enough func([]Report) bool) {
 	r.t.Helper()
 	timeout := time.After(10 * time.Second)
 	for {
-		select {
-		case <-r.changed:
-		case <-timeout:
-			r.t.Fatalf("not reported: %+v", r.reports)
-		}
 		r.mu.Lock()
-		done := enough(r.reports)
+		done, reports := enough(r.reports), len(r.reports)
 		r.mu.Unlock()
 		if done {
 			return
+		}
+		select {
+		case <-r.changed:
+		case <-timeout:
+			r.t.Fatalf("not reported, of %d reports", reports)
 		}
 	}
 }

@@ -12,9 +12,10 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"strings"
 	"testing"
+
+	"github.com/citoroute/citoroute/internal/certtest"
 )
 
 // Rows TL-026, TL-035 and TL-038 of the security catalogue, as far as objects
@@ -23,16 +24,8 @@ import (
 // keyPair is a self-signed certificate with its key, in PEM.
 func keyPair(t *testing.T, key crypto.Signer) (certificate, private []byte) {
 	t.Helper()
-	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
+	pair := certtest.Sign(t, key, &x509.Certificate{}, nil)
+	return pair.PEM(), pair.KeyPEM(t)
 }
 
 func ecKey(t *testing.T, curve elliptic.Curve) crypto.Signer {

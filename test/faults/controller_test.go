@@ -2,23 +2,18 @@ package faults
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	mathrand "math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
+	"github.com/citoroute/citoroute/internal/certtest"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/porttest"
 	"github.com/citoroute/citoroute/internal/push"
 )
 
@@ -35,26 +30,15 @@ type controller struct {
 // newController returns one that is away.
 func newController(t *testing.T) *controller {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"controller.test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := certtest.Server(t, "controller.test")
 	dir := t.TempDir()
 	c := &controller{t: t, stop: func() {}, stream: bootstrap.Stream{
-		Servers: []string{local(free(t))}, ServerName: "controller.test",
+		Servers: []string{porttest.Address(t)}, ServerName: "controller.test",
 		CAFile: filepath.Join(dir, "ca.pem"), TokenFile: filepath.Join(dir, "token"),
 	}}
-	c.tls = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS13}
+	c.tls = &tls.Config{Certificates: []tls.Certificate{cert.TLS()}, MinVersion: tls.VersionTLS13}
 	for path, content := range map[string][]byte{
-		c.stream.CAFile:    pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		c.stream.CAFile:    cert.PEM(),
 		c.stream.TokenFile: []byte("token\n"),
 	} {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
@@ -237,7 +221,7 @@ func (p *proxy) state() string { return filepath.Join(p.dir, "last-good.json") }
 func TestFT044_AllAtOnce(t *testing.T) {
 	c := newController(t)
 	c.run()
-	address := local(free(t))
+	address := porttest.Address(t)
 	proxies := []*proxy{prepare(t, settings{follow: c}), prepare(t, settings{follow: c})}
 	b := serve(t, address, nil)
 	resources := func(p *proxy) []ir.Resource {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/citoroute/citoroute/internal/bootstrap"
 	"github.com/citoroute/citoroute/internal/ir"
+	"github.com/citoroute/citoroute/internal/porttest"
 	"github.com/citoroute/citoroute/internal/proxy/source"
 )
 
@@ -86,8 +87,8 @@ func prepare(t *testing.T, s settings) *proxy {
 	t.Helper()
 	dir := t.TempDir()
 	p := &proxy{
-		t: t, settings: s, dir: dir, config: filepath.Join(dir, "config.json"), port: free(t),
-		admin: local(free(t)), metrics: local(free(t)),
+		t: t, settings: s, dir: dir, config: filepath.Join(dir, "config.json"), port: porttest.Free(t),
+		admin: porttest.Address(t), metrics: porttest.Address(t),
 	}
 	b := bootstrap.Default()
 	b.Node, b.Source, b.File.Path = node, bootstrap.SourceFile, p.config
@@ -192,14 +193,6 @@ func route(name, path string, rule ir.Rule, protocol ir.Protocol, endpoints ...s
 		&ir.Backend{Name: name, Protocol: protocol, Endpoints: name},
 		&ir.Route{Name: "HTTPRoute/ns/" + name + "@" + listener, Listener: listener, Rules: []ir.Rule{rule}},
 	}
-}
-
-// free is a port that nobody listens on.
-func free(t *testing.T) uint16 {
-	t.Helper()
-	l := listen(t, "127.0.0.1:0")
-	defer func() { _ = l.Close() }()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
 func listen(t *testing.T, address string) net.Listener {

@@ -1,17 +1,13 @@
 package h1
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"math/big"
 	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/certtest"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
 
@@ -124,10 +120,8 @@ func TestIdleConnectionsExpire(t *testing.T) {
 
 // Both halves over TLS: what differs is that reads cannot be looked at before.
 func TestTLS(t *testing.T) {
-	cert := selfSigned(t)
-	roots := x509.NewCertPool()
-	roots.AddCert(cert.Leaf)
-	serverConfig := &tls.Config{Certificates: []tls.Certificate{cert}}
+	cert := certtest.Server(t, "localhost")
+	roots, serverConfig := cert.Pool(), &tls.Config{Certificates: []tls.Certificate{cert.TLS()}}
 	backend := newRecorder(t, answering(okResponse))
 	// A second hop through our own server half is the TLS backend.
 	inner := &forwarder{transport: NewTransport(Options{}), target: exchange.Target{Addr: backend.addr(), ConnectTimeout: patience}}
@@ -184,25 +178,4 @@ func serveTLS(t *testing.T, cfg *tls.Config, h exchange.Handler) (addr string) {
 		}
 	}()
 	return l.Addr().String()
-}
-
-func selfSigned(t *testing.T) tls.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }

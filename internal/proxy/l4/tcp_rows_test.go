@@ -1,17 +1,14 @@
 package l4
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"syscall"
 	"testing"
+
+	"github.com/citoroute/citoroute/internal/certtest"
 )
 
 // bothEnds is a client and a backend whose connections are joined; done is closed
@@ -121,13 +118,5 @@ func resetIsHandedOn(t *testing.T, from, to *net.TCPConn, done chan struct{}) {
 // serverConfig has a certificate that nobody vouches for.
 func serverConfig(t *testing.T) *tls.Config {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(1)}, &x509.Certificate{}, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS13}
+	return &tls.Config{Certificates: []tls.Certificate{certtest.Server(t).TLS()}, MinVersion: tls.VersionTLS13}
 }

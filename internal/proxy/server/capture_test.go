@@ -106,7 +106,7 @@ func TestCapture_TLSPassesThrough(t *testing.T) {
 	srv, _ := sidecar(t, to)
 	l := captures(to)
 	apply(t, srv, l, answer(l, 200, "routed"))
-	c := client(t, &tls.Config{RootCAs: ca.pool(), MinVersion: tls.VersionTLS12}, addr(t, srv, 15001), http1)
+	c := client(t, &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}, addr(t, srv, 15001), http1)
 	if _, body, err := get(t, c, "https://svc.test/"); body != "from behind" {
 		t.Errorf("got %q, %v", body, err)
 	}

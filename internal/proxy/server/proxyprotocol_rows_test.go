@@ -128,7 +128,7 @@ func clientSeen(t *testing.T, conn net.Conn, config *tls.Config, protocols func(
 // it with a server of that name.
 func (e *ends) echoes(conn net.Conn, name string) bool {
 	if name != "" {
-		conn = tls.Client(conn, &tls.Config{ServerName: name, RootCAs: e.ca.pool()})
+		conn = tls.Client(conn, &tls.Config{ServerName: name, RootCAs: e.ca.Pool()})
 	}
 	b := []byte("x")
 	if _, err := conn.Write(b); err != nil {
@@ -144,7 +144,7 @@ func (e *ends) echoes(conn net.Conn, name string) bool {
 func (e *ends) answers(t *testing.T, header string, slowly bool) map[string]string {
 	t.Helper()
 	got := map[string]string{}
-	session := &tls.Config{RootCAs: e.ca.pool(), ServerName: "a.test"}
+	session := &tls.Config{RootCAs: e.ca.Pool(), ServerName: "a.test"}
 	for name, c := range map[string]struct {
 		port      uint16
 		config    *tls.Config

@@ -113,7 +113,7 @@ func TestBackends_Certificates(t *testing.T) {
 	} {
 		t.Run(row, func(t *testing.T) {
 			address, requests := tlsBackend(t, &tls.Config{Certificates: []tls.Certificate{*c.shown}})
-			apply(t, srv, append(reach(l, "b", address, c.policy), l, &ir.Secret{Name: "ca", CA: pemOf(root.cert.Raw)}, &ir.Secret{Name: "empty"})...)
+			apply(t, srv, append(reach(l, "b", address, c.policy), l, &ir.Secret{Name: "ca", CA: root.PEM()}, &ir.Secret{Name: "empty"})...)
 			status, body := askRaw(t, addr(t, srv, 80), "/b")
 			if (status == http.StatusOK) != c.ok || !c.ok && (status < 500 || requests.Load() > 0) {
 				t.Errorf("%d %s, %d requests reached the backend", status, body, requests.Load())
@@ -134,7 +134,7 @@ func TestBackends_Identities(t *testing.T) {
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		address, _ := tlsBackend(t, &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{protocol}, ClientAuth: tls.RequestClientCert})
 		l := httpListener(80)
-		resources := []ir.Resource{l, &ir.Secret{Name: "ca", CA: ca.pem}, &ir.Secret{Name: "other", CA: clients.pem}, clients.secret("c", "gateway")}
+		resources := []ir.Resource{l, &ir.Secret{Name: "ca", CA: ca.PEM()}, &ir.Secret{Name: "other", CA: clients.PEM()}, clients.secret("c", "gateway")}
 		for name, config := range map[string]*ir.ClientTLS{
 			"a": {ServerName: "a.test"}, "b": {ServerName: "b.test"}, "shows": {ServerName: "a.test", Certificate: "c"},
 			"names": {ServerName: "a.test", SubjectAltNames: []ir.SANMatch{{Hostname: "b.test"}}},
@@ -218,7 +218,7 @@ func TestBackends_BrokenHandshakes(t *testing.T) {
 			}()
 			srv, _ := start(t, Options{})
 			l := httpListener(80)
-			apply(t, srv, append(reach(l, "b", ln.Addr().String(), &ir.ClientTLS{ServerName: "a.test", CAs: []string{"ca"}}), l, &ir.Secret{Name: "ca", CA: ca.pem})...)
+			apply(t, srv, append(reach(l, "b", ln.Addr().String(), &ir.ClientTLS{ServerName: "a.test", CAs: []string{"ca"}}), l, &ir.Secret{Name: "ca", CA: ca.PEM()})...)
 			if status, body := askRaw(t, addr(t, srv, 80), "/b"); status != c.want || plain.Load() > 0 {
 				t.Errorf("%d %q, want %d; %d connections without TLS", status, body, c.want, plain.Load())
 			}

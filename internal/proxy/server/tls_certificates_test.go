@@ -8,13 +8,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
-	"math/big"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/certtest"
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
@@ -58,21 +58,12 @@ func TestCertificates_Expired(t *testing.T) {
 				c.DNSNames, c.ExtKeyUsage = []string{"a.test"}, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 			})
 			srv, _ := start(t, Options{})
-			apply(t, srv, httpsListener("l", "a.test", "s"), &ir.Secret{Name: "s", Certificate: pemOf(leaf.cert.Raw), Key: keyPEM(t, leaf.key)})
+			apply(t, srv, httpsListener("l", "a.test", "s"), &ir.Secret{Name: "s", Certificate: leaf.PEM(), Key: leaf.KeyPEM(t)})
 			if _, err := connect(t, srv, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, "a.test"); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-}
-
-func keyPEM(t *testing.T, key any) []byte {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
 // TestCertificates_TwoOfOneListener is row TL-028.
@@ -82,23 +73,17 @@ func TestCertificates_TwoOfOneListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "rsa"}, DNSNames: []string{"a.test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}, ca.cert, &key.PublicKey, ca.key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	rsaPair := certtest.Sign(t, key, &x509.Certificate{Subject: pkix.Name{CommonName: "rsa"}, DNSNames: []string{"a.test"}}, ca.Pair)
 	srv, _ := start(t, Options{})
 	l := httpsListener("l", "a.test", "rsa")
 	l.TLS.Certificates = []string{"rsa", "first", "second"}
 	first := ca.secret("first", "a.test")
-	apply(t, srv, l, &ir.Secret{Name: "rsa", Certificate: pemOf(der), Key: keyPEM(t, key)}, first, ca.secret("second", "a.test"))
+	apply(t, srv, l, &ir.Secret{Name: "rsa", Certificate: rsaPair.PEM(), Key: rsaPair.KeyPEM(t)}, first, ca.secret("second", "a.test"))
 	for row, c := range map[string]struct {
 		suite uint16
 		want  []byte
 	}{
-		"TL-028 client with RSA":                      {tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, pemOf(der)},
+		"TL-028 client with RSA":                      {tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, rsaPair.PEM()},
 		"TL-028 client with ECDSA, the first of both": {tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, first.Certificate},
 	} {
 		t.Run(row, func(t *testing.T) {

@@ -1,55 +1,36 @@
 package server
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"math/big"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/citoroute/citoroute/internal/certtest"
 	"github.com/citoroute/citoroute/internal/ir"
 )
 
 // Row TL-031 of the security catalogue: certificates that clients show.
 
+// issuer is a certificate with its key.
+type issuer struct{ *certtest.Pair }
+
 // issue signs a certificate with what change makes of a good one. by nil: by
 // itself.
 func issue(t *testing.T, by *issuer, change func(c *x509.Certificate)) *issuer {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client"}, DNSNames: []string{"client.test"},
+		Subject: pkix.Name{CommonName: "client"}, DNSNames: []string{"client.test"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	change(template)
-	parent, signer := template, key
-	if by != nil {
-		parent, signer = by.cert, by.key
+	if by == nil {
+		return &issuer{certtest.New(t, template, nil)}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &issuer{cert, key}
-}
-
-// issuer is a certificate with its key.
-type issuer struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	return &issuer{certtest.New(t, template, by.Pair)}
 }
 
 // authorityOf makes a certificate one of an authority; subject keeps chains apart.
@@ -61,11 +42,11 @@ func authorityOf(subject string) func(*x509.Certificate) {
 }
 
 func (i *issuer) show(others ...*issuer) *tls.Certificate {
-	out := &tls.Certificate{Certificate: [][]byte{i.cert.Raw}, PrivateKey: i.key}
+	out := i.TLS()
 	for _, o := range others {
-		out.Certificate = append(out.Certificate, o.cert.Raw)
+		out.Certificate = append(out.Certificate, o.Cert.Raw)
 	}
-	return out
+	return &out
 }
 
 func same(*x509.Certificate) {}
@@ -128,7 +109,7 @@ func clientCertificates(t *testing.T, root *issuer) map[string]struct {
 		"TL-031 unknown critical":        {issue(t, root, func(c *x509.Certificate) { c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3}, Critical: true}} }).show(), false},
 		"TL-031 certificate of 300 KiB":  {long.show(), false},
 		"TL-031 100 useless ones beside": {issue(t, elsewhere, same).show(extra...), false},
-		"TL-031 key of another":          {&tls.Certificate{Certificate: [][]byte{issue(t, root, same).cert.Raw}, PrivateKey: elsewhere.key}, false},
+		"TL-031 key of another":          {&tls.Certificate{Certificate: [][]byte{issue(t, root, same).Cert.Raw}, PrivateKey: elsewhere.Key}, false},
 	}
 }
 
@@ -138,7 +119,7 @@ func TestClients_Certificates(t *testing.T) {
 	strict, lax := httpsListener("strict", "strict.test", "s"), httpsListener("lax", "lax.test", "s")
 	strict.TLS.ClientValidation = &ir.ClientValidation{CAs: []string{"ca"}}
 	lax.TLS.ClientValidation = &ir.ClientValidation{CAs: []string{"ca"}, AllowInsecureFallback: true}
-	apply(t, srv, strict, lax, ca.secret("s", "strict.test", "lax.test"), &ir.Secret{Name: "ca", CA: pemOf(root.cert.Raw)})
+	apply(t, srv, strict, lax, ca.secret("s", "strict.test", "lax.test"), &ir.Secret{Name: "ca", CA: root.PEM()})
 	for row, c := range clientCertificates(t, root) {
 		t.Run(row, func(t *testing.T) {
 			for name, version := range map[string]uint16{"TLS12": tls.VersionTLS12, "TLS13": tls.VersionTLS13} {
@@ -172,9 +153,9 @@ func TestClients_DecisionsAreMadeAgain(t *testing.T) {
 		b.TLS.ClientValidation = &ir.ClientValidation{CAs: []string{"second"}}
 		secret := ca.secret("s", "a.test", "b.test", "open.test")
 		configure := func(pem []byte) {
-			apply(t, srv, a, b, open, secret, &ir.Secret{Name: "first", CA: pem}, &ir.Secret{Name: "second", CA: second.pem})
+			apply(t, srv, a, b, open, secret, &ir.Secret{Name: "first", CA: pem}, &ir.Secret{Name: "second", CA: second.PEM()})
 		}
-		configure(first.pem)
+		configure(first.PEM())
 		config := clientTLS(ca)
 		config.MaxVersion, config.ClientSessionCache = number, &oneSession{}
 		with := func(from *authority) *tls.Config {
@@ -212,7 +193,7 @@ func TestClients_DecisionsAreMadeAgain(t *testing.T) {
 					t.Fatalf("resumed %v, %v", state.DidResume, err)
 				}
 			}
-			configure(second.pem)
+			configure(second.PEM())
 			refused(t, client, "a.test")
 			if _, err := connect(t, srv, with(second), "a.test"); err != nil {
 				t.Error(err)
@@ -224,7 +205,7 @@ func TestClients_DecisionsAreMadeAgain(t *testing.T) {
 			}
 			closed := *open
 			closed.TLS = &ir.ServerTLS{Certificates: []string{"s"}, ClientValidation: b.TLS.ClientValidation}
-			apply(t, srv, &closed, secret, &ir.Secret{Name: "second", CA: second.pem})
+			apply(t, srv, &closed, secret, &ir.Secret{Name: "second", CA: second.PEM()})
 			refused(t, config, "open.test")
 		})
 	}

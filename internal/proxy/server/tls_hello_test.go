@@ -221,7 +221,7 @@ func TestHello_OneMeaningOfAName(t *testing.T) {
 	strict, open, wild := httpsListener("strict", "strict.test", "s"), httpsListener("open", "", "s"), httpsListener("wild", "*.strict.test", "s")
 	strict.TLS.ClientValidation = &ir.ClientValidation{CAs: []string{"ca"}}
 	wild.TLS.ClientValidation = strict.TLS.ClientValidation
-	resources := []ir.Resource{strict, open, wild, ca.secret("s", "strict.test"), &ir.Secret{Name: "ca", CA: clients.pem}}
+	resources := []ir.Resource{strict, open, wild, ca.secret("s", "strict.test"), &ir.Secret{Name: "ca", CA: clients.PEM()}}
 	for _, l := range []*ir.Listener{strict, open, wild} {
 		r := answer(l, 200, l.Name)
 		r.Name = l.Name

@@ -12,7 +12,7 @@ import (
 
 // clientTLS trusts ca.
 func clientTLS(ca *authority) *tls.Config {
-	return &tls.Config{RootCAs: ca.pool(), MinVersion: tls.VersionTLS12}
+	return &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}
 }
 
 // connect shakes hands with a server name. The error is the alert.
@@ -131,7 +131,7 @@ func TestTLS_ClientCertificates(t *testing.T) {
 	strict, lax := httpsListener("strict", "strict.test", "s"), httpsListener("lax", "lax.test", "s")
 	strict.TLS.ClientValidation = &ir.ClientValidation{CAs: []string{"ca"}}
 	lax.TLS.ClientValidation = &ir.ClientValidation{CAs: []string{"ca"}, AllowInsecureFallback: true}
-	apply(t, srv, strict, lax, ca.secret("s", "strict.test", "lax.test"), &ir.Secret{Name: "ca", CA: clients.pem})
+	apply(t, srv, strict, lax, ca.secret("s", "strict.test", "lax.test"), &ir.Secret{Name: "ca", CA: clients.PEM()})
 	for name, c := range map[string]struct {
 		host string
 		from *authority

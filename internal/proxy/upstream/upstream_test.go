@@ -1,16 +1,10 @@
 package upstream
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"net/url"
 	"strings"
@@ -19,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/citoroute/citoroute/internal/certtest"
 	"github.com/citoroute/citoroute/internal/ir"
 	"github.com/citoroute/citoroute/internal/proxy/exchange"
 )
@@ -118,44 +113,8 @@ func TestCluster_NamesOfModelsAreShort(t *testing.T) {
 	}
 }
 
-// authority makes certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pem  []byte
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	a := &authority{}
-	a.cert, a.key, a.pem = sign(t, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, nil)
-	return a
-}
-
-func sign(t *testing.T, template *x509.Certificate, by *authority) (*x509.Certificate, *ecdsa.PrivateKey, []byte) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber, template.Subject = big.NewInt(1), pkix.Name{CommonName: "test"}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := template, key
-	if by != nil {
-		parent, signer = by.cert, by.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-}
-
-func (a *authority) leaf(t *testing.T, host, uri string) tls.Certificate {
+// leaf is a server's certificate for a host, a URI or both, by an authority.
+func leaf(t *testing.T, by *certtest.Pair, host, uri string) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	if host != "" {
@@ -168,8 +127,7 @@ func (a *authority) leaf(t *testing.T, host, uri string) tls.Certificate {
 		}
 		template.URIs = []*url.URL{u}
 	}
-	cert, key, _ := sign(t, template, a)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
+	return certtest.New(t, template, by).TLS()
 }
 
 // handshake says whether a client with config accepts a server's certificate.
@@ -201,24 +159,24 @@ func handshake(t *testing.T, config *tls.Config, server tls.Certificate) error {
 }
 
 func TestTLS_ChecksTheBackend(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
-	secrets := map[string]*ir.Secret{"ca": {Name: "ca", CA: ca.pem}, "junk": {Name: "junk", CA: []byte("x")}}
+	ca, other := certtest.Authority(t, "test"), certtest.Authority(t, "test")
+	secrets := map[string]*ir.Secret{"ca": {Name: "ca", CA: ca.PEM()}, "junk": {Name: "junk", CA: []byte("x")}}
 	find := func(name string) *ir.Secret { return secrets[name] }
 	for name, test := range map[string]struct {
 		cfg    ir.ClientTLS
 		server tls.Certificate
 		ok     bool
 	}{
-		"Right":           {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, ca.leaf(t, "a.example", ""), true},
-		"OtherName":       {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, ca.leaf(t, "b.example", ""), false},
-		"OtherAuthority":  {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, other.leaf(t, "a.example", ""), false},
-		"SystemOnly":      {ir.ClientTLS{ServerName: "a.example", SystemCAs: true}, ca.leaf(t, "a.example", ""), false},
-		"SANHost":         {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "x"}, {Hostname: "b.example"}}}, ca.leaf(t, "b.example", ""), true},
-		"SANNotTheServer": {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "b.example"}}}, ca.leaf(t, "a.example", ""), false},
-		"SANURI":          {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{URI: "spiffe://x/y"}}}, ca.leaf(t, "", "spiffe://x/y"), true},
-		"SANOtherURI":     {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{URI: "spiffe://x/y"}}}, ca.leaf(t, "a.example", "spiffe://x/z"), false},
-		"SANBadChain":     {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "b.example"}}}, other.leaf(t, "b.example", ""), false},
-		"SANEmpty":        {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{}}}, ca.leaf(t, "a.example", ""), false},
+		"Right":           {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, leaf(t, ca, "a.example", ""), true},
+		"OtherName":       {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, leaf(t, ca, "b.example", ""), false},
+		"OtherAuthority":  {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}}, leaf(t, other, "a.example", ""), false},
+		"SystemOnly":      {ir.ClientTLS{ServerName: "a.example", SystemCAs: true}, leaf(t, ca, "a.example", ""), false},
+		"SANHost":         {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "x"}, {Hostname: "b.example"}}}, leaf(t, ca, "b.example", ""), true},
+		"SANNotTheServer": {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "b.example"}}}, leaf(t, ca, "a.example", ""), false},
+		"SANURI":          {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{URI: "spiffe://x/y"}}}, leaf(t, ca, "", "spiffe://x/y"), true},
+		"SANOtherURI":     {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{URI: "spiffe://x/y"}}}, leaf(t, ca, "a.example", "spiffe://x/z"), false},
+		"SANBadChain":     {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{Hostname: "b.example"}}}, leaf(t, other, "b.example", ""), false},
+		"SANEmpty":        {ir.ClientTLS{ServerName: "a.example", CAs: []string{"ca"}, SubjectAltNames: []ir.SANMatch{{}}}, leaf(t, ca, "a.example", ""), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, _, err := newTLS(&test.cfg, false, find)
@@ -241,8 +199,8 @@ func TestTLS_ChecksTheBackend(t *testing.T) {
 }
 
 func TestRegistry_KeepsTLSAsLongAsNothingOfItChanges(t *testing.T) {
-	ca := newAuthority(t)
-	secret := &ir.Secret{Name: "ca", CA: ca.pem}
+	ca := certtest.Authority(t, "test")
+	secret := &ir.Secret{Name: "ca", CA: ca.PEM()}
 	find := func(string) *ir.Secret { return secret }
 	backend := func(timeout time.Duration, host string) *ir.Backend {
 		return &ir.Backend{Name: "b", Endpoints: "e", ConnectTimeout: timeout, TLS: &ir.ClientTLS{ServerName: host, CAs: []string{"ca"}}}
@@ -259,7 +217,7 @@ func TestRegistry_KeepsTLSAsLongAsNothingOfItChanges(t *testing.T) {
 	if second == first {
 		t.Error("another server name kept the TLS identity")
 	}
-	secret = &ir.Secret{Name: "ca", CA: newAuthority(t).pem}
+	secret = &ir.Secret{Name: "ca", CA: certtest.Authority(t, "test").PEM()}
 	r.Refresh("ca", find)
 	if r.Get("b").Config().TLS == second {
 		t.Error("another authority kept the TLS identity")

@@ -55,7 +55,7 @@ func TestServers_TLS(t *testing.T) {
 		server := redistest.StartTLS(t, program, own, leastUser...)
 		good := func(change func(*ir.Secret)) *ir.Secret {
 			s := &ir.Secret{
-				CA: own.Certificate, Certificate: own.Certificate, Key: own.Key,
+				CA: own.PEM(), Certificate: own.PEM(), Key: own.KeyPEM(t),
 				Values: map[string]ir.Bytes{"username": ir.Bytes("citoroute\n"), "password": ir.Bytes("secret\n")},
 			}
 			change(s)
@@ -66,11 +66,11 @@ func TestServers_TLS(t *testing.T) {
 			want   string // in the error
 		}{
 			"Good":              {func(*ir.Secret) {}, ""},
-			"OtherAuthority":    {func(s *ir.Secret) { s.CA = other.Certificate }, "certificate signed by unknown authority"},
+			"OtherAuthority":    {func(s *ir.Secret) { s.CA = other.PEM() }, "certificate signed by unknown authority"},
 			"MachinesAuthority": {func(s *ir.Secret) { s.CA = nil }, "certificate"},
 			"NoCertificate":     {func(s *ir.Secret) { s.Certificate, s.Key = nil, nil }, refused},
-			"OthersCertificate": {func(s *ir.Secret) { s.Certificate, s.Key = other.Certificate, other.Key }, refused},
-			"KeyOfAnother":      {func(s *ir.Secret) { s.Key = other.Key }, "private key does not match"},
+			"OthersCertificate": {func(s *ir.Secret) { s.Certificate, s.Key = other.PEM(), other.KeyPEM(t) }, refused},
+			"KeyOfAnother":      {func(s *ir.Secret) { s.Key = other.KeyPEM(t) }, "private key does not match"},
 			"NoPassword":        {func(s *ir.Secret) { s.Values = nil }, "NOAUTH"},
 			"WrongPassword":     {func(s *ir.Secret) { s.Values["password"] = ir.Bytes("guess") }, "WRONGPASS"},
 			"NoUsername":        {func(s *ir.Secret) { delete(s.Values, "username") }, "WRONGPASS"},

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/citoroute/citoroute/internal/certtest"
+	"github.com/citoroute/citoroute/internal/porttest"
 )
 
 // The servers, by the names of their programs.
@@ -33,22 +36,22 @@ type Server struct {
 // The test is skipped where it is not installed.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	return start(t, Redis, freeAddress(t), args)
+	return start(t, Redis, porttest.Address(t), args)
 }
 
 // StartProgram is Start for Redis or Valkey.
 func StartProgram(t testing.TB, program string, args ...string) *Server {
 	t.Helper()
-	return start(t, program, freeAddress(t), args)
+	return start(t, program, porttest.Address(t), args)
 }
 
 // StartTLS is StartProgram for a server that speaks nothing but TLS, and asks
 // for a certificate of the authority's.
-func StartTLS(t testing.TB, program string, by *Authority, args ...string) *Server {
+func StartTLS(t testing.TB, program string, by *certtest.Pair, args ...string) *Server {
 	t.Helper()
-	address := freeAddress(t)
+	address := porttest.Address(t)
 	_, port, _ := net.SplitHostPort(address)
-	certificate, key := by.files(t)
+	certificate, key := files(t, by)
 	return start(t, program, address, append([]string{
 		"--port", "0", "--tls-port", port, "--tls-auth-clients", "yes",
 		"--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
@@ -71,19 +74,6 @@ func start(t testing.TB, program, address string, args []string) *Server {
 	s.Run()
 	t.Cleanup(s.Stop)
 	return s
-}
-
-// freeAddress is an address that nobody listens at.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once.
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
 }
 
 // Run starts a server that was stopped, and waits until it answers.
