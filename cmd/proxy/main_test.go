@@ -128,8 +128,8 @@ func get(t *testing.T, url string) (status int, body string) {
 	return resp.StatusCode, string(b)
 }
 
-// eventually asks until body is answered, and returns how long that took.
-func eventually(t *testing.T, url, body string) time.Duration {
+// eventually asks until body is answered.
+func eventually(t *testing.T, url, body string) {
 	t.Helper()
 	began := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -137,7 +137,7 @@ func eventually(t *testing.T, url, body string) time.Duration {
 	for {
 		status, got := get(t, url)
 		if status == http.StatusOK && got == body {
-			return time.Since(began)
+			return
 		}
 		if time.Since(began) > timeout {
 			t.Fatalf("%s: got %d %q, want %q", url, status, got, body)
@@ -161,9 +161,7 @@ func TestServe_FollowsAFile(t *testing.T) {
 	eventually(t, "http://"+local(at), "one")
 	eventually(t, "http://"+config.Metrics+"/readyz", "ok\n")
 	writeFile(t, config.File.Path, answering(at, "two"))
-	if took := eventually(t, "http://"+local(at), "two"); took > 500*time.Millisecond {
-		t.Errorf("a change was served after %s", took)
-	}
+	eventually(t, "http://"+local(at), "two")
 	if err := stop(); err != nil {
 		t.Errorf("stopped with %v", err)
 	}
@@ -245,9 +243,7 @@ func TestServe_FollowsAControllerAndOutlivesIt(t *testing.T) {
 	eventually(t, "http://"+local(at), "one")
 	eventually(t, "http://"+config.Admin+"/readyz", "ok\n")
 	update("two")
-	if took := eventually(t, "http://"+local(at), "two"); took > 500*time.Millisecond {
-		t.Errorf("a change was served after %s", took)
-	}
+	eventually(t, "http://"+local(at), "two")
 	if state := srv.State("gateway/ns/gw"); !state.Serving || state.Rejected != "" {
 		t.Errorf("the controller saw %+v", state)
 	}
