@@ -337,6 +337,23 @@ func TestProxy_HeadKeepsContentLength(t *testing.T) {
 	}
 }
 
+// TestServer_DrainMeetsNewConnection drains while a connection is being handed
+// to the library, which then tells of that and not of the connection.
+func TestServer_DrainMeetsNewConnection(t *testing.T) {
+	addr, srv := front(t, handler{serve: func(ex *exchange.Exchange) { ex.Response.Status = 204 }})
+	srv.http.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			srv.Drain()
+		}
+	}
+	conn, fr := dialRaw(t, addr)
+	defer func() { _ = conn.Close() }()
+	writeHeaders(t, fr, 1, true, ":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/")
+	if head := readHeaders(t, fr); head[":status"] != "204" {
+		t.Errorf("head %v, want 204", head)
+	}
+}
+
 func TestServer_DrainLosesNoRequest(t *testing.T) {
 	release := make(chan struct{})
 	began := make(chan struct{})

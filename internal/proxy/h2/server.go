@@ -113,8 +113,11 @@ func (s *Server) Serve(conn net.Conn, state *tls.ConnectionState, handler exchan
 	c.remote, c.local = exchange.AddrPort(conn.RemoteAddr()), exchange.AddrPort(conn.LocalAddr())
 	acked := time.AfterFunc(s.header, c.awaitAck)
 	defer acked.Stop()
-	// The library takes connections from listeners only: c is its own.
-	if err := s.http.Serve(c); !errors.Is(err, errTaken) {
+	// The library takes connections from listeners only: c is its own. What it
+	// took, it closes. The error tells nothing of that: it may be that Drain came
+	// after the first Accept and before the second.
+	_ = s.http.Serve(c)
+	if !c.taken.Load() {
 		c.shut()
 	}
 	<-c.closed
