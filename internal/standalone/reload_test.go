@@ -61,7 +61,7 @@ func (r *running) redirectsTo(path, host string) {
 // clock that a busy machine does not delay.
 func TestSource_TakesAChangeAtTheSecondLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := source{[]string{t.TempDir()}}
+		s := source{paths: []string{t.TempDir()}}
 		seen, err := s.looks()
 		if err != nil {
 			t.Fatal(err)
