@@ -198,11 +198,11 @@ func flags(t *testing.T, pattern string) []string {
 // TestDocs_ManifestsAreAdmitted has every whole object that documents show
 // checked as an API server would.
 func TestDocs_ManifestsAreAdmitted(t *testing.T) {
-	block := regexp.MustCompile("(?ms)^( *)```yaml\n(.*?)^ *```")
+	block := regexp.MustCompile("(?ms)^( *)```yaml(\n.*?\n) *```")
 	manifests := map[string][]byte{}
 	for path, text := range documents(t) {
 		for _, m := range block.FindAllStringSubmatch(text, -1) {
-			if body := regexp.MustCompile("(?m)^"+m[1]).ReplaceAllString(m[2], ""); strings.HasPrefix(body, "apiVersion: ") {
+			if body := strings.ReplaceAll(m[2], "\n"+m[1], "\n")[1:]; strings.HasPrefix(body, "apiVersion: ") {
 				manifests[path] = append(append(manifests[path], body...), "---\n"...)
 			}
 		}
