@@ -35,6 +35,15 @@ type running struct {
 	changed chan struct{}
 }
 
+// TestMain keeps the examples that use the machine's own AWS identity from asking
+// the machine's metadata service for it.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("AWS_EC2_METADATA_DISABLED", "true"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // serve runs the manifests, each a file by name, until the test ends.
 func serve(t *testing.T, files map[string]string) *running {
 	t.Helper()
