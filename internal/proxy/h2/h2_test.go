@@ -340,17 +340,40 @@ func TestProxy_HeadKeepsContentLength(t *testing.T) {
 // TestServer_DrainMeetsNewConnection drains while a connection is being handed
 // to the library, which then tells of that and not of the connection.
 func TestServer_DrainMeetsNewConnection(t *testing.T) {
-	addr, srv := front(t, handler{serve: func(ex *exchange.Exchange) { ex.Response.Status = 204 }})
+	srv := NewServer(ServerOptions{HeaderTimeout: timeout, IdleTimeout: timeout})
+	draining := make(chan struct{})
+	srv.http.RegisterOnShutdown(func() { close(draining) })
 	srv.http.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
-			srv.Drain()
+			go srv.Drain()
+			<-draining
 		}
 	}
-	conn, fr := dialRaw(t, addr)
+	ln := listen(t)
+	go func() {
+		if conn, err := ln.Accept(); err == nil {
+			srv.Serve(conn, nil, handler{serve: func(ex *exchange.Exchange) { ex.Response.Status = 204 }})
+		}
+	}()
+	conn, fr := dialRaw(t, ln.Addr().String())
 	defer func() { _ = conn.Close() }()
 	writeHeaders(t, fr, 1, true, ":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/")
-	if head := readHeaders(t, fr); head[":status"] != "204" {
-		t.Errorf("head %v, want 204", head)
+	for {
+		f, err := fr.ReadFrame()
+		if err != nil {
+			t.Fatalf("neither an answer nor word that there will be none, but %v", err)
+		}
+		switch f := f.(type) {
+		case *xhttp2.GoAwayFrame:
+			if f.LastStreamID == 0 {
+				return // the request is to be sent elsewhere
+			}
+		case *xhttp2.MetaHeadersFrame:
+			if got := f.PseudoValue("status"); got != "204" {
+				t.Errorf("status %s, want 204", got)
+			}
+			return
+		}
 	}
 }
 
