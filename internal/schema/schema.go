@@ -132,22 +132,20 @@ func (s *Set) Versions(k gvk.GroupKind) []string {
 
 // Kinds returns the kinds of a group, sorted.
 func (s *Set) Kinds(group string) []string {
-	var out []string
-	for have := range s.kinds {
-		if have.Group == group {
-			out = append(out, have.Kind)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
+	return s.distinct(func(k gvk.GroupVersionKind) (string, bool) { return k.Kind, k.Group == group })
 }
 
 // GroupsOf returns the groups that have a kind of that name, sorted.
 func (s *Set) GroupsOf(kind string) []string {
+	return s.distinct(func(k gvk.GroupVersionKind) (string, bool) { return k.Group, k.Kind == kind })
+}
+
+// distinct returns what name finds in the kinds, each once, sorted.
+func (s *Set) distinct(name func(gvk.GroupVersionKind) (string, bool)) []string {
 	var out []string
 	for have := range s.kinds {
-		if have.Kind == kind {
-			out = append(out, have.Group)
+		if n, ok := name(have); ok {
+			out = append(out, n)
 		}
 	}
 	slices.Sort(out)

@@ -75,6 +75,17 @@ func (b *backend) kill() {
 func peer(t *testing.T, then func(c *net.TCPConn)) (address string) {
 	t.Helper()
 	l := listen(t, "127.0.0.1:0")
+	serveEach(t, l, func(c net.Conn) {
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			then(c.(*net.TCPConn))
+		}
+	})
+	return l.Addr().String()
+}
+
+// serveEach calls serve for every connection to l, for each beside the others.
+func serveEach(t *testing.T, l net.Listener, serve func(net.Conn)) {
+	t.Helper()
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -84,13 +95,10 @@ func peer(t *testing.T, then func(c *net.TCPConn)) (address string) {
 			}
 			go func() {
 				defer func() { _ = c.Close() }()
-				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-					then(c.(*net.TCPConn))
-				}
+				serve(c)
 			}()
 		}
 	}()
-	return l.Addr().String()
 }
 
 // say writes an answer, or a part of one.

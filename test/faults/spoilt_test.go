@@ -24,21 +24,11 @@ type spoiler struct {
 func newSpoiler(t *testing.T, backend string, head int) *spoiler {
 	t.Helper()
 	s := &spoiler{Listener: listen(t, "127.0.0.1:0"), backend: backend, head: head}
-	t.Cleanup(func() { _ = s.Close() })
-	go func() {
-		for {
-			c, err := s.Accept()
-			if err != nil {
-				return
-			}
-			go s.pass(t, c)
-		}
-	}()
+	serveEach(t, s, func(c net.Conn) { s.pass(t, c) })
 	return s
 }
 
 func (s *spoiler) pass(t *testing.T, c net.Conn) {
-	defer func() { _ = c.Close() }()
 	to, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.backend)
 	if err != nil {
 		return

@@ -25,21 +25,11 @@ type service struct {
 func newService(t *testing.T, members ...string) *service {
 	t.Helper()
 	s := &service{Listener: listen(t, "127.0.0.1:0"), members: members}
-	t.Cleanup(func() { _ = s.Close() })
-	go func() {
-		for {
-			c, err := s.Accept()
-			if err != nil {
-				return
-			}
-			go s.forward(t, c)
-		}
-	}()
+	serveEach(t, s, func(c net.Conn) { s.forward(t, c) })
 	return s
 }
 
 func (s *service) forward(t *testing.T, c net.Conn) {
-	defer func() { _ = c.Close() }()
 	s.mutex.Lock()
 	to := s.members[0]
 	s.members = append(s.members[1:], to)

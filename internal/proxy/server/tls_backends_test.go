@@ -194,31 +194,21 @@ func TestBackends_BrokenHandshakes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { _ = ln.Close() })
 			var plain atomic.Int64
-			go func() {
-				for {
-					conn, err := ln.Accept()
-					if err != nil {
-						return
-					}
-					go func() {
-						defer func() { _ = conn.Close() }()
-						b := make([]byte, 1<<16)
-						n, _ := conn.Read(b)
-						if n > 0 && b[0] != 22 {
-							plain.Add(1)
-						}
-						_, _ = io.WriteString(conn, c.says)
-						if !c.close {
-							_, _ = io.Copy(io.Discard, conn)
-						}
-					}()
+			backend := serveEach(t, ln, func(conn net.Conn) {
+				b := make([]byte, 1<<16)
+				n, _ := conn.Read(b)
+				if n > 0 && b[0] != 22 {
+					plain.Add(1)
 				}
-			}()
+				_, _ = io.WriteString(conn, c.says)
+				if !c.close {
+					_, _ = io.Copy(io.Discard, conn)
+				}
+			})
 			srv, _ := start(t, Options{})
 			l := httpListener(80)
-			apply(t, srv, append(reach(l, "b", ln.Addr().String(), &ir.ClientTLS{ServerName: "a.test", CAs: []string{"ca"}}), l, &ir.Secret{Name: "ca", CA: ca.PEM()})...)
+			apply(t, srv, append(reach(l, "b", backend, &ir.ClientTLS{ServerName: "a.test", CAs: []string{"ca"}}), l, &ir.Secret{Name: "ca", CA: ca.PEM()})...)
 			if status, body := askRaw(t, addr(t, srv, 80), "/b"); status != c.want || plain.Load() > 0 {
 				t.Errorf("%d %q, want %d; %d connections without TLS", status, body, c.want, plain.Load())
 			}
